@@ -1,0 +1,263 @@
+"""CIFAR-10: find it, verify it, read it, split it.
+
+The data set (Krizhevsky 2009, "Learning multiple layers of features from tiny images") comes as six pickled
+batches. Pickles can run code when read, so nothing is parsed before its SHA-256 is the official one, and
+then only plain arrays are let through.
+"""
+
+import hashlib
+import io
+import os
+import pickle
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from labhelpers.errors import DataDamaged, DataUnavailable, LabError
+from labhelpers.paths import project
+
+CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+FOLDER = "cifar-10-batches-py"
+ARCHIVE = "cifar-10-python.tar.gz"
+ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+BATCH_SHA256 = {
+    "data_batch_1": "54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd",
+    "data_batch_2": "766b2cef9fbc745cf056b3152224f7cf77163b330ea9a15f9392beb8b89bc5a8",
+    "data_batch_3": "0f00d98ebfb30b3ec0ad19f9756dc2630b89003e10525f5e148445e82aa6a1f9",
+    "data_batch_4": "3f7bb240661948b8f4d53e36ec720d8306f5668bd0071dcb4e6c947f78e9682b",
+    "data_batch_5": "d91802434d8376bbaeeadf58a737e3a1b12ac839077e931237e0dcd43adcb154",
+    "test_batch": "f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831",
+}
+HARMLESS = {  # all that a batch needs besides dictionaries, lists, strings and numbers
+    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+N_TRAINABLE = 45_000  # images 45,000-49,999 are always the validation set
+
+# The data sets loaded in this process: `plots.save_figure` stamps figures once drawn images are among them,
+# whether or not the code that draws the figure thinks of it.
+loaded_names = set()
+
+
+class Images(NamedTuple):
+    """Images with their labels; unpacks like the `(x, y)` pairs that Keras takes.
+
+    Attributes:
+        images: uint8, (N, 32, 32, 3), RGB, 0 to 255.
+        labels: uint8, (N,), 0 to 9.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+class Split(NamedTuple):
+    """What to train on, what to choose by, and what to report on; each is an `Images`."""
+
+    train: Images
+    validation: Images
+    test: Images
+
+
+@dataclass(frozen=True, eq=False)
+class Cifar10:
+    """CIFAR-10, or the drawn stand-in for it, in the official order.
+
+    Attributes:
+        train_images: uint8, (50000, 32, 32, 3), RGB.
+        train_labels: uint8, (50000,), 0 to 9.
+        test_images: uint8, (10000, 32, 32, 3), RGB.
+        test_labels: uint8, (10000,), 0 to 9.
+        name: `"CIFAR-10"`, or `"stand-in images"`.
+        digest: SHA-256 that identifies the data, hexadecimal.
+        source: where it was found.
+        class_names: the ten names, by label.
+    """
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    name: str
+    digest: str
+    source: str
+    class_names: tuple[str, ...] = CLASS_NAMES
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether these are the drawn images, of which nothing may be compared with the original report."""
+        return self.name != "CIFAR-10"
+
+    def split(self, n_train: int, seed: int | None = None) -> Split:
+        """Split off `n_train` training images; validation is always training images 45,000-49,999.
+
+        Args:
+            n_train: how many of images 0-44,999 to train on, 1 to 45,000.
+            seed: `None` takes the first `n_train`; a number takes a random draw of them.
+
+        Raises:
+            LabError: `n_train` is no whole number from 1 to 45,000.
+        """
+        if not isinstance(n_train, int | np.integer) or not 1 <= n_train <= N_TRAINABLE:
+            raise LabError(f"n_train is {n_train!r}: choose a whole number from 1 to {N_TRAINABLE}")
+        chosen = slice(n_train)
+        if seed is not None:
+            chosen = np.random.default_rng(seed).permutation(N_TRAINABLE)[:n_train]
+        return Split(
+            Images(self.train_images[chosen], self.train_labels[chosen]),
+            Images(self.train_images[N_TRAINABLE:], self.train_labels[N_TRAINABLE:]),
+            Images(self.test_images, self.test_labels),
+        )
+
+
+def load(source: str | os.PathLike | None = None) -> Cifar10:
+    """Load CIFAR-10, every digest verified, in the official order.
+
+    Looks at `source`, else at `LAB_DATA`, else in the project's `data` folder and where Keras and torchvision
+    keep it. A source is the unpacked folder `cifar-10-batches-py`, a folder that holds it, the official
+    `cifar-10-python.tar.gz`, or the word `standin` for images drawn by a program.
+
+    Raises:
+        DataDamaged: a file is not the official one.
+        DataUnavailable: nothing was found, and nothing was named.
+        LabError: the source named is not there.
+    """
+    named = source or os.environ.get("LAB_DATA")
+    if named == "standin":
+        cifar = _draw_standin()
+    elif named:
+        cifar = _read_named(Path(named).expanduser())
+    else:
+        cifar = _read_first_found()
+    loaded_names.add(cifar.name)
+    return cifar
+
+
+def _draw_standin() -> Cifar10:
+    from labhelpers import standin
+
+    arrays = standin.draw()
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array)
+    return Cifar10(*arrays, name="stand-in images", digest=digest.hexdigest(), source="labhelpers.standin")
+
+
+def _read_named(place: Path) -> Cifar10:
+    """Read from a place somebody named: what is wrong with it is an error, never a reason to look on."""
+    if not place.exists():
+        raise LabError(f"{place} does not exist: name a {FOLDER} folder, {ARCHIVE} or 'standin'")
+    found = _find(place)
+    if found is None:
+        raise LabError(f"there is no {FOLDER} folder and no {ARCHIVE} in {place}: name one that holds it")
+    return _read(found)
+
+
+def _read_first_found() -> Cifar10:
+    """Read from the first usual place that holds good data; damaged copies are passed over, but named."""
+    damaged = []
+    for place in _usual_places():
+        found = _find(place)
+        if found is None:
+            continue
+        try:
+            return _read(found)
+        except DataDamaged as error:
+            damaged.append(f" ({error})")
+    raise DataUnavailable(
+        f"CIFAR-10 was not found: put {ARCHIVE} or its folder {FOLDER} into {project() / 'data'}, "
+        f"or name it with LAB_DATA (LAB_DATA=standin draws stand-in images){''.join(damaged)}"
+    )
+
+
+def _usual_places() -> list[Path]:
+    keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    keras = keras_home / "datasets"
+    torchvision = [Path.cwd() / "data", Path.home() / "data"]  # the roots its tutorials name
+    return [project() / "data", keras, keras / f"{FOLDER}-target", *torchvision]
+
+
+def _find(place: Path) -> Path | None:
+    """Return the batches' folder or the archive at or in `place`, `None` where there is neither."""
+    if place.is_file():
+        return place
+    # Keras keeps the archive under the folder's name.
+    names = (FOLDER, ARCHIVE, f"{FOLDER}.tar.gz", f"{FOLDER}-target.tar.gz")
+    if any((place / batch).exists() for batch in BATCH_SHA256):
+        return place
+    return next((place / name for name in names if (place / name).exists()), None)
+
+
+def _read(found: Path) -> Cifar10:
+    """Read a batches' folder or an archive, each batch verified before it is parsed.
+
+    Raises:
+        DataDamaged: a batch is missing, can't be read or is not the official one.
+    """
+    try:
+        batches = _batches_in_folder(found) if found.is_dir() else _batches_in_archive(found)
+        train_images = np.empty((50_000, 32, 32, 3), np.uint8)
+        train_labels = np.empty(50_000, np.uint8)
+        for number, (_, content) in enumerate(batches):
+            images, labels = _parse(content)
+            if number == 5:
+                return Cifar10(
+                    train_images, train_labels, images.copy(), labels, "CIFAR-10", _cifar_digest(), str(found)
+                )
+            rows = slice(10_000 * number, 10_000 * (number + 1))
+            train_images[rows], train_labels[rows] = images, labels
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise DataDamaged(f"{found} can't be read ({error}): fetch the data set again") from error
+
+
+def _batches_in_folder(folder: Path):
+    for name, sha256 in BATCH_SHA256.items():
+        path = folder / name
+        if not path.exists():
+            raise DataDamaged(f"{path} is missing: unpack {ARCHIVE} again")
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise DataDamaged(
+                f"{path} is damaged or not the official file (its SHA-256 differs): unpack {ARCHIVE} again"
+            )
+        yield name, content
+
+
+def _batches_in_archive(archive: Path):
+    """Yield the batches in order; the archive is verified whole first, so its inside can be trusted."""
+    with archive.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != ARCHIVE_SHA256:
+            raise DataDamaged(
+                f"{archive} is damaged, incomplete or not the official archive (its SHA-256 differs): "
+                "delete it and fetch it again"
+            )
+        file.seek(0)
+        with tarfile.open(fileobj=file) as tar:
+            for name in BATCH_SHA256:
+                yield name, tar.extractfile(f"{FOLDER}/{name}").read()
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Reads pickles that hold nothing but dictionaries, lists, strings and NumPy arrays."""
+
+    def find_class(self, module, name):
+        try:
+            return HARMLESS[module, name]
+        except KeyError:
+            raise DataDamaged(f"a batch asks to run {module}.{name}: not the official CIFAR-10") from None
+
+
+def _parse(content: bytes):
+    """Return images, uint8 (10000, 32, 32, 3), and labels, uint8 (10000,), of one pickled batch."""
+    batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
+    channels_first = batch[b"data"].reshape(-1, 3, 32, 32)
+    return channels_first.transpose(0, 2, 3, 1), np.array(batch[b"labels"], np.uint8)
+
+
+def _cifar_digest() -> str:
+    """Return one digest for all six batches: of their digests, since each was verified by its own."""
+    return hashlib.sha256("".join(BATCH_SHA256.values()).encode()).hexdigest()

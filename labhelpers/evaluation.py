@@ -1,0 +1,163 @@
+"""What a classifier got right and wrong, from labels and probabilities alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest, norm
+
+from labhelpers.data import CLASS_NAMES
+from labhelpers.errors import LabError
+
+VEHICLES = (0, 1, 8, 9)  # airplane, automobile, ship, truck
+ANIMALS = (2, 3, 4, 5, 6, 7)  # bird, cat, deer, dog, frog, horse
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How well probabilities fit labels.
+
+    Attributes:
+        loss: mean cross-entropy in nats per image.
+        accuracy: share of images whose most probable class is the true one, 0 to 1.
+        interval: 95 % Wilson interval of the accuracy, for new images of the same kind.
+        predictions: the most probable class of each image, int, (N,).
+        confusion_matrix: counts, int, (10, 10); rows are true classes, columns predicted ones.
+    """
+
+    loss: float
+    accuracy: float
+    interval: tuple[float, float]
+    predictions: np.ndarray
+    confusion_matrix: np.ndarray
+
+    def per_class(self) -> pd.DataFrame:
+        """Return a row a class: `class`, `images`, `correct`, `accuracy`, and its 95 % interval `low`, `high`."""
+        images, correct = self.confusion_matrix.sum(axis=1), np.diag(self.confusion_matrix)
+        intervals = [accuracy_interval(k, n) for k, n in zip(correct, images, strict=True)]
+        low, high = np.array(intervals).T
+        return pd.DataFrame(
+            {
+                "class": CLASS_NAMES,
+                "images": images,
+                "correct": correct,
+                "accuracy": correct / np.maximum(images, 1),
+                "low": low,
+                "high": high,
+            }
+        )
+
+    def most_confused(self, n: int = 5) -> pd.DataFrame:
+        """Return the `n` most frequent mistakes: `true`, `predicted`, `images`, and their `share` of the class."""
+        matrix = self.confusion_matrix
+        errors = matrix - np.diag(np.diag(matrix))
+        true, predicted = np.unravel_index(np.argsort(-errors, axis=None, kind="stable")[:n], errors.shape)
+        return pd.DataFrame(
+            {
+                "true": [CLASS_NAMES[i] for i in true],
+                "predicted": [CLASS_NAMES[i] for i in predicted],
+                "images": errors[true, predicted],
+                "share": errors[true, predicted] / np.maximum(matrix.sum(axis=1)[true], 1),
+            }
+        )
+
+    def group_errors(self) -> pd.DataFrame:
+        """Return, for animals and for vehicles, how many mistakes stay within the group.
+
+        Columns: `group`, `images`, `accuracy`, `errors`, `within` (mistakes for another class of the group),
+        `share` = within / errors with its 95 % interval `low`, `high`, and `by_chance`: the share there would
+        be if each wrong answer were any of the nine other classes alike.
+        """
+        rows = []
+        for group, members in (("animals", ANIMALS), ("vehicles", VEHICLES)):
+            block = self.confusion_matrix[np.ix_(members, members)]
+            images, correct = self.confusion_matrix[list(members)].sum(), np.trace(block)
+            errors, within = images - correct, block.sum() - correct
+            low, high = accuracy_interval(within, errors)
+            rows.append(
+                {
+                    "group": group,
+                    "images": images,
+                    "accuracy": correct / max(images, 1),
+                    "errors": errors,
+                    "within": within,
+                    "share": within / max(errors, 1),
+                    "low": low,
+                    "high": high,
+                    "by_chance": (len(members) - 1) / 9,
+                }
+            )
+        return pd.DataFrame(rows)
+
+
+def evaluate(labels, probabilities) -> Evaluation:
+    """Compare probabilities with the true labels.
+
+    Args:
+        labels: true classes, int, (N,), 0 to 9.
+        probabilities: float, (N, 10), each row summing to 1.
+
+    Raises:
+        LabError: shapes that don't match, labels outside 0 to 9, or rows that are no probabilities.
+    """
+    labels, probabilities = np.asarray(labels).astype(int), np.asarray(probabilities, float)
+    n = len(labels)
+    if labels.ndim != 1 or n == 0 or probabilities.shape != (n, 10):
+        raise LabError(
+            f"labels {labels.shape} need probabilities of shape (N, 10), not {probabilities.shape}"
+        )
+    if labels.min() < 0 or labels.max() > 9:
+        raise LabError("labels must be whole numbers from 0 to 9")
+    if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or probabilities.min() < 0:
+        raise LabError("each row of the probabilities must sum to 1; apply a softmax to logits first")
+    of_truth = np.maximum(probabilities[np.arange(n), labels], np.finfo(np.float32).tiny)
+    predictions = probabilities.argmax(axis=1)
+    correct = int((predictions == labels).sum())
+    return Evaluation(
+        loss=float(-np.log(of_truth).mean()),
+        accuracy=correct / n,
+        interval=accuracy_interval(correct, n),
+        predictions=predictions,
+        confusion_matrix=np.bincount(10 * labels + predictions, minlength=100).reshape(10, 10),
+    )
+
+
+def accuracy_interval(correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the Wilson interval of a share (Wilson 1927), `(low, high)` within 0 to 1; `(0, 1)` if n is 0."""
+    if n == 0:
+        return 0.0, 1.0
+    interval = binomtest(int(correct), int(n)).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def accuracy_gain(labels, before, after) -> pd.DataFrame:
+    """Compare two sets of predictions for the same images, class by class and over all.
+
+    Args:
+        labels, before, after: true and predicted classes, int, (N,).
+
+    Returns:
+        A row a class and a last one, `all`: `class`, `gain` (accuracy after minus before, -1 to 1) and its 95 %
+        interval `low`, `high` for matched proportions (Agresti & Min 2005, doi 10.1002/sim.1781: half an image
+        added to each cell). It covers the choice of test images, not the luck of one training run.
+    """
+    labels = np.asarray(labels)
+    right_before, right_after = np.asarray(before) == labels, np.asarray(after) == labels
+    rows = []
+    for label, name in [*enumerate(CLASS_NAMES), (None, "all")]:
+        chosen = np.ones(len(labels), bool) if label is None else labels == label
+        n = chosen.sum() + 2
+        won = (right_after & ~right_before & chosen).sum() + 0.5
+        lost = (right_before & ~right_after & chosen).sum() + 0.5
+        reach = norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(won + lost - (won - lost) ** 2 / n) / n
+        centre = (won - lost) / n
+        gain = (won - lost) / max(n - 2, 1)
+        rows.append({"class": name, "gain": gain, "low": centre - reach, "high": centre + reach})
+    return pd.DataFrame(rows)
+
+
+def percent(share: float, interval: tuple[float, float] | None = None) -> str:
+    """Write a share as text, `"59.4 %"`, and with its interval `"59.4 % (58.4 to 60.4)"`."""
+    text = f"{100 * share:.1f} %"
+    return text if interval is None else f"{text} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"

@@ -1,0 +1,52 @@
+"""What the original report stated in numbers, and its results set beside ours.
+
+The report: Corentin Leloup and Wafa Bouzouita, "Lab 2: Deep learning for image classification"
+(Master 2 AIC, Image Mining). Claim ids are those of the project's list of its claims.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from labhelpers.data import Cifar10
+from labhelpers.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result the report gives: test accuracy (0 to 1), and test loss (nats per image) where it has one."""
+
+    claim: str
+    network: str
+    accuracy: float
+    loss: float | None = None
+
+
+RESULTS = {
+    "baseline": Result("B3", "baseline, 20,000 images", accuracy=0.60, loss=1.18),
+    "larger_training_set": Result("L1", "baseline, 40,000 images", accuracy=0.65),
+    "deeper": Result("A2", "deeper network", accuracy=0.67),
+}
+
+
+def beside_original(result: str, evaluation: Evaluation, cifar: Cifar10) -> pd.DataFrame:
+    """Set one evaluation on the test set beside the report's result of that name in `RESULTS`.
+
+    Returns:
+        A row a measure: `claim`, `network`, `measure`, `original`, `ours`, and the 95 % interval of ours, `low`
+        and `high` (Wilson, for one run on new images; the loss has none). `original` is missing on stand-in
+        images, which nothing may be compared with.
+    """
+    original = RESULTS[result]
+    low, high = evaluation.interval
+    rows = [("test accuracy", original.accuracy, evaluation.accuracy, low, high)]
+    if original.loss is not None:
+        rows.append(("test loss", original.loss, evaluation.loss, None, None))
+    table = pd.DataFrame(rows, columns=["measure", "original", "ours", "low", "high"]).astype(
+        {"original": float, "low": float, "high": float}
+    )
+    if cifar.is_standin:
+        table["original"] = float("nan")
+    table.insert(0, "network", original.network)
+    table.insert(0, "claim", original.claim)
+    return table

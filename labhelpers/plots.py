@@ -1,0 +1,273 @@
+"""One function a figure: takes data and `ax`, returns the Axes, never shows; and what saves the result.
+
+One style for all: sized for a text column, legible there, colours that colour-blind readers can tell apart.
+"""
+
+import logging
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.patches import Rectangle
+
+from labhelpers import data
+from labhelpers.data import CLASS_NAMES
+from labhelpers.evaluation import ANIMALS, VEHICLES
+from labhelpers.paths import atomic_write, figures_dir
+
+COLUMN_WIDTH = 4.6  # inches
+STYLE = {
+    "figure.figsize": (COLUMN_WIDTH, 3.0),
+    "figure.dpi": 130,
+    "savefig.dpi": 220,
+    "savefig.bbox": "tight",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+sns.set_theme(style="ticks", palette="colorblind", rc=STYLE)
+# seaborn warns nobody, matplotlib logs while it builds its font cache: noise in a notebook's first run.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+
+PALETTE = sns.color_palette("colorblind")
+TRAINING, VALIDATION = PALETTE[0], PALETTE[1]
+GROUP_COLOURS = {"vehicle": PALETTE[0], "animal": PALETTE[2]}
+GROUPED = [*VEHICLES, *ANIMALS]  # the order that makes blocks of the two groups
+
+
+def class_grid(images, labels, *, per_class: int = 8, ax=None):
+    """Show the first `per_class` images of each class, a row a class.
+
+    Args:
+        images: uint8, (N, 32, 32, 3).
+        labels: int, (N,), 0 to 9; each class at least `per_class` times.
+    """
+    labels = np.asarray(labels)
+    rows = [images[np.flatnonzero(labels == label)[:per_class]] for label in range(len(CLASS_NAMES))]
+    ax = _axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH * 10.5 / (per_class + 2)))
+    ax.imshow(_mosaic(rows), interpolation="nearest")
+    ax.set_yticks(_centres(len(rows)), CLASS_NAMES)
+    ax.set_xticks([])
+    return _without_frame(ax)
+
+
+def image_row(images, captions, *, ax=None):
+    """Show images side by side, each under its caption (a string, which may hold line breaks).
+
+    Args:
+        images: uint8, (N, height, width, 3), N at least 1.
+        captions: N strings.
+    """
+    ax = _axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH / max(len(images), 3) + 0.6))
+    side = images.shape[1]
+    ax.imshow(_mosaic([images]), interpolation="nearest")
+    ax.xaxis.tick_top()
+    ax.set_xticks(_centres(len(images), side), captions, fontsize=7.5)
+    ax.set_yticks([])
+    return _without_frame(ax)
+
+
+def channel_histogram(images, *, ax=None):
+    """Show how often each value from 0 to 255 occurs in the red, green and blue channels.
+
+    Args:
+        images: uint8, (N, 32, 32, 3).
+    """
+    ax = _axes(ax)
+    channels = (("red", PALETTE[3], "-"), ("green", PALETTE[2], "--"), ("blue", PALETTE[0], ":"))
+    for channel, (name, colour, line) in enumerate(channels):
+        counts = np.bincount(images[..., channel].ravel(), minlength=256)
+        ax.plot(np.arange(256), 100 * counts / counts.sum(), label=name, color=colour, linestyle=line)
+    ax.set(xlabel="pixel value", ylabel="share of pixels (%)", xlim=(0, 255), ylim=(0, None))
+    ax.legend(title="channel", frameon=False)
+    return ax
+
+
+def losses(history: pd.DataFrame, *, title: str | None = None, ax=None):
+    """Show training and validation loss per epoch, the epoch whose weights were kept marked.
+
+    Args:
+        history: columns `epoch`, `loss`, `val_loss`, as `training.History.table` gives them.
+    """
+    ax = _axes(ax)
+    best = history.loc[history["val_loss"].idxmin()]
+    ax.plot(history["epoch"], history["loss"], "o-", color=TRAINING, markersize=4, label="training")
+    ax.plot(history["epoch"], history["val_loss"], "s-", color=VALIDATION, markersize=4, label="validation")
+    ax.axvline(best["epoch"], color="0.6", linewidth=1, linestyle=":", zorder=0)
+    ax.plot(
+        *(best["epoch"], best["val_loss"]),
+        *("s",),
+        markersize=10,
+        markerfacecolor="none",
+        markeredgecolor="black",
+        linestyle="none",
+        label=f"kept: epoch {best['epoch']:.0f}",
+    )
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set(xlabel="epoch", ylabel="cross-entropy loss (nats per image)", title=title or "")
+    ax.legend(frameon=False)
+    return ax
+
+
+def compare_losses(histories: dict[str, pd.DataFrame], *, ax=None):
+    """Show training (dashed) and validation loss (solid) of several runs, a colour a run.
+
+    Args:
+        histories: tables as for `losses`, by the name of the run.
+    """
+    ax = _axes(ax)
+    for (name, history), colour, marker in zip(histories.items(), PALETTE, "os^Dv", strict=False):
+        ax.plot(
+            history["epoch"],
+            history["val_loss"],
+            f"{marker}-",
+            color=colour,
+            markersize=4,
+            label=f"{name}: validation",
+        )
+        ax.plot(history["epoch"], history["loss"], "--", color=colour, label=f"{name}: training")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set(xlabel="epoch", ylabel="cross-entropy loss (nats per image)")
+    ax.legend(frameon=False)
+    return ax
+
+
+def confusion_matrix(matrix, *, ax=None):
+    """Show how each class is answered, in per cent of the class, vehicles and animals as blocks.
+
+    Args:
+        matrix: counts, int, (10, 10); rows are true classes, columns predicted ones, in the official order.
+    """
+    ordered = np.asarray(matrix)[np.ix_(GROUPED, GROUPED)]
+    shares = 100 * ordered / np.maximum(ordered.sum(axis=1, keepdims=True), 1)
+    names = [CLASS_NAMES[label] for label in GROUPED]
+    ax = _axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH))
+    sns.heatmap(
+        shares,
+        annot=True,
+        fmt=".0f",
+        annot_kws={"fontsize": 8},
+        cmap="Blues",
+        vmin=0,
+        vmax=100,
+        square=True,
+        cbar=False,
+        linewidths=0.5,
+        xticklabels=names,
+        yticklabels=names,
+        ax=ax,
+    )
+    for start, size in ((0, len(VEHICLES)), (len(VEHICLES), len(ANIMALS))):
+        ax.add_patch(Rectangle((start, start), size, size, fill=False, edgecolor="black", linewidth=1.5))
+    ax.tick_params(length=0)
+    ax.tick_params(axis="x", rotation=45)
+    plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
+    ax.set(xlabel="predicted class", ylabel="true class", title="Answers in % of the true class")
+    return ax
+
+
+def class_accuracy(table: pd.DataFrame, *, ax=None):
+    """Show the accuracy of each class with its interval, best first, vehicles and animals told apart.
+
+    Args:
+        table: columns `class`, `accuracy`, `low`, `high` (0 to 1), as `Evaluation.per_class` gives them.
+    """
+    ax = _dots(table.sort_values("accuracy"), "accuracy", ax)
+    ax.set(xlabel="test accuracy (%), 95 % interval", ylabel="")
+    return ax
+
+
+def class_gain(table: pd.DataFrame, *, ax=None):
+    """Show by how much each class gained, largest first, vehicles and animals told apart.
+
+    Args:
+        table: columns `class`, `gain`, `low`, `high`, shares (-1 to 1).
+    """
+    ax = _dots(table.sort_values("gain"), "gain", ax)
+    ax.axvline(0, color="0.4", linewidth=1)
+    ax.set(xlabel="gain in test accuracy (points), 95 % interval", ylabel="")
+    return ax
+
+
+def save_figure(fig, name: str, numbers) -> None:
+    """Write `name.png`, and the numbers behind it as `name.csv`, into the `figures` folder of `LAB_OUT`.
+
+    Both appear under their names only when whole. A figure made after stand-in images were loaded is stamped.
+
+    Args:
+        fig: a matplotlib figure.
+        name: without ending.
+        numbers: a DataFrame, or what makes one.
+
+    Raises:
+        LabError: the folder can't be written, or the disk is full.
+    """
+    if data.loaded_names - {"CIFAR-10"}:
+        banner = {"facecolor": PALETTE[3], "edgecolor": "none", "pad": 3}
+        stamp = "stand-in images drawn by a program, not CIFAR-10"
+        fig.text(0.5, 1.03, stamp, ha="center", va="bottom", color="white", bbox=banner, gid="stand-in")
+    save_table(name, numbers)
+    with atomic_write(figures_dir() / f"{name}.png") as path:
+        fig.savefig(path, metadata={"Software": None})
+
+
+def save_table(name: str, numbers) -> None:
+    """Write numbers as `name.csv` into the `figures` folder of `LAB_OUT`; arguments as in `save_figure`."""
+    with atomic_write(figures_dir() / f"{name}.csv") as path:
+        pd.DataFrame(numbers).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _axes(ax, size=None):
+    return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+
+
+def _dots(table, column, ax):
+    """Draw a dot with its interval for each class, in per cent, coloured by group."""
+    ax = _axes(ax, (COLUMN_WIDTH, 2.9))
+    vehicles = {CLASS_NAMES[label] for label in VEHICLES}
+    for group, marker in (("vehicle", "s"), ("animal", "o")):
+        rows = [
+            (y, row)
+            for y, row in enumerate(table.to_dict("records"))
+            if (row["class"] in vehicles) == (group == "vehicle")
+        ]
+        centre = np.array([row[column] for _, row in rows])
+        reach = np.abs(np.array([[row["low"], row["high"]] for _, row in rows]).T - centre)
+        ax.errorbar(
+            100 * centre,
+            [y for y, _ in rows],
+            xerr=100 * reach,
+            fmt=marker,
+            color=GROUP_COLOURS[group],
+            markersize=5,
+            capsize=2.5,
+            label=group,
+        )
+    ax.set_yticks(range(len(table)), table["class"])
+    ax.grid(axis="x", color="0.9")
+    ax.legend(frameon=False)
+    return ax
+
+
+def _mosaic(rows, gap=2):
+    """Tile rows of equal numbers of images into one white-gapped image."""
+    rows = [
+        [np.pad(image, ((0, gap), (0, gap), (0, 0)), constant_values=255) for image in row] for row in rows
+    ]
+    return np.vstack([np.hstack(row) for row in rows])[:-gap, :-gap]
+
+
+def _centres(n, side=32, gap=2):
+    return (side + gap) * np.arange(n) + (side - 1) / 2
+
+
+def _without_frame(ax):
+    sns.despine(ax=ax, left=True, bottom=True)
+    ax.tick_params(length=0)
+    return ax

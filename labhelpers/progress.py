@@ -1,0 +1,41 @@
+"""One progress bar for long work: on a terminal, in a notebook someone looks at, silent elsewhere."""
+
+import os
+import sys
+
+from tqdm import tqdm
+
+
+def progress(total, description, unit="it"):
+    """Return a tqdm bar over `total` steps that shows time left where a person is watching.
+
+    On a terminal it is drawn on stderr. In a notebook that is open in JupyterLab, Jupyter Notebook, VS Code
+    or Colab it is one line that redraws itself and is gone at the end. In batch (papermill, nbval, logs) it
+    is silent, so that outputs and logs hold results only. `LAB_PROGRESS=0` silences it everywhere.
+    """
+    options = {"total": total, "desc": description, "unit": unit, "leave": False, "dynamic_ncols": True}
+    if os.environ.get("LAB_PROGRESS") == "0":
+        return tqdm(**options, disable=True)
+    if "ipykernel" in sys.modules:
+        watched = any(name in os.environ for name in ("JPY_SESSION_NAME", "COLAB_RELEASE_TAG", "VSCODE_PID"))
+        return tqdm(**options | {"dynamic_ncols": False, "ncols": 88}, file=_CellLine(), disable=not watched)
+    return tqdm(**options, disable=None)  # None: silent unless stderr is a terminal
+
+
+class _CellLine:
+    """A file whose text replaces itself in a notebook cell (a widget would be stored in the notebook)."""
+
+    def __init__(self):
+        self.handle = None
+
+    def write(self, text):
+        from IPython.display import display
+
+        line = {"text/plain": text.strip("\r\n ")}
+        if self.handle is not None:
+            self.handle.update(line, raw=True)
+        elif line["text/plain"]:
+            self.handle = display(line, raw=True, display_id=True)
+
+    def flush(self):
+        """Do nothing: every write is shown at once."""
