@@ -3,8 +3,6 @@
 One style for all: sized for a text column, legible there, colours that colour-blind readers can tell apart.
 """
 
-import logging
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -28,12 +26,11 @@ STYLE = {
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
     "legend.fontsize": 8.5,
+    "legend.title_fontsize": 8.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
 sns.set_theme(style="ticks", palette="colorblind", rc=STYLE)
-# seaborn warns nobody, matplotlib logs while it builds its font cache: noise in a notebook's first run.
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 PALETTE = sns.color_palette("colorblind")
 TRAINING, VALIDATION = PALETTE[0], PALETTE[1]
@@ -57,19 +54,20 @@ def class_grid(images, labels, *, per_class: int = 8, ax=None):
     return _without_frame(ax)
 
 
-def image_row(images, captions, *, ax=None):
-    """Show images side by side, each under its caption (a string, which may hold line breaks).
+def image_rows(rows, captions, *, ax=None):
+    """Show rows of images under shared captions, each row named.
 
     Args:
-        images: uint8, (N, height, width, 3), N at least 1.
-        captions: N strings.
+        rows: arrays of uint8, (N, side, side, 3), N at least 1, by the name of the row.
+        captions: N strings, one a column; they may hold line breaks.
     """
-    ax = _axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH / max(len(images), 3) + 0.6))
-    side = images.shape[1]
-    ax.imshow(_mosaic([images]), interpolation="nearest")
+    names, images = list(rows), list(rows.values())
+    side = images[0].shape[1]
+    ax = _axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH * len(rows) / max(len(captions), 3) + 0.5))
+    ax.imshow(_mosaic(images), interpolation="nearest")
     ax.xaxis.tick_top()
-    ax.set_xticks(_centres(len(images), side), captions, fontsize=7.5)
-    ax.set_yticks([])
+    ax.set_xticks(_centres(len(captions), side), captions, fontsize=8)
+    ax.set_yticks(_centres(len(rows), side), names)
     return _without_frame(ax)
 
 

@@ -1,0 +1,104 @@
+"""The `lab` command: reads what was typed, calls the library, tells errors in one line."""
+
+import argparse
+import os
+import sys
+
+from labhelpers.errors import LabError
+
+# Each command imports what it needs when it runs, so that `lab --help` answers at once.
+
+
+def main(arguments=None) -> int:
+    """Run one command; returns the exit status: 0, 2 for an error told in one line, 130 when interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lab: interrupted; what was finished is kept, run again to carry on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="lab", description="A lab report on CIFAR-10, executed again.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(function, name, text):
+        added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        added.set_defaults(command=function)
+        return added
+
+    data = command(_data, "data", "find CIFAR-10, verify it, say where it is")
+    data.add_argument("--data", metavar="PATH", help="a folder, an archive, or 'standin'")
+    data.add_argument("--verify", action="store_true", help="also list the digest of every file")
+
+    report = command(_report, "report", "re-execute the notebooks that changed, and write report/index.html")
+    report.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a number, such as 02, or a name")
+    report.add_argument("--data", metavar="PATH", help="a folder, an archive, or 'standin'")
+    report.add_argument("--quick", action="store_true", help="few images, one epoch, into report/quick")
+    report.add_argument("--force", action="store_true", help="execute them even if nothing changed")
+    report.add_argument(
+        "-p",
+        nargs=2,
+        action="append",
+        default=[],
+        dest="values",
+        metavar=("NAME", "VALUE"),
+        help="set a parameter",
+    )
+
+    command(_jupyter, "jupyter", "open copies of the notebooks in JupyterLab, to change and run at will")
+    command(_refresh, "refresh", "take the last full report into notebooks/, figures/ and README.md")
+    command(_check, "check", "check that notebooks, figures and README are in step")
+    return parser
+
+
+def _data(options):
+    from labhelpers import data
+
+    cifar = data.load(options.data)
+    print(f"{cifar.name} in {cifar.source}, verified")
+    print(f"digest {cifar.digest}")
+    if options.verify and not cifar.is_standin:
+        for name, sha256 in data.BATCH_SHA256.items():
+            print(f"{sha256}  {name}")
+
+
+def _report(options):
+    from labhelpers.reporting.execute import report
+
+    page = report(
+        options.notebooks,
+        source=options.data,
+        quick=options.quick,
+        force=options.force,
+        values=dict(options.values),
+    )
+    print(f"the page: {page}")
+
+
+def _jupyter(options):
+    from labhelpers.reporting.workspace import prepare
+
+    folder = prepare()
+    print(f"your copies of the notebooks are in {folder}; to start one over, delete it and run this again")
+    os.environ["LAB_OUT"] = str(folder)
+    os.chdir(folder)
+    os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab"])
+
+
+def _refresh(options):
+    from labhelpers.reporting.refresh import refresh
+
+    for line in refresh():
+        print(line)
+
+
+def _check(options):
+    from labhelpers.reporting.check import check
+
+    print(check())

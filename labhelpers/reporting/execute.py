@@ -1,0 +1,250 @@
+"""Run the notebooks in order, take over what each made only when it is whole, and keep what went before.
+
+A notebook runs into a staging folder of its own. Only when it ran to its end and every figure its code names is
+there do its results replace earlier ones, file by file. So a failed or killed run costs nothing but its time.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import filelock
+import papermill
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from labhelpers import data
+from labhelpers.errors import DataUnavailable, LabError
+from labhelpers.paths import atomic_write, out_dir, project
+from labhelpers.reporting import notebooks, page
+
+# What `--quick` sets, wherever a notebook has the parameter: a rehearsal, not a result.
+QUICK = {"N_TRAIN": 2_000, "N_TRAIN_LARGER": 4_000, "EPOCHS": 1}
+# Kernels are talked to through files, not network ports, which other programs could race for (papermill#511).
+KERNEL_CONFIG = Config({} if sys.platform == "win32" else {"KernelManager": {"transport": "ipc"}})
+VERSIONS = ("tensorflow", "keras", "numpy", "scipy", "matplotlib", "seaborn", "papermill")
+
+
+def report(names=(), *, source=None, quick=False, force=False, values=None) -> Path:
+    """Run the notebooks that changed since they last ran, then write the page.
+
+    Args:
+        names: notebooks by number, stem or file; none means all.
+        source: the data, as for `data.load`; without any to be had, stand-in images are used, loudly.
+        quick: few images, one epoch, into a folder of its own.
+        force: run them whether or not they changed.
+        values: parameters as text, by name, for every chosen notebook that declares them.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        LabError: anything a person can cause; what earlier runs made is untouched then.
+    """
+    chosen = {path.stem: notebooks.read(path) for path in notebooks.select(list(names))}
+    settings = _settings(chosen, values or {}, quick)
+    cifar = _load_or_draw(source)
+    folder = _report_folder(cifar.is_standin, quick)
+    state = {"cifar": {"name": cifar.name, "digest": cifar.digest}, "versions": _versions()}
+    os.environ["LAB_DATA"] = "standin" if cifar.is_standin else cifar.source
+    del cifar  # the kernels need the memory
+    with _alone_in(folder):
+        for stem, notebook in chosen.items():
+            fingerprint = _fingerprint(notebook, settings[stem], state["cifar"]["digest"])
+            if not force and _is_current(folder, stem, fingerprint):
+                print(f"{stem}: unchanged")
+                continue
+            run = state | {"parameters": settings[stem], "fingerprint": fingerprint}
+            _run(notebook, stem, folder, run)
+        return page.write(folder)
+
+
+def read_runs(folder: Path) -> dict:
+    """Return what is known of the last run of each notebook, by its stem; nothing if that can't be read."""
+    try:
+        return json.loads((folder / "run.json").read_text(encoding="utf-8"))["notebooks"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def is_intact(folder: Path, run: dict) -> bool:
+    """Whether the files that a run made are still as it left them."""
+    return all(_digest(folder / name) == digest for name, digest in run["files"].items())
+
+
+def _settings(chosen, values, quick) -> dict[str, dict]:
+    """Return the parameters to set, by notebook; unknown names and impossible values are errors."""
+    declared = {stem: notebooks.parameters(notebook) for stem, notebook in chosen.items()}
+    known = sorted({name for parameters in declared.values() for name in parameters})
+    for name in values:
+        if name not in known:
+            raise LabError(f"no chosen notebook has a parameter {name!r}: choose from {', '.join(known)}")
+    settings = {}
+    for stem, parameters in declared.items():
+        settings[stem] = {name: QUICK[name] for name in parameters if quick and name in QUICK}
+        settings[stem] |= {
+            name: parameters[name].parse(text) for name, text in values.items() if name in parameters
+        }
+    return settings
+
+
+def _load_or_draw(source):
+    try:
+        return data.load(source)
+    except DataUnavailable as error:
+        print(f"WARNING: {error}", file=sys.stderr)
+        print(
+            "WARNING: going on with stand-in images drawn by a program: every figure is stamped, and nothing of it "
+            "is a result on CIFAR-10",
+            file=sys.stderr,
+        )
+        return data.load("standin")
+
+
+def _report_folder(is_standin, quick) -> Path:
+    return out_dir().joinpath(*["standin"] * is_standin, *["quick"] * quick)
+
+
+def _versions() -> dict[str, str]:
+    return {"python": ".".join(map(str, sys.version_info[:3]))} | {
+        name: metadata.version(name) for name in VERSIONS
+    }
+
+
+@contextlib.contextmanager
+def _alone_in(folder):
+    """Hold the report folder, so that two reports at once don't mix their results."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / ".lock", blocking=False):
+            yield
+    except filelock.Timeout:
+        raise LabError(
+            f"another lab report is at work in {folder}: wait for it, or set LAB_OUT to another folder"
+        ) from None
+    except OSError as error:
+        raise LabError(
+            f"can't write {folder}: {error.strerror or error}; set LAB_OUT to another folder"
+        ) from error
+
+
+def _fingerprint(notebook, settings, data_digest) -> dict[str, str]:
+    """Return what the results depend on, digest by digest; prose is not among it."""
+    root = project()
+    library = [path for path in sorted((root / "labhelpers").rglob("*.py")) if "reporting" not in path.parts]
+    parts = {
+        "code": "\0".join(notebooks.code(notebook)).encode(),
+        "parameters": json.dumps(settings, sort_keys=True).encode(),
+        "labhelpers": b"\0".join(path.read_bytes() for path in library),
+        "data": data_digest.encode(),
+        "lock": (root / "requirements.lock").read_bytes(),
+    }
+    return {name: hashlib.sha256(content).hexdigest()[:16] for name, content in parts.items()}
+
+
+def _is_current(folder, stem, fingerprint) -> bool:
+    run = read_runs(folder).get(stem)
+    return run is not None and run["fingerprint"] == fingerprint and is_intact(folder, run)
+
+
+def _run(notebook, stem, folder, run) -> None:
+    """Run one notebook into a staging folder and, if all is well, put its results in place."""
+    staging = folder / ".staging" / stem
+    shutil.rmtree(staging, ignore_errors=True)
+    (staging / "notebooks").mkdir(parents=True)
+    executed = staging / "notebooks" / f"{stem}.ipynb"
+    started = time.time()
+    _execute(notebook, executed, run["parameters"], staging, stem)
+    run["seconds"] = round(time.time() - started, 1)
+    run["ended"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    figures = notebooks.expected_figures(notebook)
+    _check_made(staging, stem, figures, notebooks.expected_tables(notebook))
+    made = sorted(path for path in staging.rglob("*") if path.is_file())
+    run["files"] = {path.relative_to(staging).as_posix(): _digest(path) for path in made}
+    _take_over(staging, folder, made)
+    with atomic_write(folder / "run.json") as path:
+        path.write_text(json.dumps({"notebooks": read_runs(folder) | {stem: run}}, indent=1, sort_keys=True))
+    print(f"{stem}: {run['seconds']:.0f} s, made {', '.join(figures) or 'no figures'}")
+
+
+def _execute(notebook, executed, settings, staging, stem) -> None:
+    environment = {"LAB_OUT": str(staging), "LAB_PROGRESS": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
+    bar = {"desc": stem, "leave": False} if sys.stderr.isatty() else False
+    try:
+        with _environment(environment):
+            papermill.execute_notebook(
+                notebook,
+                str(executed).replace("{", "{{").replace("}", "}}"),  # papermill formats its paths
+                parameters=settings,
+                kernel_name="python3",
+                cwd=project() / "notebooks",
+                progress_bar=bar,
+                config=KERNEL_CONFIG,
+            )
+    except PapermillExecutionError as error:
+        failed = _keep_failed(executed)
+        where = f"{stem}.ipynb, cell {error.exec_count} failed"
+        reason = str(error.evalue).strip().splitlines() or ["no message"]
+        raise LabError(
+            f"{where} with {error.ename}: {reason[-1]} (see {failed}; earlier results are kept)"
+        ) from error
+    except DeadKernelError as error:
+        raise LabError(
+            f"{stem}.ipynb: the kernel died, most often for lack of memory; close other programs and run again "
+            "(earlier results are kept)"
+        ) from error
+
+
+@contextlib.contextmanager
+def _environment(variables):
+    saved = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _keep_failed(executed: Path) -> Path:
+    """Move the notebook that failed to where it can be looked at without hiding a good one."""
+    failed = executed.parents[3] / "failed" / executed.name
+    failed.parent.mkdir(exist_ok=True)
+    return executed.replace(failed)
+
+
+def _check_made(staging, stem, figures, tables) -> None:
+    """Check that what the code names was made: a notebook may run to its end and have drawn nothing."""
+    files = [f"{name}.png" for name in figures] + [f"{name}.csv" for name in figures + tables]
+    missing = [name for name in files if not _is_filled(staging / "figures" / name)]
+    if missing:
+        raise LabError(
+            f"{stem}.ipynb ran to its end but did not make {', '.join(missing)}: check the cells that save them "
+            "(earlier results are kept)"
+        )
+
+
+def _is_filled(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _take_over(staging, folder, made) -> None:
+    for path in made:
+        target = folder / path.relative_to(staging)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

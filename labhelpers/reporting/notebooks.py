@@ -1,0 +1,176 @@
+"""What a notebook declares (its parameters, its figures), and how outputs are carried over and cleaned."""
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from labhelpers.errors import LabError
+from labhelpers.paths import atomic_write, project
+
+RANGE = re.compile(r"\(([-+.\de_]+) to ([-+.\de_]+)\)")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An assignment of the cell tagged `parameters`; its comment says meaning and range, `(1 to 45000)`."""
+
+    name: str
+    default: object
+    low: float | None = None
+    high: float | None = None
+
+    def parse(self, text: str):
+        """Return `text` as a value of the default's type, within the range.
+
+        Raises:
+            LabError: it is neither.
+        """
+        kind = type(self.default)
+        try:
+            value = _literal(text) if kind is not str else text
+            if kind is float and type(value) is int:
+                value = float(value)
+            if type(value) is not kind:
+                raise ValueError
+        except (ValueError, SyntaxError):
+            kinds = {int: "a whole number", float: "a number", bool: "True or False"}
+            raise LabError(
+                f"{self.name}={text}: must be {kinds.get(kind, kind.__name__)}, such as {self.default!r}"
+            ) from None
+        if self.low is not None and not self.low <= value <= self.high:
+            raise LabError(f"{self.name}={text}: must lie between {self.low:g} and {self.high:g}")
+        return value
+
+
+def notebook_paths() -> list[Path]:
+    """Return the project's notebooks in reading order."""
+    return sorted((project() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def select(names: list[str]) -> list[Path]:
+    """Return the notebooks named by number, stem or file, in reading order; all of them for no names.
+
+    Raises:
+        LabError: a name fits none.
+    """
+    paths = notebook_paths()
+    chosen = set()
+    for name in names:
+        stem = Path(name).name.removesuffix(".ipynb")
+        fits = [path for path in paths if path.stem == stem or path.stem.startswith(f"{stem}_")]
+        if not fits:
+            raise LabError(
+                f"there is no notebook {name!r}: choose from {', '.join(path.stem for path in paths)}"
+            )
+        chosen.update(fits)
+    return [path for path in paths if not names or path in chosen]
+
+
+def read(path: Path):
+    """Read a notebook.
+
+    Raises:
+        LabError: it is no valid notebook.
+    """
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except OSError as error:
+        raise LabError(f"can't read {path}: {error.strerror}") from error
+    except Exception as error:  # nbformat raises what its JSON schema library raises
+        reason = str(error).splitlines()[0]
+        raise LabError(
+            f"{path} is not a valid notebook ({reason}): restore it, for example with git"
+        ) from error
+    return notebook
+
+
+def parameters(notebook) -> dict[str, Parameter]:
+    """Return the parameters a notebook declares, by name; none if it has no cell tagged `parameters`."""
+    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    found = {}
+    for line in "\n".join(cell.source for cell in cells).splitlines():
+        code, _, comment = line.partition("#")
+        if "=" in code:
+            name, value = (side.strip() for side in code.split("=", 1))
+            limits = RANGE.search(comment)
+            low, high = map(_literal, limits.groups()) if limits else (None, None)
+            found[name] = Parameter(name, _literal(value), low, high)
+    return found
+
+
+def _literal(text):
+    return ast.literal_eval(text.strip())
+
+
+def expected_figures(notebook) -> list[str]:
+    """Return the names that the notebook's code hands to `save_figure`, in order."""
+    return _names_handed_to("save_figure", 1, notebook)
+
+
+def expected_tables(notebook) -> list[str]:
+    """Return the names that the notebook's code hands to `save_table`, in order."""
+    return _names_handed_to("save_table", 0, notebook)
+
+
+def _names_handed_to(function, position, notebook):
+    names = []
+    for source in code(notebook):
+        for node in ast.walk(ast.parse(source)):
+            called = isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if called == function and len(node.args) > position:
+                names.append(ast.literal_eval(node.args[position]))
+    return names
+
+
+def code(notebook) -> list[str]:
+    """Return the sources of the code cells, without those that papermill injected."""
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code" and not _is_injected(cell)]
+
+
+def with_outputs(source, executed):
+    """Return the source notebook with the outputs of an executed copy whose code is the same.
+
+    Prose comes from the source, outputs from the copy, and the cell of parameters that papermill injected, if
+    any, stays where it stood: the reader sees what was run.
+    """
+    merged = nbformat.from_dict(source)
+    runs = iter([cell for cell in executed.cells if cell.cell_type == "code"])
+    cells = []
+    for cell in merged.cells:
+        if cell.cell_type == "code":
+            run = next(runs)
+            if _is_injected(run):
+                cells.append(run)
+                run = next(runs)
+            cell.outputs, cell.execution_count = run.outputs, run.execution_count
+        cells.append(cell)
+    merged.cells = cells
+    return merged
+
+
+def clean(notebook):
+    """Return the notebook as it is committed: outputs stay, what differs from machine to machine goes."""
+    cleaned = nbformat.from_dict(notebook)
+    kept = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
+    cleaned.metadata = nbformat.from_dict(kept | {"language_info": {"name": "python"}})
+    for cell in cleaned.cells:
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        for output in cell.get("outputs", []):
+            if "metadata" in output:
+                output.metadata = {}
+    return cleaned
+
+
+def write(notebook, path: Path) -> None:
+    """Write a notebook, whole or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+
+
+def _is_injected(cell) -> bool:
+    return "injected-parameters" in cell.metadata.get("tags", [])
