@@ -60,8 +60,10 @@ def _parser():
 def _data(options):
     from labhelpers import data
 
-    cifar = data.load(options.data)
-    print(f"{cifar.name} in {cifar.source}, verified")
+    cifar = data.find(options.data)
+    print(
+        f"{cifar.name} {'drawn by labhelpers.standin' if cifar.is_standin else f'in {cifar.source}, verified'}"
+    )
     print(f"digest {cifar.digest}")
     if options.verify and not cifar.is_standin:
         for name, sha256 in data.BATCH_SHA256.items():

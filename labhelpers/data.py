@@ -114,6 +114,19 @@ class Cifar10:
         )
 
 
+class Found(NamedTuple):
+    """A source of data that was found and verified: `name` and `digest` as in `Cifar10`, `source` to load it by."""
+
+    name: str
+    digest: str
+    source: str
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether these are the drawn images, of which nothing may be compared with the original report."""
+        return self.name != "CIFAR-10"
+
+
 def load(source: str | os.PathLike | None = None) -> Cifar10:
     """Load CIFAR-10, every digest verified, in the official order.
 
@@ -126,38 +139,49 @@ def load(source: str | os.PathLike | None = None) -> Cifar10:
         DataUnavailable: nothing was found, and nothing was named.
         LabError: the source named is not there.
     """
-    named = source or os.environ.get("LAB_DATA")
-    if named == "standin":
-        cifar = _draw_standin()
-    elif named:
-        cifar = _read_named(Path(named).expanduser())
-    else:
-        cifar = _read_first_found()
+    cifar = _from_source(source, _parse_all, _draw_standin)
     loaded_names.add(cifar.name)
     return cifar
+
+
+def find(source: str | os.PathLike | None = None) -> Found:
+    """Find and verify the data that `load` would load, without parsing it; arguments and errors as there."""
+    return _from_source(source, _verify_all, _identify_standin)
+
+
+def _from_source(source, read, make_standin):
+    """Resolve a source and hand it on: a folder or an archive to `read`, the stand-in to `make_standin`."""
+    named = source or os.environ.get("LAB_DATA")
+    if named == "standin":
+        return make_standin()
+    if named:
+        return _read_named(Path(named).expanduser(), read)
+    return _read_first_found(read)
+
+
+def _identify_standin() -> Found:
+    # The images follow from the program, to the byte and on every machine: its digest is theirs.
+    program = Path(__file__).with_name("standin.py").read_bytes()
+    return Found("stand-in images", hashlib.sha256(program).hexdigest(), "standin")
 
 
 def _draw_standin() -> Cifar10:
     from labhelpers import standin
 
-    arrays = standin.draw()
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(array)
-    return Cifar10(*arrays, name="stand-in images", digest=digest.hexdigest(), source="labhelpers.standin")
+    return Cifar10(*standin.draw(), *_identify_standin())
 
 
-def _read_named(place: Path) -> Cifar10:
+def _read_named(place: Path, read):
     """Read from a place somebody named: what is wrong with it is an error, never a reason to look on."""
     if not place.exists():
         raise LabError(f"{place} does not exist: name a {FOLDER} folder, {ARCHIVE} or 'standin'")
     found = _find(place)
     if found is None:
         raise LabError(f"there is no {FOLDER} folder and no {ARCHIVE} in {place}: name one that holds it")
-    return _read(found)
+    return _read(found, read)
 
 
-def _read_first_found() -> Cifar10:
+def _read_first_found(read):
     """Read from the first usual place that holds good data; damaged copies are passed over, but named."""
     damaged = []
     for place in _usual_places():
@@ -165,7 +189,7 @@ def _read_first_found() -> Cifar10:
         if found is None:
             continue
         try:
-            return _read(found)
+            return _read(found, read)
         except DataDamaged as error:
             damaged.append(f" ({error})")
     raise DataUnavailable(
@@ -192,26 +216,37 @@ def _find(place: Path) -> Path | None:
     return next((place / name for name in names if (place / name).exists()), None)
 
 
-def _read(found: Path) -> Cifar10:
-    """Read a batches' folder or an archive, each batch verified before it is parsed.
+def _read(found: Path, read):
+    """Hand the batches of a folder or an archive to `read`, each verified before it is handed on.
 
     Raises:
         DataDamaged: a batch is missing, can't be read or is not the official one.
     """
     try:
         batches = _batches_in_folder(found) if found.is_dir() else _batches_in_archive(found)
-        train_images = np.empty((50_000, 32, 32, 3), np.uint8)
-        train_labels = np.empty(50_000, np.uint8)
-        for number, (_, content) in enumerate(batches):
-            images, labels = _parse(content)
-            if number == 5:
-                return Cifar10(
-                    train_images, train_labels, images.copy(), labels, "CIFAR-10", _cifar_digest(), str(found)
-                )
-            rows = slice(10_000 * number, 10_000 * (number + 1))
-            train_images[rows], train_labels[rows] = images, labels
+        return read(batches, str(found))
     except (OSError, tarfile.TarError, EOFError) as error:
         raise DataDamaged(f"{found} can't be read ({error}): fetch the data set again") from error
+
+
+def _parse_all(batches, source) -> Cifar10:
+    train_images, train_labels = np.empty((50_000, 32, 32, 3), np.uint8), np.empty(50_000, np.uint8)
+    for number in range(5):
+        rows = slice(10_000 * number, 10_000 * (number + 1))
+        train_images[rows], train_labels[rows] = _parse(next(batches))
+    test_images, test_labels = _parse(next(batches))
+    return Cifar10(train_images, train_labels, test_images.copy(), test_labels, *_cifar(source))
+
+
+def _verify_all(batches, source) -> Found:
+    for _ in batches:
+        pass
+    return _cifar(source)
+
+
+def _cifar(source) -> Found:
+    # One digest for all six batches: of their digests, since each was verified by its own.
+    return Found("CIFAR-10", hashlib.sha256("".join(BATCH_SHA256.values()).encode()).hexdigest(), source)
 
 
 def _batches_in_folder(folder: Path):
@@ -224,7 +259,7 @@ def _batches_in_folder(folder: Path):
             raise DataDamaged(
                 f"{path} is damaged or not the official file (its SHA-256 differs): unpack {ARCHIVE} again"
             )
-        yield name, content
+        yield content
 
 
 def _batches_in_archive(archive: Path):
@@ -238,7 +273,7 @@ def _batches_in_archive(archive: Path):
         file.seek(0)
         with tarfile.open(fileobj=file) as tar:
             for name in BATCH_SHA256:
-                yield name, tar.extractfile(f"{FOLDER}/{name}").read()
+                yield tar.extractfile(f"{FOLDER}/{name}").read()
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -256,8 +291,3 @@ def _parse(content: bytes):
     batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
     channels_first = batch[b"data"].reshape(-1, 3, 32, 32)
     return channels_first.transpose(0, 2, 3, 1), np.array(batch[b"labels"], np.uint8)
-
-
-def _cifar_digest() -> str:
-    """Return one digest for all six batches: of their digests, since each was verified by its own."""
-    return hashlib.sha256("".join(BATCH_SHA256.values()).encode()).hexdigest()

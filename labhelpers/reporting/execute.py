@@ -7,6 +7,7 @@ there do its results replace earlier ones, file by file. So a failed or killed r
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
 import sys
@@ -50,11 +51,10 @@ def report(names=(), *, source=None, quick=False, force=False, values=None) -> P
     """
     chosen = {path.stem: notebooks.read(path) for path in notebooks.select(list(names))}
     settings = _settings(chosen, values or {}, quick)
-    cifar = _load_or_draw(source)
+    cifar = _find_or_stand_in(source)
     folder = _report_folder(cifar.is_standin, quick)
     state = {"cifar": {"name": cifar.name, "digest": cifar.digest}, "versions": _versions()}
-    os.environ["LAB_DATA"] = "standin" if cifar.is_standin else cifar.source
-    del cifar  # the kernels need the memory
+    os.environ["LAB_DATA"] = cifar.source
     with _alone_in(folder):
         for stem, notebook in chosen.items():
             fingerprint = _fingerprint(notebook, settings[stem], state["cifar"]["digest"])
@@ -95,9 +95,9 @@ def _settings(chosen, values, quick) -> dict[str, dict]:
     return settings
 
 
-def _load_or_draw(source):
+def _find_or_stand_in(source) -> data.Found:
     try:
-        return data.load(source)
+        return data.find(source)
     except DataUnavailable as error:
         print(f"WARNING: {error}", file=sys.stderr)
         print(
@@ -105,7 +105,7 @@ def _load_or_draw(source):
             "is a result on CIFAR-10",
             file=sys.stderr,
         )
-        return data.load("standin")
+        return data.find("standin")
 
 
 def _report_folder(is_standin, quick) -> Path:
@@ -160,12 +160,16 @@ def _run(notebook, stem, folder, run) -> None:
     shutil.rmtree(staging, ignore_errors=True)
     (staging / "notebooks").mkdir(parents=True)
     executed = staging / "notebooks" / f"{stem}.ipynb"
+    figures = notebooks.expected_figures(notebook)
     started = time.time()
-    _execute(notebook, executed, run["parameters"], staging, stem)
+    try:
+        _execute(notebook, executed, run["parameters"], staging)
+        _check_made(staging, figures, notebooks.expected_tables(notebook))
+    except LabError as error:
+        failed = _keep_failed(executed, folder)
+        raise LabError(f"{stem}.ipynb {error} (see {failed}; earlier results are kept)") from error
     run["seconds"] = round(time.time() - started, 1)
     run["ended"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    figures = notebooks.expected_figures(notebook)
-    _check_made(staging, stem, figures, notebooks.expected_tables(notebook))
     made = sorted(path for path in staging.rglob("*") if path.is_file())
     run["files"] = {path.relative_to(staging).as_posix(): _digest(path) for path in made}
     _take_over(staging, folder, made)
@@ -174,9 +178,10 @@ def _run(notebook, stem, folder, run) -> None:
     print(f"{stem}: {run['seconds']:.0f} s, made {', '.join(figures) or 'no figures'}")
 
 
-def _execute(notebook, executed, settings, staging, stem) -> None:
+def _execute(notebook, executed, settings, staging) -> None:
     environment = {"LAB_OUT": str(staging), "LAB_PROGRESS": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
-    bar = {"desc": stem, "leave": False} if sys.stderr.isatty() else False
+    bar = {"desc": executed.stem, "leave": False} if sys.stderr.isatty() else False
+    logging.getLogger("papermill").addHandler(logging.NullHandler())  # its errors are told below, in one line
     try:
         with _environment(environment):
             papermill.execute_notebook(
@@ -189,16 +194,13 @@ def _execute(notebook, executed, settings, staging, stem) -> None:
                 config=KERNEL_CONFIG,
             )
     except PapermillExecutionError as error:
-        failed = _keep_failed(executed)
-        where = f"{stem}.ipynb, cell {error.exec_count} failed"
         reason = str(error.evalue).strip().splitlines() or ["no message"]
-        raise LabError(
-            f"{where} with {error.ename}: {reason[-1]} (see {failed}; earlier results are kept)"
-        ) from error
+        raise LabError(f"failed in cell {error.exec_count} with {error.ename}: {reason[-1]}") from error
     except DeadKernelError as error:
+        started = [cell for cell in notebooks.read(executed).cells if cell.metadata.papermill.start_time]
         raise LabError(
-            f"{stem}.ipynb: the kernel died, most often for lack of memory; close other programs and run again "
-            "(earlier results are kept)"
+            f"failed in cell {started[-1].execution_count}: its kernel was killed, most often for lack of memory; close "
+            "other programs and run again"
         ) from error
 
 
@@ -213,21 +215,22 @@ def _environment(variables):
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _keep_failed(executed: Path) -> Path:
-    """Move the notebook that failed to where it can be looked at without hiding a good one."""
-    failed = executed.parents[3] / "failed" / executed.name
+def _keep_failed(executed: Path, folder: Path) -> Path:
+    """Move the notebook that failed to where it can be looked at, and drop whatever else it made."""
+    failed = folder / "failed" / executed.name
     failed.parent.mkdir(exist_ok=True)
-    return executed.replace(failed)
+    executed.replace(failed)
+    shutil.rmtree(executed.parents[1])
+    return failed
 
 
-def _check_made(staging, stem, figures, tables) -> None:
+def _check_made(staging, figures, tables) -> None:
     """Check that what the code names was made: a notebook may run to its end and have drawn nothing."""
     files = [f"{name}.png" for name in figures] + [f"{name}.csv" for name in figures + tables]
     missing = [name for name in files if not _is_filled(staging / "figures" / name)]
     if missing:
         raise LabError(
-            f"{stem}.ipynb ran to its end but did not make {', '.join(missing)}: check the cells that save them "
-            "(earlier results are kept)"
+            f"ran to its end but did not make {', '.join(missing)}: check the cells that save them"
         )
 
 

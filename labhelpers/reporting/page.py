@@ -37,7 +37,7 @@ def _render(sections) -> str:
     whole = nbformat.v4.new_notebook(metadata=sections[0][1].metadata)
     links = {f"{stem}.ipynb": f"#{stem}" for stem, _ in sections}
     for stem, notebook in sections:
-        whole.cells.append(nbformat.v4.new_markdown_cell(f'<a id="{stem}"></a>'))
+        whole.cells.append(nbformat.v4.new_markdown_cell(f'<a id="{stem}"></a>', id=f"to-{stem}"))
         for cell in notebooks.clean(notebook).cells:
             if cell.cell_type == "markdown":
                 for file, anchor in links.items():

@@ -1,0 +1,197 @@
+"""The committed notebooks: their grammar, and that they run, as nbval, papermill and `lab report` run them."""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from labhelpers.reporting import check, notebooks, readme
+
+ROOT = Path(__file__).parents[1]
+PATHS = notebooks.notebook_paths()
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: path.stem)
+def notebook(request):
+    return notebooks.read(request.param)
+
+
+def run(*arguments, cwd=ROOT, **variables):
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {name: str(value) for name, value in variables.items()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_four_are_there():
+    names = ["01_data_exploration", "02_baseline", "03_larger_training_set", "04_deeper_network"]
+    assert [path.stem for path in PATHS][:4] == names
+
+
+def test_grammar(notebook):
+    kinds = [cell.cell_type for cell in notebook.cells]
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert kinds[0] == "markdown" and notebook.cells[0].source.startswith("# ")
+    assert "**Question:**" in notebook.cells[0].source
+    assert notebook.cells[1].metadata.get("tags") == ["parameters"]
+    positions = [prose.index(heading) for heading in ("## What this does not show", "## Your turn")]
+    assert positions == sorted(positions) and re.search(r"\]\(\d\d_\w+\.ipynb\)\s*$", prose)
+    named = notebooks.expected_figures(notebook)
+    assert all(f"`{name}`" in notebook.cells[0].source for name in named), (
+        "the title names the figures it makes"
+    )
+
+
+def test_every_parameter_has_a_range_that_holds_its_default(notebook):
+    declared = notebooks.parameters(notebook)
+    assert declared
+    for parameter in declared.values():
+        assert parameter.parse(repr(parameter.default)) == parameter.default and parameter.low is not None
+
+
+def test_cells_are_short_and_explained(notebook):
+    lengths = [len(source.splitlines()) for source in notebooks.code(notebook)]
+    assert max(lengths) <= 20 and sorted(lengths)[len(lengths) // 2] <= 6
+    words = sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == "markdown")
+    assert words >= 4 * sum(lengths)
+
+
+def test_links_lead_to_notebooks_that_exist(notebook):
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    for target in re.findall(r"\]\((\d\d_\w+\.ipynb)\)", prose):
+        assert (ROOT / "notebooks" / target).exists()
+
+
+def test_committed_report_is_in_step():
+    assert check.check().startswith("in step: ")
+
+
+def test_readme_table_is_the_one_of_the_figures():
+    assert readme.is_current()
+
+
+@pytest.mark.parametrize("name", ["N_TRAIN", "EPOCHS"])
+def test_library_refuses_what_papermill_lets_through(name, tmp_path):
+    # papermill itself checks no ranges; two notebook cells in, the library does, in one line.
+    done = run(
+        "papermill",
+        ROOT / "notebooks/02_baseline.ipynb",
+        "out.ipynb",
+        "-p",
+        name,
+        0,
+        cwd=tmp_path,
+        LAB_OUT=tmp_path,
+    )
+    assert done.returncode != 0
+    assert re.search(rf"LabError: {name.lower()} is 0: choose a whole number", done.stderr)
+
+
+def test_papermill_runs_one_from_any_directory(tmp_path):
+    arguments = ("-p", "N_TRAIN", 2000, "-p", "EPOCHS", 1)
+    out = tmp_path / "somewhere else"
+    done = run(
+        "papermill", ROOT / "notebooks/02_baseline.ipynb", "out.ipynb", *arguments, cwd=tmp_path, LAB_OUT=out
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (out / "figures/figure3_confusion_matrix.png").exists()
+    outputs = [
+        out for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells for out in cell.get("outputs", [])
+    ]
+    assert not [output for output in outputs if output.get("name") == "stderr"], "a batch run is silent"
+
+
+def committed():
+    files = [
+        path for folder in ("notebooks", "figures") for path in (ROOT / folder).iterdir() if path.is_file()
+    ]
+    return {path: path.read_bytes() for path in files}
+
+
+def test_nbval_over_all_notebooks(tmp_path, real_cifar):
+    """The real thing: every notebook at its full size, outputs compared wherever they hold on any machine."""
+    before = committed()
+    options = ("--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider")
+    done = run("pytest", *options, "notebooks", LAB_OUT=tmp_path, LAB_DATA=real_cifar.source)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert not re.search(r"\d+ (failed|skipped|error)", done.stdout)
+    assert committed() == before
+
+
+@pytest.fixture(scope="session")
+def quick_report(tmp_path_factory):
+    """`lab report --quick` on stand-in images: what `make report` does in small where CIFAR-10 is not to be had."""
+    out = tmp_path_factory.mktemp("quick")
+    done = run("labhelpers", "report", "--quick", "--data", "standin", LAB_OUT=out)
+    assert done.returncode == 0, done.stderr
+    return out / "standin/quick"
+
+
+def test_quick_report_makes_every_figure_and_compares_nothing(quick_report):
+    for path in PATHS:
+        for name in notebooks.expected_figures(notebooks.read(path)):
+            assert (quick_report / f"figures/{name}.png").exists()
+    table = (quick_report / "figures/table1_baseline.csv").read_text()
+    assert "test accuracy,,0." in table, "nothing is set beside the original's numbers"
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+LOOK = """
+<script>
+addEventListener("load", () => document.title = JSON.stringify({
+  images: document.images.length,
+  broken: [...document.images].filter(image => !image.naturalWidth).length,
+  fetched: performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).map(e => e.name),
+  overflow: document.documentElement.scrollWidth - innerWidth,
+}));
+</script>
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [400, 1280])
+def test_page_in_a_browser_without_network(quick_report, tmp_path, width):
+    page = tmp_path / "page.html"
+    page.write_text((quick_report / "index.html").read_text(encoding="utf-8") + LOOK, encoding="utf-8")
+    quiet = (
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-sync",
+    )
+    done = subprocess.run(
+        [
+            CHROMIUM,
+            "--headless",
+            "--no-sandbox",
+            *quiet,
+            "--disable-component-update",
+            f"--user-data-dir={tmp_path}/user",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--window-size={width},900",
+            "--virtual-time-budget=10000",
+            "--dump-dom",
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    seen = json.loads(html.unescape(re.search(r"<title>(\{.*?\})</title>", done.stdout).group(1)))
+    figures = sum(len(notebooks.expected_figures(notebooks.read(path))) for path in PATHS)
+    assert seen["images"] == figures and seen["broken"] == 0
+    assert seen["fetched"] == []
+    assert seen["overflow"] <= 0, "no sideways scrolling"
