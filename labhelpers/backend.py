@@ -1,5 +1,6 @@
 """Keras on TensorFlow, started quietly and deterministically: the one place that imports it first."""
 
+import logging
 import os
 from contextlib import contextmanager
 
@@ -21,6 +22,9 @@ def _without_stderr():
         os.close(saved)
         os.close(nowhere)
 
+
+# It also warns whenever a second model is trained ("triggered retracing"), which is what a notebook does.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 # TensorFlow logs about oneDNN and missing GPUs on import whatever its log level (tensorflow#100442); in a
 # notebook that would be an output nobody asked for.

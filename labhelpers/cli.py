@@ -32,7 +32,7 @@ def _parser():
         added.set_defaults(command=function)
         return added
 
-    data = command(_data, "data", "find CIFAR-10, verify it, say where it is")
+    data = command(_data, "data", "find or download CIFAR-10, verify it, say where it is")
     data.add_argument("--data", metavar="PATH", help="a folder, an archive, or 'standin'")
     data.add_argument("--verify", action="store_true", help="also list the digest of every file")
 

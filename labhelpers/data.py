@@ -1,4 +1,4 @@
-"""CIFAR-10: find it, verify it, read it, split it.
+"""CIFAR-10: find or download it, verify it, read it, split it.
 
 The data set (Krizhevsky 2009, "Learning multiple layers of features from tiny images") comes as six pickled
 batches. Pickles can run code when read, so nothing is parsed before its SHA-256 is the official one, and
@@ -16,13 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labhelpers.errors import DataDamaged, DataUnavailable, LabError
+from labhelpers.download import ARCHIVE, ARCHIVE_SHA256, fetch
+from labhelpers.errors import DataDamaged, DataUnavailable, LabError, check_seed, check_whole_number
 from labhelpers.paths import project
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FOLDER = "cifar-10-batches-py"
-ARCHIVE = "cifar-10-python.tar.gz"
-ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 BATCH_SHA256 = {
     "data_batch_1": "54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd",
     "data_batch_2": "766b2cef9fbc745cf056b3152224f7cf77163b330ea9a15f9392beb8b89bc5a8",
@@ -100,12 +99,12 @@ class Cifar10:
             seed: `None` takes the first `n_train`; a number takes a random draw of them.
 
         Raises:
-            LabError: `n_train` is no whole number from 1 to 45,000.
+            LabError: `n_train` is no whole number from 1 to 45,000, or `seed` none from 0.
         """
-        if not isinstance(n_train, int | np.integer) or not 1 <= n_train <= N_TRAINABLE:
-            raise LabError(f"n_train is {n_train!r}: choose a whole number from 1 to {N_TRAINABLE}")
+        check_whole_number("n_train", n_train, 1, N_TRAINABLE)
         chosen = slice(n_train)
         if seed is not None:
+            check_seed(seed)
             chosen = np.random.default_rng(seed).permutation(N_TRAINABLE)[:n_train]
         return Split(
             Images(self.train_images[chosen], self.train_labels[chosen]),
@@ -131,12 +130,12 @@ def load(source: str | os.PathLike | None = None) -> Cifar10:
     """Load CIFAR-10, every digest verified, in the official order.
 
     Looks at `source`, else at `LAB_DATA`, else in the project's `data` folder and where Keras and torchvision
-    keep it. A source is the unpacked folder `cifar-10-batches-py`, a folder that holds it, the official
-    `cifar-10-python.tar.gz`, or the word `standin` for images drawn by a program.
+    keep it, and last downloads it into `data`. A source is the unpacked folder `cifar-10-batches-py`, a folder
+    that holds it, the official `cifar-10-python.tar.gz`, or the word `standin` for images drawn by a program.
 
     Raises:
         DataDamaged: a file is not the official one.
-        DataUnavailable: nothing was found, and nothing was named.
+        DataUnavailable: nothing was named, nothing was found, and no mirror could be reached.
         LabError: the source named is not there.
     """
     cifar = _from_source(source, _parse_all, _draw_standin)
@@ -175,27 +174,25 @@ def _read_named(place: Path, read):
     """Read from a place somebody named: what is wrong with it is an error, never a reason to look on."""
     if not place.exists():
         raise LabError(f"{place} does not exist: name a {FOLDER} folder, {ARCHIVE} or 'standin'")
-    found = _find(place)
-    if found is None:
+    copies = _copies_in(place)
+    if not copies:
         raise LabError(f"there is no {FOLDER} folder and no {ARCHIVE} in {place}: name one that holds it")
-    return _read(found, read)
+    return _read(copies[0], read)
 
 
 def _read_first_found(read):
-    """Read from the first usual place that holds good data; damaged copies are passed over, but named."""
+    """Read the first good copy in the usual places; damaged ones are passed over, but named if none is good."""
     damaged = []
     for place in _usual_places():
-        found = _find(place)
-        if found is None:
-            continue
-        try:
-            return _read(found, read)
-        except DataDamaged as error:
-            damaged.append(f" ({error})")
-    raise DataUnavailable(
-        f"CIFAR-10 was not found: put {ARCHIVE} or its folder {FOLDER} into {project() / 'data'}, "
-        f"or name it with LAB_DATA (LAB_DATA=standin draws stand-in images){''.join(damaged)}"
-    )
+        for copy in _copies_in(place):
+            try:
+                return _read(copy, read)
+            except DataDamaged as error:
+                damaged.append(f" ({error})")
+    try:
+        return _read(fetch(project() / "data" / ARCHIVE), read)
+    except DataUnavailable as error:
+        raise DataUnavailable(f"{error}{''.join(damaged)}") from None
 
 
 def _usual_places() -> list[Path]:
@@ -205,15 +202,13 @@ def _usual_places() -> list[Path]:
     return [project() / "data", keras, keras / f"{FOLDER}-target", *torchvision]
 
 
-def _find(place: Path) -> Path | None:
-    """Return the batches' folder or the archive at or in `place`, `None` where there is neither."""
-    if place.is_file():
-        return place
+def _copies_in(place: Path) -> list[Path]:
+    """Return the folders of batches and the archives at or in `place`."""
+    if place.is_file() or any((place / batch).exists() for batch in BATCH_SHA256):
+        return [place]
     # Keras keeps the archive under the folder's name.
     names = (FOLDER, ARCHIVE, f"{FOLDER}.tar.gz", f"{FOLDER}-target.tar.gz")
-    if any((place / batch).exists() for batch in BATCH_SHA256):
-        return place
-    return next((place / name for name in names if (place / name).exists()), None)
+    return [place / name for name in names if (place / name).exists()]
 
 
 def _read(found: Path, read):

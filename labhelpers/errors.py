@@ -1,5 +1,7 @@
 """Errors that a person can cause, each told in one line that says what to do."""
 
+from numbers import Integral, Real
+
 
 class LabError(Exception):
     """What was wrong, and what to do about it, in one line.
@@ -23,3 +25,23 @@ class DataDamaged(LabError):
 
 class TrainingDiverged(LabError):
     """The loss stopped being a finite number."""
+
+
+def check_whole_number(name: str, value, low: int, high: int | None = None) -> None:
+    """Raise a `LabError` unless `value` is a whole number from `low` to `high` (`None`: without end)."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        upto = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise LabError(f"{name} is {value!r}: choose a whole number {upto}")
+
+
+def check_positive(name: str, value) -> None:
+    """Raise a `LabError` unless `value` is a finite number above 0."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (number and 0 < value < float("inf")):
+        raise LabError(f"{name} is {value!r}: choose a number above 0")
+
+
+def check_seed(seed) -> None:
+    """Raise a `LabError` unless `seed` is a whole number from 0 to 4294967295, as NumPy and Keras want it."""
+    check_whole_number("seed", seed, 0, 2**32 - 1)

@@ -52,7 +52,8 @@ class Evaluation:
         """Return the `n` most frequent mistakes: `true`, `predicted`, `images`, and their `share` of the class."""
         matrix = self.confusion_matrix
         errors = matrix - np.diag(np.diag(matrix))
-        true, predicted = np.unravel_index(np.argsort(-errors, axis=None, kind="stable")[:n], errors.shape)
+        largest = np.argsort(-errors, axis=None, kind="stable")[: min(n, np.count_nonzero(errors))]
+        true, predicted = np.unravel_index(largest, errors.shape)
         return pd.DataFrame(
             {
                 "true": [CLASS_NAMES[i] for i in true],

@@ -8,6 +8,7 @@ import math
 import pandas as pd
 
 from labhelpers.backend import keras
+from labhelpers.errors import check_seed
 
 layers = keras.layers
 
@@ -24,7 +25,8 @@ def baseline(seed: int = 0) -> keras.Model:
     Returns:
         A model from uint8 images (N, 32, 32, 3) to float32 logits (N, 10).
     """
-    keras.utils.set_random_seed(seed)
+    check_seed(seed)
+    keras.utils.set_random_seed(int(seed))
     return keras.Sequential(
         [
             *_images(),
@@ -45,7 +47,8 @@ def deeper(seed: int = 0) -> keras.Model:
     Returns:
         A model from uint8 images (N, 32, 32, 3) to float32 logits (N, 10).
     """
-    keras.utils.set_random_seed(seed)
+    check_seed(seed)
+    keras.utils.set_random_seed(int(seed))
     return keras.Sequential(
         [
             *_images(),

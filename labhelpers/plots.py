@@ -3,11 +3,15 @@
 One style for all: sized for a text column, legible there, colours that colour-blind readers can tell apart.
 """
 
+from contextlib import contextmanager
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from labhelpers import data
 from labhelpers.data import CLASS_NAMES
@@ -71,17 +75,19 @@ def image_rows(rows, captions, *, ax=None):
     return _without_frame(ax)
 
 
-def channel_histogram(images, *, ax=None):
-    """Show how often each value from 0 to 255 occurs in the red, green and blue channels.
+def channel_histogram(counts: pd.DataFrame, *, ax=None):
+    """Show how often each value from 0 to 255 occurs in each channel.
 
     Args:
-        images: uint8, (N, 32, 32, 3).
+        counts: a row a value (256), columns `red`, `green`, `blue`.
     """
     ax = _axes(ax)
-    channels = (("red", PALETTE[3], "-"), ("green", PALETTE[2], "--"), ("blue", PALETTE[0], ":"))
-    for channel, (name, colour, line) in enumerate(channels):
-        counts = np.bincount(images[..., channel].ravel(), minlength=256)
-        ax.plot(np.arange(256), 100 * counts / counts.sum(), label=name, color=colour, linestyle=line)
+    for name, colour, line in (
+        ("red", PALETTE[3], "-"),
+        ("green", PALETTE[2], "--"),
+        ("blue", PALETTE[0], ":"),
+    ):
+        ax.plot(100 * counts[name] / counts[name].sum(), label=name, color=colour, linestyle=line)
     ax.set(xlabel="pixel value", ylabel="share of pixels (%)", xlim=(0, 255), ylim=(0, None))
     ax.legend(title="channel", frameon=False)
     return ax
@@ -107,7 +113,7 @@ def losses(history: pd.DataFrame, *, title: str | None = None, ax=None):
         linestyle="none",
         label=f"kept: epoch {best['epoch']:.0f}",
     )
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set(xlabel="epoch", ylabel="cross-entropy loss (nats per image)", title=title or "")
     ax.legend(frameon=False)
     return ax
@@ -120,7 +126,7 @@ def compare_losses(histories: dict[str, pd.DataFrame], *, ax=None):
         histories: tables as for `losses`, by the name of the run.
     """
     ax = _axes(ax)
-    for (name, history), colour, marker in zip(histories.items(), PALETTE, "os^Dv", strict=False):
+    for (name, history), colour, marker in zip(histories.items(), cycle(PALETTE), cycle("os^Dv")):
         ax.plot(
             history["epoch"],
             history["val_loss"],
@@ -130,7 +136,7 @@ def compare_losses(histories: dict[str, pd.DataFrame], *, ax=None):
             label=f"{name}: validation",
         )
         ax.plot(history["epoch"], history["loss"], "--", color=colour, label=f"{name}: training")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set(xlabel="epoch", ylabel="cross-entropy loss (nats per image)")
     ax.legend(frameon=False)
     return ax
@@ -207,18 +213,25 @@ def save_figure(fig, name: str, numbers) -> None:
         LabError: the folder can't be written, or the disk is full.
     """
     if data.loaded_names - {"CIFAR-10"}:
-        banner = {"facecolor": PALETTE[3], "edgecolor": "none", "pad": 3}
         stamp = "stand-in images drawn by a program, not CIFAR-10"
-        fig.text(0.5, 1.03, stamp, ha="center", va="bottom", color="white", bbox=banner, gid="stand-in")
-    save_table(name, numbers)
-    with atomic_write(figures_dir() / f"{name}.png") as path:
+        banner = {"facecolor": PALETTE[3], "edgecolor": "none", "pad": 3}
+        fig.suptitle(stamp, fontsize=9, color="white", bbox=banner, gid="stand-in")
+    with _table_file(name, numbers), atomic_write(figures_dir() / f"{name}.png") as path:
         fig.savefig(path, metadata={"Software": None})
 
 
 def save_table(name: str, numbers) -> None:
     """Write numbers as `name.csv` into the `figures` folder of `LAB_OUT`; arguments as in `save_figure`."""
+    with _table_file(name, numbers):
+        pass
+
+
+@contextmanager
+def _table_file(name, numbers):
+    """Write `name.csv`; it takes that name when the block has ended well, so figure and numbers stay in step."""
     with atomic_write(figures_dir() / f"{name}.csv") as path:
         pd.DataFrame(numbers).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+        yield
 
 
 def _axes(ax, size=None):

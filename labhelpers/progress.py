@@ -6,14 +6,15 @@ import sys
 from tqdm import tqdm
 
 
-def progress(total, description, unit="it"):
+def progress(total, description, **options):
     """Return a tqdm bar over `total` steps that shows time left where a person is watching.
 
     On a terminal it is drawn on stderr. In a notebook that is open in JupyterLab, Jupyter Notebook, VS Code
     or Colab it is one line that redraws itself and is gone at the end. In batch (papermill, nbval, logs) it
-    is silent, so that outputs and logs hold results only. `LAB_PROGRESS=0` silences it everywhere.
+    is silent, so that outputs and logs hold results only. `LAB_PROGRESS=0` silences it everywhere. Further
+    options, such as `unit`, are tqdm's.
     """
-    options = {"total": total, "desc": description, "unit": unit, "leave": False, "dynamic_ncols": True}
+    options |= {"total": total, "desc": description, "leave": False, "dynamic_ncols": True}
     if os.environ.get("LAB_PROGRESS") == "0":
         return tqdm(**options, disable=True)
     if "ipykernel" in sys.modules:

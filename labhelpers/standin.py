@@ -4,9 +4,9 @@ A scene is a backdrop and a few flat shapes, painted from back to front. A shape
 function: how far each pixel lies from an edge, negative inside. Sizes, places, colours, light and noise
 differ from image to image; the images of a class are painted together, one an entry of the first axis.
 
-Sizes, places and noise are spread so widely that the report's baseline network is right on about six images in
-ten, as on CIFAR-10. Animals are built alike and share their surroundings, and so do vehicles: most mistakes
-stay within either group.
+Sizes, places and noise are spread so widely that the report's baseline network is right on about six images
+in ten, as on CIFAR-10. Animals are built alike and share their surroundings, and so do vehicles: most
+mistakes stay within either group.
 
 Pixels come from sums, products, quotients, square roots and comparisons alone, which IEEE 754 rounds in one
 way only, so that a seed gives the same bytes on every machine.

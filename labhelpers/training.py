@@ -9,7 +9,7 @@ import pandas as pd
 
 from labhelpers.backend import keras
 from labhelpers.data import Split
-from labhelpers.errors import LabError, TrainingDiverged
+from labhelpers.errors import TrainingDiverged, check_positive, check_seed, check_whole_number
 from labhelpers.progress import progress
 
 # Keras runs this many batches per call into TensorFlow: measured here, 50 halve the seconds of an epoch
@@ -70,13 +70,13 @@ def train(
         LabError: a parameter outside its range.
         TrainingDiverged: the loss is no longer a finite number.
     """
-    _check_whole_number("epochs", epochs, 1, None)
-    _check_whole_number("batch_size", batch_size, 1, len(split.train.labels))
-    if not (isinstance(learning_rate, int | float) and 0 < learning_rate < math.inf):
-        raise LabError(f"learning_rate is {learning_rate!r}: choose a number above 0, such as 1e-3")
-    keras.utils.set_random_seed(seed)
+    check_whole_number("epochs", epochs, 1)
+    check_whole_number("batch_size", batch_size, 1, len(split.train.labels))
+    check_positive("learning_rate", learning_rate)
+    check_seed(seed)
+    keras.utils.set_random_seed(int(seed))
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
+        optimizer=keras.optimizers.Adam(float(learning_rate)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=STEPS_PER_EXECUTION,
@@ -105,12 +105,6 @@ def predict(model: keras.Model, images) -> np.ndarray:
     return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
 
 
-def _check_whole_number(name, value, low, high):
-    if not isinstance(value, int | np.integer) or value < low or (high is not None and value > high):
-        upto = "at least 1" if high is None else f"from {low} to {high}"
-        raise LabError(f"{name} is {value!r}: choose a whole number {upto}")
-
-
 class _BestWeights(keras.callbacks.Callback):
     """Keeps, in memory, the weights after the epoch with the smallest validation loss."""
 
@@ -126,18 +120,21 @@ class _BestWeights(keras.callbacks.Callback):
 class _StopWhenNotFinite(keras.callbacks.Callback):
     """Ends the training as soon as a loss is infinite or not a number; no later step could mend it."""
 
-    def check(self, loss, when):
-        if not math.isfinite(loss):
-            raise TrainingDiverged(
-                f"the loss is no longer finite {when}: try a smaller learning_rate, and check that the images are "
-                "finite numbers"
-            )
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch + 1
 
     def on_train_batch_end(self, batch, logs=None):
-        self.check(logs["loss"], f"after {batch + 1} batches of the epoch")
+        self._check(logs["loss"], "training")
 
     def on_epoch_end(self, epoch, logs=None):
-        self.check(logs["val_loss"], f"on the validation set after epoch {epoch + 1}")
+        self._check(logs["val_loss"], "validation")
+
+    def _check(self, loss, name):
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"the {name} loss is no longer finite in epoch {self.epoch}: try a smaller learning_rate, and check "
+                "that the images are finite numbers"
+            )
 
 
 class _Clock(keras.callbacks.Callback):
@@ -153,8 +150,10 @@ class _Clock(keras.callbacks.Callback):
         self.bar.set_description_str(f"epoch {epoch + 1}", refresh=False)
 
     def on_train_batch_end(self, batch, logs=None):
-        self.bar.update(batch + 1 - self.done)
-        self.done = batch + 1
+        # Keras counts whole groups of STEPS_PER_EXECUTION, also where fewer are left.
+        done = min(batch + 1, self.batches)
+        self.bar.update(done - self.done)
+        self.done = done
 
     def on_epoch_end(self, epoch, logs=None):
         self.seconds.append(time.perf_counter() - self.start)

@@ -1,0 +1,620 @@
+"""The archive is downloaded whole or not at all, past mirrors (on localhost) that fail in every way."""
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import pytest
+
+from labhelpers import download
+from labhelpers.download import fetch
+from labhelpers.errors import DataUnavailable, LabError
+
+CONTENT = random.Random(0).randbytes(200_000)
+SIZE, HALF = len(CONTENT), len(CONTENT) // 2
+WRONG = bytes(SIZE)
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+CHILD = f"""
+import sys
+from pathlib import Path
+from labhelpers import download
+from labhelpers.errors import LabError
+
+download.ARCHIVE_BYTES, download.ARCHIVE_SHA256 = {SIZE}, "{DIGEST}"
+SETUP
+try:
+    download.fetch(Path(sys.argv[1]))
+except LabError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.fixture(autouse=True)
+def small_and_hasty(monkeypatch):
+    """A small archive counts as the official one, patience is short, and the caller's variables are gone."""
+    for name in ("LAB_OFFLINE", "LAB_MIRRORS", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "")
+    values = {
+        "ARCHIVE_BYTES": SIZE,
+        "ARCHIVE_SHA256": DIGEST,
+        "CONNECT_SECONDS": 5,
+        "STALL_SECONDS": 1,
+        "CRAWL_SECONDS": 0.3,
+        "MIN_RATE": 400_000,
+        "LAST_RESORT_RATE": 20_000,
+    }
+    for name, value in values.items():
+        monkeypatch.setattr(download, name, value)
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "données du cours" / "cifar-10-python.tar.gz"
+
+
+@pytest.fixture
+def part(target):
+    """Where the bytes so far stand; its folder is there."""
+    target.parent.mkdir()
+    return target.with_name(f"{target.name}.part")
+
+
+# The mirrors
+
+
+class Mirror(BaseHTTPRequestHandler):
+    """Does what the request's path says, such as `/stalling`; serves ranges, unless the path denies it."""
+
+    def do_GET(self):
+        self.asked = SimpleNamespace(path=self.path, range=self.headers["Range"], sent=0)
+        self.server.requests.append(self.asked)
+        with contextlib.suppress(ConnectionError):  # the client may go before the end
+            getattr(self, self.path.rpartition("/")[2].replace("-", "_"))()
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, content=CONTENT, total=SIZE, ranges=True, content_type="application/gzip"):
+        """Send the headers; returns what is to follow them. No total announces no length."""
+        start = int(self.asked.range[6:-1]) if ranges and self.asked.range else 0
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Type", content_type)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        if total:
+            self.send_header("Content-Length", total - start)
+        self.end_headers()
+        return content[start:]
+
+    def send(self, body):
+        self.wfile.write(body)
+        self.asked.sent += len(body)
+
+    def crawl(self, rate, at_once=0):
+        body = self.answer()
+        self.send(body[:at_once])
+        for begin in range(at_once, len(body), 2_000):
+            self.send(body[begin : begin + 2_000])
+            time.sleep(2_000 / rate)
+
+    def good(self):
+        self.send(self.answer())
+
+    def good_without_ranges(self):
+        self.send(self.answer(ranges=False))
+
+    def good_without_length(self):
+        self.send(self.answer(total=None, ranges=False))
+
+    def good_at_another_address(self):
+        self.send_response(302)
+        self.send_header("Location", "/good")
+        self.end_headers()
+
+    def good_when_let(self):
+        """Sends half, and the rest once the test lets it."""
+        body = self.answer()
+        self.send(body[:HALF])
+        self.server.let.wait(20)
+        self.send(body[HALF:])
+
+    def missing(self):
+        self.send_error(404)
+
+    def broken(self):
+        self.send_error(500)
+
+    def babbling(self):
+        self.wfile.write(b"what do you want\r\n\r\n")
+
+    def stalling(self):
+        body = self.answer()
+        self.send(body[: len(body) // 2])
+        self.server.let.wait(20)
+
+    def crawling(self):
+        self.crawl(200_000)
+
+    def crawling_more_slowly(self):
+        self.crawl(50_000)
+
+    def crawling_after_a_while(self):
+        self.crawl(50_000, at_once=150_000)
+
+    def hopeless(self):
+        self.crawl(10_000)
+
+    def cut_off(self):
+        """Sends a quarter of the whole, then hangs up."""
+        self.send(self.answer()[: SIZE // 4])
+
+    def cut_off_without_ranges(self):
+        self.send(self.answer(ranges=False)[: SIZE // 4])
+
+    def empty(self):
+        self.answer()
+
+    def wrong(self):
+        self.send(self.answer(WRONG))
+
+    def half_wrong(self):
+        self.send(self.answer(WRONG)[:HALF])
+
+    def smaller(self):
+        self.send(self.answer(CONTENT[:-1], SIZE - 1))
+
+    def larger(self):
+        self.send(self.answer(CONTENT + b"!", SIZE + 1))
+
+    def endless(self):
+        """Announces no length and never ends."""
+        self.answer(total=None, ranges=False)
+        while True:
+            self.send(WRONG)
+
+    def another_part(self):
+        self.asked.range = f"bytes={HALF + 1}-"
+        self.send(self.answer())
+
+    def sign_in_page(self):
+        self.send(self.answer(b"<html>sign in</html>", total=None, content_type="text/html"))
+
+
+@pytest.fixture
+def server():
+    """A running server: `url(behaviour)`, the `requests` it had, and the event `let`."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
+    server.requests, server.let = [], threading.Event()
+    server.url = lambda behaviour: f"http://127.0.0.1:{server.server_port}/{behaviour}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.let.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _paths(server):
+    return [request.path[1:] for request in server.requests]
+
+
+def _fetched(target):
+    """Whether the archive is there, whole, with nothing left beside it."""
+    assert target.read_bytes() == CONTENT
+    assert {path.name for path in target.parent.iterdir()} <= {target.name, f"{target.name}.lock"}
+    return True
+
+
+def _left(target):
+    """Return the bytes kept for the next time, where nothing may stand under the archive's name."""
+    assert not target.exists()
+    part = target.with_name(f"{target.name}.part")
+    return part.read_bytes() if part.exists() else b""
+
+
+# Mirrors that do, and mirrors that don't
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    ["good", "good-without-ranges", "good-without-length", "good-at-another-address"],
+)
+def test_good_mirror_is_enough_and_nothing_is_said(behaviour, server, target, capsys):
+    assert fetch(target, [server.url(behaviour), server.url("missing")]) == target
+    assert _fetched(target)
+    assert "missing" not in _paths(server)
+    assert capsys.readouterr() == ("", "")
+
+
+FAULTS = {  # what a mirror does: what a person is told of it
+    "missing": "answers with status 404",
+    "broken": "answers with status 500",
+    "babbling": "can't be reached",
+    "stalling": "sends nothing for 1 s",
+    "crawling": "sends only",
+    "empty": "ends before the whole file is sent",
+    "wrong": "sends a file that is not the official one",
+    "smaller": f"has another file ({SIZE - 1} bytes",
+    "larger": f"has another file ({SIZE + 1} bytes",
+    "endless": "sends a file that is not the official one",
+    "cut-off-without-ranges": "ends before the whole file is sent",
+    "sign-in-page": "sends a web page",
+}
+
+
+@pytest.mark.parametrize(("behaviour", "told"), FAULTS.items(), ids=FAULTS)
+def test_faulty_mirror_is_dropped_for_the_next_with_one_line_that_says_why(
+    behaviour, told, server, target, capsys
+):
+    fetch(target, [server.url(behaviour), server.url("good")])
+    assert _fetched(target)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"127.0.0.1:{server.server_port} {told}" in line and line.endswith("dropped")
+
+
+@pytest.mark.parametrize("behaviour", ["wrong", "smaller", "larger", "endless", "sign-in-page"])
+def test_another_file_is_never_kept(behaviour, server, target, tells):
+    with tells(DataUnavailable, FAULTS[behaviour]):
+        fetch(target, [server.url(behaviour)])
+    assert _left(target) == b""
+
+
+@pytest.mark.parametrize("behaviour", ["smaller", "larger", "sign-in-page"])
+def test_another_file_is_refused_before_it_is_read(behaviour, server, target, part):
+    part.write_bytes(CONTENT[:HALF])
+    with pytest.raises(DataUnavailable):
+        fetch(target, [server.url(behaviour)])
+    assert _left(target) == CONTENT[:HALF]
+
+
+def test_no_more_is_taken_than_the_archive_holds(server, target):
+    with pytest.raises(DataUnavailable):
+        fetch(target, [server.url("endless")])
+    assert server.requests[0].sent < 100 * SIZE  # some more than we took: what the system buffers
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:{port}/", "127.0.0.1/no-scheme", "http://[", "http://:/"]
+)
+def test_address_that_nothing_answers_at_is_dropped(address, server, target, capsys):
+    with socket.socket() as taken:  # bound, but not listening
+        taken.bind(("127.0.0.1", 0))
+        fetch(target, [address.format(port=taken.getsockname()[1]), server.url("good")])
+    assert _fetched(target)
+    assert "can't be reached" in capsys.readouterr().err
+
+
+def test_mirror_that_swallows_connections_is_dropped_in_time(server, target, monkeypatch, capsys):
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.7)
+    with socket.socket() as hole, socket.socket() as first:
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(0)
+        first.connect(hole.getsockname())  # on Linux the queue is full now: further ones get no answer at all
+        fetch(target, [f"http://127.0.0.1:{hole.getsockname()[1]}/", server.url("good")])
+    assert _fetched(target)
+    assert "does not answer within 0.7 s" in capsys.readouterr().err
+
+
+def test_when_all_fail_one_line_says_why_and_what_to_do(server, target, tells):
+    mirrors = [server.url(behaviour) for behaviour in ("missing", "stalling", "wrong")]
+    whys = [FAULTS[behaviour] for behaviour in ("missing", "stalling", "wrong")]
+    with tells(DataUnavailable, *whys, "check the network", target.parent, target.name, "LAB_DATA"):
+        fetch(target, mirrors)
+
+
+def test_password_in_an_address_is_not_shown(server, target):
+    with pytest.raises(DataUnavailable) as caught:
+        fetch(target, [server.url("missing").replace("//", "//me:secret@")])
+    assert "127.0.0.1" in str(caught.value) and "secret" not in str(caught.value)
+
+
+# Slow mirrors
+
+
+def test_where_all_crawl_the_fastest_goes_on_and_says_for_how_long(server, target, capsys):
+    fetch(target, [server.url("crawling-more-slowly"), server.url("crawling"), server.url("missing")])
+    assert _fetched(target)
+    assert _paths(server) == ["crawling-more-slowly", "crawling", "missing", "crawling"]
+    first, second, _, last = [int((request.range or "bytes=0-")[6:-1]) for request in server.requests]
+    assert first < second < last, "what the slow mirrors sent was thrown away"
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "no mirror is faster" in line and "about 0 minutes" in line
+
+
+def test_good_beginning_does_not_excuse_crawling_later(server, target, capsys):
+    fetch(target, [server.url("crawling-after-a-while"), server.url("good")])
+    (rate,) = re.findall(r"sends only (\d+) kB/s: dropped", capsys.readouterr().err)
+    assert int(rate) < 100, "the rate is that of the last seconds"
+
+
+def test_mirror_too_slow_even_as_last_resort_is_given_up(server, target, tells):
+    with tells(DataUnavailable, "sends only"):
+        fetch(target, [server.url("hopeless")])
+    assert _paths(server) == ["hopeless"]
+    assert CONTENT.startswith(_left(target)) and _left(target)
+
+
+# Carrying on
+
+
+def test_mirror_that_cuts_off_is_asked_for_the_rest(server, target, capsys):
+    fetch(target, [server.url("cut-off")])
+    assert _fetched(target)
+    assert [request.range for request in server.requests] == [
+        None,
+        *(f"bytes={quarter * SIZE // 4}-" for quarter in (1, 2, 3)),
+    ]
+    assert capsys.readouterr().err == ""
+
+
+def test_mirror_that_always_cuts_off_is_dropped_and_its_bytes_are_kept(server, target, monkeypatch, tells):
+    monkeypatch.setattr(download, "TRIES", 3)
+    with tells(DataUnavailable, "failed 3 times in the middle"):
+        fetch(target, [server.url("cut-off")])
+    assert _left(target) == CONTENT[: 3 * SIZE // 4]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "sent"),
+    [("good", SIZE - HALF), ("good-at-another-address", SIZE - HALF), ("good-without-ranges", SIZE)],
+)
+def test_partial_download_is_carried_on_where_the_mirror_can(behaviour, sent, server, target, part):
+    part.write_bytes(CONTENT[:HALF])
+    fetch(target, [server.url(behaviour)])
+    assert _fetched(target)
+    assert {request.range for request in server.requests} == {f"bytes={HALF}-"}
+    assert sum(request.sent for request in server.requests) == sent
+
+
+def test_mirror_that_begins_anew_and_fails_loses_nothing(server, target, part):
+    part.write_bytes(CONTENT[:HALF])
+    with pytest.raises(DataUnavailable):
+        fetch(target, [server.url("cut-off-without-ranges")])
+    assert _left(target) == CONTENT[:HALF]
+
+
+def test_answer_with_another_part_than_asked_for_is_refused(server, target, part, capsys):
+    part.write_bytes(CONTENT[:HALF])
+    fetch(target, [server.url("another-part"), server.url("good")])
+    assert _fetched(target)
+    assert "another part" in capsys.readouterr().err
+
+
+def test_partial_download_that_is_whole_needs_no_mirror(server, target, part):
+    part.write_bytes(CONTENT)
+    fetch(target, [server.url("missing")])
+    assert _fetched(target) and not server.requests
+
+
+@pytest.mark.parametrize("partial", [WRONG[:HALF], WRONG, WRONG + b"!"], ids=["half", "whole", "too large"])
+def test_damaged_partial_download_is_thrown_away(partial, server, target, part):
+    part.write_bytes(partial)
+    fetch(target, [server.url("good")])
+    assert _fetched(target)
+    assert server.requests[-1].range is None
+
+
+def test_wrong_bytes_of_one_mirror_do_not_doom_the_next(server, target):
+    fetch(target, [server.url("half-wrong"), server.url("good")])
+    assert _fetched(target)
+
+
+def test_killed_download_is_carried_on(server, target, start):
+    child = start(target, server.url("good-when-let"))
+    part = target.with_name(f"{target.name}.part")
+    _wait_for(lambda: part.exists() and part.stat().st_size == HALF)
+    child.kill()
+    child.wait()
+    assert _left(target) == CONTENT[:HALF]
+    fetch(target, [server.url("good")])
+    assert _fetched(target)
+    assert (server.requests[-1].range, server.requests[-1].sent) == (f"bytes={HALF}-", SIZE - HALF)
+
+
+def test_interrupt_keeps_what_came(server, target, monkeypatch):
+    chunks = download._chunks
+
+    def interrupted(response, left):
+        yield next(chunks(response, HALF))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(download, "_chunks", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(target, [server.url("good")])
+    assert CONTENT.startswith(_left(target)) and _left(target)
+
+
+# Two at once
+
+
+@pytest.fixture
+def start():
+    """A function that starts a process which fetches `target` from the mirrors; `setup` runs in it before."""
+    children = []
+
+    def start(target, *mirrors, setup=""):
+        children.append(
+            subprocess.Popen(
+                [sys.executable, "-c", CHILD.replace("SETUP", setup), str(target)],
+                stderr=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"LAB_MIRRORS": " ".join(mirrors)},
+            )
+        )
+        return children[-1]
+
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
+        child.stderr.close()
+
+
+def _wait_for(condition):
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_of_two_processes_one_downloads_and_the_other_waits(server, target, start):
+    first = start(target, server.url("good-when-let"))
+    _wait_for(lambda: server.requests)
+    second = start(target, server.url("good-when-let"))
+    assert "another process is downloading" in second.stderr.readline()
+    server.let.set()
+    assert (first.wait(20), second.wait(20)) == (0, 0)
+    assert _fetched(target)
+    assert [request.sent for request in server.requests] == [SIZE]
+
+
+def test_who_waits_takes_over_from_a_process_that_dies(server, target, start):
+    first = start(target, server.url("good-when-let"))
+    part = target.with_name(f"{target.name}.part")
+    _wait_for(lambda: part.exists() and part.stat().st_size == HALF)
+    second = start(target, server.url("good"))
+    assert "waiting" in second.stderr.readline()
+    first.kill()
+    assert second.wait(20) == 0
+    assert _fetched(target)
+    assert server.requests[-1].sent == SIZE - HALF
+
+
+# The file under its name
+
+
+@pytest.mark.parametrize("offline", ["0", "1"])
+def test_good_file_is_kept_without_asking(offline, server, target, part, monkeypatch):
+    monkeypatch.setenv("LAB_OFFLINE", offline)
+    target.write_bytes(CONTENT)
+    assert fetch(target, [server.url("missing")]) == target
+    assert not server.requests
+
+
+def test_damaged_file_is_replaced_only_by_the_whole_one(server, target, part):
+    target.write_bytes(CONTENT[:HALF])
+    with pytest.raises(DataUnavailable):
+        fetch(target, [server.url("cut-off-without-ranges")])
+    assert target.read_bytes() == CONTENT[:HALF]
+    fetch(target, [server.url("good")])
+    assert _fetched(target)
+
+
+# The disk
+
+
+def test_too_little_space_is_told_before_anything_is_asked(server, target, monkeypatch, tells):
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: SimpleNamespace(free=SIZE - 1))
+    with tells(LabError, target.parent, "only 0 MB are free", "free 0 MB there"):
+        fetch(target, [server.url("good")])
+    assert not server.requests and _left(target) == b""
+
+
+def test_space_needed_is_what_is_still_to_come(server, target, part, monkeypatch):
+    part.write_bytes(CONTENT[:HALF])
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: SimpleNamespace(free=SIZE - HALF))
+    fetch(target, [server.url("good")])
+    assert _fetched(target)
+
+
+def test_disk_that_fills_up_in_the_middle_is_told_and_what_came_is_kept(server, target, start):
+    pytest.importorskip("resource", reason="Windows knows no limit on a file's size")
+    child = start(
+        target,
+        server.url("good"),
+        setup=f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({HALF}, {HALF}))",
+    )
+    (line,) = child.communicate(timeout=20)[1].splitlines()
+    assert child.returncode == 1
+    assert os.strerror(errno.EFBIG) in line and "run again" in line and str(target.parent) in line
+    assert _left(target) == CONTENT[:HALF]
+    fetch(target, [server.url("good")])
+    assert _fetched(target)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
+def test_folder_that_cannot_be_written_is_told(server, target, part, start):
+    target.parent.chmod(0o555)
+    setup = "import os; os.geteuid() or os.setuid(65534)"  # nothing is forbidden to root
+    child = start(target, server.url("good"), setup=setup)
+    (line,) = child.communicate(timeout=20)[1].splitlines()
+    target.parent.chmod(0o755)
+    assert child.returncode == 1
+    assert "Permission denied" in line and "LAB_DATA" in line and str(target.parent) in line
+    assert not server.requests
+
+
+def test_file_in_the_folder_s_place_is_told(server, tmp_path, tells):
+    (tmp_path / "data").write_text("")
+    with tells(LabError, tmp_path / "data"):
+        fetch(tmp_path / "data" / "archive", [server.url("good")])
+    assert not server.requests
+
+
+# The environment
+
+
+def test_lab_offline_forbids_the_network(server, target, monkeypatch, tells):
+    monkeypatch.setenv("LAB_OFFLINE", "1")
+    with tells(DataUnavailable, "LAB_OFFLINE", target.parent, "LAB_DATA"):
+        fetch(target, [server.url("good")])
+    assert not server.requests and not target.parent.exists()
+
+
+@pytest.mark.parametrize("value", ["", "0"])
+def test_lab_offline_empty_or_0_forbids_nothing(value, server, target, monkeypatch):
+    monkeypatch.setenv("LAB_OFFLINE", value)
+    fetch(target, [server.url("good")])
+    assert _fetched(target)
+
+
+def test_lab_mirrors_replaces_the_list(server, target, monkeypatch):
+    monkeypatch.setenv("LAB_MIRRORS", f"{server.url('missing')} {server.url('good')}")
+    fetch(target, [server.url("broken")])
+    assert _fetched(target)
+    assert _paths(server) == ["missing", "good"]
+
+
+def test_proxy_of_the_environment_is_used(server, target, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url(""))
+    fetch(target, ["http://mirror.example/good"])
+    assert _fetched(target)
+    assert server.requests[0].path == "http://mirror.example/good"
+
+
+# What a person sees
+
+
+def test_bar_shows_where_it_carries_on_the_speed_and_the_size(server, target, part, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    part.write_bytes(CONTENT[:HALF])
+    monkeypatch.delenv("LAB_PROGRESS", raising=False)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # nbval imports it: this is no notebook
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    fetch(target, [server.url("good")])
+    shown = terminal.getvalue()
+    assert "50%" in shown and "100k/200k" in shown and "B/s" in shown
+
+
+def test_mirrors_are_known_and_the_official_one_is_the_last_resort():
+    assert len(set(download.MIRRORS)) == len(download.MIRRORS) >= 4
+    assert all(
+        mirror.startswith("https://") and mirror.endswith(download.ARCHIVE) for mirror in download.MIRRORS
+    )
+    assert download.MIRRORS[-1] == "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"

@@ -1,0 +1,111 @@
+"""The networks are those of the report: their layers, sizes, costs and first weights."""
+
+import numpy as np
+import pytest
+
+from labhelpers import models
+from labhelpers.backend import keras
+from labhelpers.errors import LabError
+
+NETWORKS = {"baseline": models.baseline, "deeper": models.deeper}
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return {name: build() for name, build in NETWORKS.items()}
+
+
+def _differs(first, second):
+    pairs = zip(first.get_weights(), second.get_weights(), strict=True)
+    return any(not np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network_takes_uint8_images_and_returns_float32_logits(name, networks):
+    images = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), np.uint8)
+    logits = keras.ops.convert_to_numpy(networks[name](images))
+    assert networks[name].inputs[0].dtype == "uint8"
+    assert (logits.shape, logits.dtype) == ((7, 10), np.float32)
+    assert (logits < 0).any() and (logits > 0).any()  # no softmax, no ReLU at the end
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_images_are_scaled_to_minus_one_to_one(name, networks):
+    first = networks[name].layers[0]
+    images = np.array([0, 51, 255], np.uint8).reshape(1, 1, 1, 3)
+    np.testing.assert_allclose(np.ravel(first(images)), [-1, -0.6, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name, convolutions",
+    [("baseline", [((3, 3), 18)]), ("deeper", [((5, 5), 18), ((3, 3), 10)])],
+)
+def test_layers_are_those_of_the_report(name, convolutions, networks):
+    kinds = [type(layer).__name__ for layer in networks[name].layers]
+    blocks = len(convolutions) * ["Conv2D", "MaxPooling2D"]
+    assert kinds == ["Rescaling", *blocks, "Flatten", "Dense", "Dense"]
+    layers = networks[name].layers
+    found = [layer for layer in layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [(layer.kernel_size, layer.filters) for layer in found] == convolutions
+    assert {layer.padding for layer in found} == {"same"}
+    assert {layer.pool_size for layer in layers if isinstance(layer, keras.layers.MaxPooling2D)} == {(2, 2)}
+    assert [layer.units for layer in layers[-2:]] == [64, 10]
+    activations = [layer.activation.__name__ for layer in (*found, *layers[-2:])]
+    assert activations == [*(len(found) + 1) * ["relu"], "linear"]
+
+
+@pytest.mark.parametrize("name, parameters", [("baseline", 296_130), ("deeper", 44_672)])
+def test_number_of_parameters(name, parameters, networks):
+    assert networks[name].count_params() == parameters
+    assert models.layer_costs(networks[name])["parameters"].sum() == parameters
+
+
+# places of the output x size of a mask x channels in x channels out; then inputs x units
+MULTIPLICATIONS = {
+    "baseline": {
+        "convolution": 32 * 32 * 3 * 3 * 3 * 18,
+        "dense": 18 * 16 * 16 * 64,
+        "logits": 64 * 10,
+    },
+    "deeper": {
+        "convolution_1": 32 * 32 * 5 * 5 * 3 * 18,
+        "convolution_2": 16 * 16 * 3 * 3 * 18 * 10,
+        "dense": 10 * 8 * 8 * 64,
+        "logits": 64 * 10,
+    },
+}
+
+
+@pytest.mark.parametrize("name, total", [("baseline", 793_216), ("deeper", 1_838_720)])
+def test_multiplications_are_those_counted_by_hand(name, total, networks):
+    table = models.layer_costs(networks[name])
+    counted = table[table["multiplications"] > 0].set_index("layer")["multiplications"].to_dict()
+    assert counted == MULTIPLICATIONS[name]
+    assert table["multiplications"].sum() == total
+
+
+def test_costs_have_a_row_a_layer_with_its_output(networks):
+    table = models.layer_costs(networks["baseline"])
+    assert list(table.columns) == ["layer", "output", "parameters", "multiplications"]
+    assert table["layer"].tolist() == [layer.name for layer in networks["baseline"].layers]
+    outputs = ["32 x 32 x 3", "32 x 32 x 18", "16 x 16 x 18", "4608", "64", "10"]
+    assert table["output"].tolist() == outputs
+
+
+def test_costs_of_a_network_of_one_s_own():
+    layers = keras.layers
+    model = keras.Sequential([layers.Input((9, 9, 2)), layers.Conv2D(5, 3, strides=2), layers.Flatten()])
+    assert models.layer_costs(model)["multiplications"].tolist() == [4 * 4 * 3 * 3 * 2 * 5, 0]
+
+
+@pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
+def test_seed_fixes_the_first_weights(build):
+    assert not _differs(build(seed=3), build(seed=3))
+    assert _differs(build(seed=3), build(seed=4))
+
+
+@pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "one", None])
+def test_impossible_seed_is_refused(build, seed, tells):
+    with tells(LabError, f"seed is {seed!r}"):
+        build(seed)

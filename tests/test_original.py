@@ -1,0 +1,48 @@
+"""The original report's numbers are as it states them, and stand beside ours only where that is fair."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from labhelpers import original
+from labhelpers.data import Cifar10
+from labhelpers.evaluation import evaluate
+
+
+def _cifar(name):
+    nothing = np.empty(0)
+    return Cifar10(nothing, nothing, nothing, nothing, name, digest="", source="")
+
+
+@pytest.fixture
+def evaluation():
+    """Six right of ten."""
+    return evaluate(range(10), np.eye(10)[[0, 1, 2, 3, 4, 5, 0, 0, 0, 0]])
+
+
+def test_results_are_those_of_the_report():
+    stated = {name: (r.claim, r.accuracy, r.loss) for name, r in original.RESULTS.items()}
+    assert stated == {
+        "baseline": ("B3", 0.60, 1.18),
+        "larger_training_set": ("L1", 0.65, None),
+        "deeper": ("A2", 0.67, None),
+    }
+
+
+@pytest.mark.parametrize("result", original.RESULTS)
+def test_ours_stands_beside_the_original(result, evaluation):
+    stated = original.RESULTS[result]
+    table = original.beside_original(result, evaluation, _cifar("CIFAR-10"))
+    columns = ["claim", "network", "measure", "original", "ours", "low", "high"]
+    rows = [(stated.claim, stated.network, "test accuracy", stated.accuracy, 0.6, *evaluation.interval)]
+    if result == "baseline":  # the only one the report gives a loss for
+        rows.append((stated.claim, stated.network, "test loss", 1.18, evaluation.loss, np.nan, np.nan))
+    pd.testing.assert_frame_equal(table, pd.DataFrame(rows, columns=columns))
+
+
+@pytest.mark.parametrize("result", original.RESULTS)
+def test_stand_in_images_are_not_compared(result, evaluation):
+    real = original.beside_original(result, evaluation, _cifar("CIFAR-10"))
+    drawn = original.beside_original(result, evaluation, _cifar("stand-in images"))
+    assert drawn["original"].isna().all()
+    pd.testing.assert_frame_equal(drawn.drop(columns="original"), real.drop(columns="original"))

@@ -1,0 +1,424 @@
+"""Figures say what their numbers say, can be read, and are written whole, the same every time."""
+
+import contextlib
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from labhelpers import data, plots
+from labhelpers.data import CLASS_NAMES
+from labhelpers.errors import LabError
+
+VEHICLES = {"airplane", "automobile", "ship", "truck"}
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (200, 32, 32, 3), np.uint8)
+LABELS = RNG.permutation(np.repeat(np.arange(10), 20))
+HISTORY = pd.DataFrame(
+    {"epoch": [1, 2, 3, 4, 5], "loss": [2, 1.5, 1.2, 1, 0.8], "val_loss": [1.9, 1.6, 1.4, 1.5, 1.7]}
+)
+SHORTER = HISTORY[:3] * [1, 0.5, 0.5]
+MATRIX = RNG.integers(0, 200, (10, 10))
+ACCURACIES = pd.DataFrame({"class": CLASS_NAMES, "accuracy": RNG.permutation(np.linspace(0.3, 0.8, 10))})
+ACCURACIES = ACCURACIES.assign(low=ACCURACIES["accuracy"] - 0.03, high=ACCURACIES["accuracy"] + 0.02)
+GAINS = pd.DataFrame({"class": CLASS_NAMES, "gain": RNG.permutation(np.linspace(-0.05, 0.12, 10))})
+GAINS = GAINS.assign(low=GAINS["gain"] - 0.03, high=GAINS["gain"] + 0.02)
+
+COUNTS = pd.DataFrame({name: RNG.integers(1, 99, 256) for name in ("red", "green", "blue")})
+
+FIGURES = {
+    "class_grid": lambda ax=None: plots.class_grid(IMAGES, LABELS, per_class=4, ax=ax),
+    "image_rows": lambda ax=None: plots.image_rows(
+        {"upper": IMAGES[:3], "lower": IMAGES[3:6]}, ["a", "b", "c"], ax=ax
+    ),
+    "channel_histogram": lambda ax=None: plots.channel_histogram(COUNTS, ax=ax),
+    "losses": lambda ax=None: plots.losses(HISTORY, ax=ax),
+    "compare_losses": lambda ax=None: plots.compare_losses({"long": HISTORY, "short": SHORTER}, ax=ax),
+    "confusion_matrix": lambda ax=None: plots.confusion_matrix(MATRIX, ax=ax),
+    "class_accuracy": lambda ax=None: plots.class_accuracy(ACCURACIES, ax=ax),
+    "class_gain": lambda ax=None: plots.class_gain(GAINS, ax=ax),
+}
+figures = pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_shown(monkeypatch):
+    def show(*_, **__):
+        pytest.fail("a figure was shown")
+
+    monkeypatch.setattr(plt, "show", show)
+    monkeypatch.setattr(Figure, "show", show)
+    yield
+    plt.close("all")
+
+
+def _texts(labels):
+    return [label.get_text() for label in labels]
+
+
+def _legend(ax):
+    return _texts(ax.get_legend().get_texts())
+
+
+def _line(ax, label):
+    (line,) = [line for line in ax.get_lines() if line.get_label() == label]
+    return line
+
+
+# All figures
+
+
+@figures
+def test_figure_is_drawn_on_the_axes_given(draw):
+    _, axes = plt.subplots(1, 2)
+    assert draw(ax=axes[1]) is axes[1]
+    assert axes[1].has_data() and not axes[0].has_data()
+    assert len(plt.get_fignums()) == 1
+
+
+@figures
+def test_figure_makes_axes_of_its_own_at_column_width(draw):
+    plt.figure()
+    ax = draw()
+    assert ax.has_data() and len(plt.get_fignums()) == 2
+    assert ax.figure.get_figwidth() == pytest.approx(plots.COLUMN_WIDTH)
+
+
+@figures
+def test_tick_labels_are_large_enough_and_do_not_overlap(draw):
+    ax = draw()
+    ax.figure.canvas.draw()
+    for labels in (ax.get_xticklabels(), ax.get_yticklabels()):
+        shown = [label for label in labels if label.get_text()]
+        assert all(label.get_fontsize() >= 8 for label in shown)
+        if any(label.get_rotation() for label in shown):
+            continue  # boxes around slanted labels overlap though the labels do not
+        boxes = [label.get_window_extent() for label in shown]
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+@pytest.mark.parametrize(
+    "name, x, y",
+    [
+        ("channel_histogram", "pixel value", "share of pixels (%)"),
+        ("losses", "epoch", "loss (nats per image)"),
+        ("compare_losses", "epoch", "loss (nats per image)"),
+        ("confusion_matrix", "predicted class", "true class"),
+        ("class_accuracy", "test accuracy (%), 95 % interval", ""),
+        ("class_gain", "gain in test accuracy (points), 95 % interval", ""),
+    ],
+)
+def test_axes_are_labelled_with_their_units(name, x, y):
+    ax = FIGURES[name]()
+    assert ax.get_xlabel().endswith(x) and ax.get_ylabel().endswith(y)
+
+
+# Images
+
+
+def _shown_at(ax, column, row, side):
+    """The pixels of the image whose centre the ticks give."""
+    picture, half = np.asarray(ax.images[0].get_array()), (side - 1) / 2
+    top, left = int(row - half), int(column - half)
+    return picture[top : top + side, left : left + side]
+
+
+def test_class_grid_shows_the_first_images_of_each_class_in_its_row():
+    ax = FIGURES["class_grid"]()
+    assert tuple(_texts(ax.get_yticklabels())) == CLASS_NAMES
+    columns = 15.5 + 34 * np.arange(4)
+    for label, row in enumerate(ax.get_yticks()):
+        expected = IMAGES[np.equal(LABELS, label)][:4]
+        for image, column in zip(expected, columns, strict=True):
+            np.testing.assert_array_equal(_shown_at(ax, column, row, 32), image)
+    assert np.asarray(ax.images[0].get_array()).shape == (10 * 34 - 2, 4 * 34 - 2, 3)
+
+
+@pytest.mark.parametrize("side", [32, 16])
+def test_image_rows_are_named_and_captioned(side):
+    rows = {"upper": IMAGES[:3, :side, :side], "lower": IMAGES[3:6, :side, :side]}
+    ax = plots.image_rows(rows, ["a", "b\nc", "d"])
+    assert _texts(ax.get_yticklabels()) == ["upper", "lower"]
+    assert _texts(ax.get_xticklabels()) == ["a", "b\nc", "d"]
+    for images, row in zip(rows.values(), ax.get_yticks(), strict=True):
+        for image, column in zip(images, ax.get_xticks(), strict=True):
+            np.testing.assert_array_equal(_shown_at(ax, column, row, side), image)
+
+
+def test_channel_histogram_gives_each_value_s_share_in_per_cent():
+    ax = FIGURES["channel_histogram"]()
+    assert _legend(ax) == list(COUNTS)
+    for name, counts in COUNTS.items():
+        line = _line(ax, name)
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(256))
+        np.testing.assert_allclose(line.get_ydata(), [100 * count / sum(counts) for count in counts])
+        assert to_rgb(line.get_color())[list(COUNTS).index(name)] == max(to_rgb(line.get_color()))
+
+
+# Losses
+
+
+def test_losses_are_those_of_the_history():
+    ax = FIGURES["losses"]()
+    for label, column in (("training", "loss"), ("validation", "val_loss")):
+        line = _line(ax, label)
+        assert line.get_xdata().tolist() == [1, 2, 3, 4, 5]
+        assert line.get_ydata().tolist() == HISTORY[column].tolist()
+    assert plots.losses(HISTORY, title="Baseline").get_title() == "Baseline"
+
+
+def test_losses_mark_the_epoch_whose_weights_were_kept():
+    ax = FIGURES["losses"]()
+    assert _legend(ax) == ["training", "validation", "kept: epoch 3"]
+    mark = _line(ax, "kept: epoch 3")
+    assert (list(mark.get_xdata()), list(mark.get_ydata())) == ([3], [1.4])
+    assert [3, 3] in [list(line.get_xdata()) for line in ax.get_lines()]  # a line from top to bottom
+
+
+@pytest.mark.parametrize(
+    "n",
+    [1, 2, 5, 30],
+)
+@pytest.mark.parametrize("draw", [plots.losses, lambda history: plots.compare_losses({"one": history})])
+def test_epochs_are_whole_numbers(draw, n):
+    values = np.linspace(2, 1, n)
+    ax = draw(pd.DataFrame({"epoch": np.arange(1, n + 1), "loss": values, "val_loss": values}))
+    ax.figure.canvas.draw()
+    assert all(float(text.replace("−", "-")).is_integer() for text in _texts(ax.get_xticklabels()))
+
+
+def test_compared_losses_share_a_colour_a_run():
+    ax = FIGURES["compare_losses"]()
+    for name, history in (("long", HISTORY), ("short", SHORTER)):
+        validation, training = _line(ax, f"{name}: validation"), _line(ax, f"{name}: training")
+        assert validation.get_ydata().tolist() == history["val_loss"].tolist()
+        assert training.get_ydata().tolist() == history["loss"].tolist()
+        assert validation.get_color() == training.get_color()
+        assert (validation.get_linestyle(), training.get_linestyle()) == ("-", "--")
+    assert _line(ax, "long: training").get_color() != _line(ax, "short: training").get_color()
+
+
+def test_compared_losses_leave_no_run_out():
+    ax = plots.compare_losses({f"run {number}": HISTORY for number in range(6)})
+    assert len(_legend(ax)) == 12
+
+
+# Classes
+
+
+def test_confusion_matrix_has_both_axes_in_the_same_order_vehicles_first():
+    ax = FIGURES["confusion_matrix"]()
+    names = _texts(ax.get_yticklabels())
+    assert _texts(ax.get_xticklabels()) == names
+    assert set(names[:4]) == VEHICLES and set(names) == set(CLASS_NAMES)
+    assert ax.yaxis_inverted()  # the first row is the uppermost: right answers run down the diagonal
+
+
+def test_confusion_matrix_is_annotated_with_the_percentage_of_its_row():
+    ax = FIGURES["confusion_matrix"]()
+    names = _texts(ax.get_yticklabels())
+    shown = {}
+    for text in ax.texts:
+        column, row = text.get_position()
+        shown[names[int(row)], names[int(column)]] = text.get_text()
+    assert shown == {
+        (true, predicted): f"{100 * MATRIX[i, j] / MATRIX[i].sum():.0f}"
+        for i, true in enumerate(CLASS_NAMES)
+        for j, predicted in enumerate(CLASS_NAMES)
+    }
+
+
+def test_confusion_matrix_colours_are_its_percentages():
+    ax = FIGURES["confusion_matrix"]()
+    mesh = ax.collections[0]
+    np.testing.assert_allclose(mesh.get_array().sum(axis=1), 100)
+    assert mesh.get_clim() == (0, 100)  # so that two matrices can be compared
+
+
+def test_confusion_matrix_frames_the_two_groups():
+    ax = FIGURES["confusion_matrix"]()
+    frames = [(*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in ax.patches]
+    assert frames == [(0, 0, 4, 4), (4, 4, 6, 6)]
+
+
+def test_confusion_matrix_shows_zeros_for_a_class_without_images():
+    ax = plots.confusion_matrix(np.diag([5, *9 * [0]]))
+    assert sorted(_texts(ax.texts)) == [*99 * ["0"], "100"]
+
+
+@pytest.mark.parametrize(
+    "name, column, table", [("class_accuracy", "accuracy", ACCURACIES), ("class_gain", "gain", GAINS)]
+)
+def test_classes_stand_best_first_with_their_intervals(name, column, table):
+    ax = FIGURES[name]()
+    best_first = table.sort_values(column, ascending=False)
+    heights = dict(zip(_texts(ax.get_yticklabels()), ax.get_yticks(), strict=True))
+    assert sorted(heights, key=heights.get, reverse=True) == best_first["class"].tolist()
+    shown = {}
+    for container in ax.containers:
+        dots, _, (bars,) = container.lines
+        for x, y, ((low, _), (high, _)) in zip(*dots.get_data(), bars.get_segments(), strict=True):
+            shown[y] = x, low, high
+    for row in table.to_dict("records"):
+        expected = 100 * row[column], 100 * row["low"], 100 * row["high"]
+        assert shown[heights[row["class"]]] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["class_accuracy", "class_gain"])
+def test_vehicles_and_animals_are_told_apart_by_colour_and_marker(name):
+    ax = FIGURES[name]()
+    names = dict(zip(ax.get_yticks(), _texts(ax.get_yticklabels()), strict=True))
+    styles = {}
+    for container in ax.containers:
+        dots = container.lines[0]
+        members = {names[y] for y in dots.get_ydata()}
+        assert members == (VEHICLES if container.get_label() == "vehicle" else set(CLASS_NAMES) - VEHICLES)
+        styles[container.get_label()] = to_rgb(dots.get_color()), dots.get_marker()
+    assert set(_legend(ax)) == set(styles) == {"vehicle", "animal"}
+    (colour, marker), (other_colour, other_marker) = styles.values()
+    assert colour != other_colour and marker != other_marker
+
+
+def test_gain_of_nothing_is_marked():
+    assert [0, 0] in [list(line.get_xdata()) for line in FIGURES["class_gain"]().get_lines()]
+
+
+# Saving
+
+NUMBERS = pd.DataFrame({"class": ["chat, 'gris'", "chien"], "images": [1_000, 7], "share": [1 / 3, 1e-7]})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where figures go: the folder `figures` of LAB_OUT, which the first one makes."""
+    return tmp_path / "out" / "figures"
+
+
+def _save(numbers=NUMBERS):
+    fig, ax = plt.subplots()
+    ax.plot(HISTORY["epoch"], HISTORY["loss"])
+    plots.save_figure(fig, "figure", numbers)
+    return fig
+
+
+def _contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_figure_and_numbers_are_saved_side_by_side(folder):
+    _save()
+    assert set(_contents(folder)) == {"figure.png", "figure.csv"}
+    with Image.open(folder / "figure.png") as image:
+        assert image.format == "PNG" and min(image.size) > 400
+        assert set(image.info) == {"dpi"}  # no versions, no times
+    read = pd.read_csv(folder / "figure.csv")
+    pd.testing.assert_frame_equal(read, NUMBERS, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        NUMBERS.to_dict("list"),
+        NUMBERS.to_dict("records"),
+        NUMBERS.set_index(pd.Index([5, 3])),
+    ],
+    ids=["columns", "rows", "table with an index"],
+)
+def test_numbers_may_be_whatever_makes_a_table(numbers, folder):
+    plots.save_table("figure", numbers)
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "figure.csv"), NUMBERS, rtol=1e-5, atol=0)
+
+
+def test_saving_again_gives_the_same_bytes(folder):
+    _save()
+    first = _contents(folder)
+    _save()
+    assert _contents(folder) == first
+    assert b"\r" not in first["figure.csv"]
+
+
+# The stamp
+
+
+def _stamps(fig):
+    return [text for text in fig.texts if "not CIFAR-10" in text.get_text()]
+
+
+@pytest.mark.parametrize(
+    "loaded, stamped",
+    [(set(), 0), ({"CIFAR-10"}, 0), ({"stand-in images"}, 1), ({"CIFAR-10", "stand-in images"}, 1)],
+    ids=["nothing", "real", "stand-in", "both"],
+)
+def test_figure_is_stamped_once_stand_in_images_were_loaded(loaded, stamped, monkeypatch, folder):
+    _save()
+    plain = _contents(folder)
+    monkeypatch.setattr(data, "loaded_names", loaded)
+    assert len(_stamps(_save())) == stamped
+    assert (_contents(folder)["figure.png"] != plain["figure.png"]) == bool(stamped)
+    assert _contents(folder)["figure.csv"] == plain["figure.csv"]
+
+
+@pytest.mark.parametrize("bbox", ["tight", None], ids=["ours", "matplotlib's own"])
+def test_stamp_is_in_the_file_whatever_style_the_notebook_sets(bbox, monkeypatch, folder):
+    with plt.rc_context({"savefig.bbox": bbox}):
+        _save()
+        plain = _contents(folder)["figure.png"]
+        monkeypatch.setattr(data, "loaded_names", {"stand-in images"})
+        _save()
+    assert _contents(folder)["figure.png"] != plain
+
+
+# When it cannot be written
+
+
+def test_folder_that_cannot_be_made_is_told(monkeypatch, tmp_path, tells):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("LAB_OUT", str(tmp_path / "file"))
+    with tells(LabError, tmp_path / "file", "LAB_OUT"):
+        _save()
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@contextlib.contextmanager
+def _files_end_at(size):
+    """No file can grow beyond `size` bytes, as on a disk that fills up while one is written."""
+    resource = pytest.importorskip("resource", reason="this system cannot limit the size of files")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_new_figure_that_does_not_fit_is_told_and_leaves_no_half(folder, tells):
+    with _files_end_at(2_000), tells(LabError, folder / "figure.png", "LAB_OUT"):
+        _save()
+    assert set(_contents(folder)) <= {"figure.csv"}
+
+
+def test_new_numbers_that_do_not_fit_are_told_and_leave_nothing(folder, tells):
+    with _files_end_at(10), tells(LabError, folder / "figure.csv", "LAB_OUT"):
+        _save()
+    assert _contents(folder) == {}
+
+
+@pytest.mark.parametrize("size", [2_000, 10], ids=["figure", "numbers"])
+def test_earlier_figure_stays_whole_when_the_disk_fills_up(size, folder):
+    _save()
+    earlier = _contents(folder)
+    with _files_end_at(size), pytest.raises(LabError):
+        _save()
+    assert _contents(folder) == earlier
+
+
+def test_earlier_figure_keeps_its_own_numbers_when_the_disk_fills_up(folder):
+    _save()
+    earlier = _contents(folder)
+    with _files_end_at(2_000), pytest.raises(LabError):
+        _save(NUMBERS * 2)
+    assert _contents(folder) == earlier
