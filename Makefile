@@ -13,13 +13,12 @@ FITTING = import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) and print( \
 	sys.argv[1] if sys.prefix == sys.base_prefix else sys._base_executable)
 
 .SILENT:
-.PHONY: help setup report test lab study lock clean
+.PHONY: help setup report test lab lock clean
 
 help:
 	echo "make report   re-execute the notebooks that changed, write report/index.html: 3 minutes on 2 cores"
 	echo "make test     check everything, ruff first, then pytest: 10 minutes"
 	echo "make lab      open copies of the notebooks in JupyterLab"
-	echo "make study    make the study's missing run records: hours, can be stopped and resumed"
 	echo "make lock     bring requirements.lock in step with pyproject.toml; delete it first for the newest versions"
 	echo "make clean    delete .venv and caches; results and data stay"
 	echo
@@ -36,9 +35,6 @@ test: setup
 
 lab: setup
 	$(BIN)/lab jupyter
-
-study: setup
-	$(BIN)/lab study
 
 # Two stamps in .venv hold what was installed, and where. They are compared by content, not by time: a
 # checkout that only touches files costs nothing, and a venv in a moved or copied folder, whose scripts still

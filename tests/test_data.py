@@ -273,6 +273,33 @@ def test_half_unpacked_folder_is_passed_over_for_the_archive_beside_it(official,
     assert data.find().source == str(archive)
 
 
+def test_last_the_archive_is_downloaded_into_the_project_and_found_there_ever_after(
+    official, monkeypatch, tmp_path
+):
+    _damaged(tmp_path / "home" / "data")
+    asked = []
+
+    def fetch(target):
+        asked.append(target)
+        target.parent.mkdir()
+        os.link(official.archive, target)
+        return target
+
+    monkeypatch.setattr(data, "fetch", fetch)
+    archive = tmp_path / "project" / "data" / "cifar-10-python.tar.gz"
+    assert data.find().source == data.find().source == str(archive)
+    assert asked == [archive]
+
+
+@pytest.mark.xfail(strict=True, reason="its data folder is also ./data, where torchvision would keep it")
+def test_damaged_copy_is_looked_at_once_from_within_the_project(monkeypatch, tmp_path):
+    copy = _damaged(tmp_path / "project" / "data")
+    monkeypatch.chdir(tmp_path / "project")
+    with pytest.raises(DataUnavailable) as caught:
+        data.load()
+    assert str(caught.value).count(str(copy)) == 1
+
+
 @pytest.mark.parametrize("variable", [None, ""])
 def test_nothing_found_says_what_to_do(variable, monkeypatch, tmp_path, tells):
     if variable is not None:

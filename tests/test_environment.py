@@ -87,6 +87,25 @@ def test_same_version_everywhere():
     assert yaml.safe_load(read("CITATION.cff"))["version"] == labhelpers.__version__
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no git repository")
+def test_git_ignores_nothing_that_a_clone_needs():
+    """A pattern such as `report/` without a slash before it reaches into every folder."""
+    listing = [
+        "git",
+        "ls-files",
+        "--others",
+        "--ignored",
+        "--exclude-standard",
+        "labhelpers",
+        "tests",
+        "notebooks",
+    ]
+    ignored = subprocess.run(
+        listing, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert [path for path in ignored if not re.search("__pycache__|checkpoints|egg-info", path)] == []
+
+
 # What make does. A stub project, whose one dependency is a wheel made here: nothing is fetched, all is quick.
 
 needs_make = pytest.mark.skipif(not shutil.which("make"), reason="there is no make")

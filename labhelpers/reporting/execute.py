@@ -192,6 +192,7 @@ def _execute(notebook, executed, settings, staging) -> None:
                 cwd=project() / "notebooks",
                 progress_bar=bar,
                 config=KERNEL_CONFIG,
+                extra_arguments=["--IPKernelApp.log_level=50"],  # kernels log even their own shutdown
             )
     except PapermillExecutionError as error:
         reason = str(error.evalue).strip().splitlines() or ["no message"]
