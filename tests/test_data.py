@@ -30,6 +30,8 @@ def nowhere(monkeypatch, tmp_path):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.setattr(data, "project", lambda: tmp_path / "project")
     monkeypatch.chdir(tmp_path / "current")
+    yield
+    shutil.rmtree(tmp_path, ignore_errors=True)  # pytest keeps it else, hundreds of megabytes in all
 
 
 @pytest.fixture(scope="module")
