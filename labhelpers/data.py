@@ -172,7 +172,7 @@ def _draw_standin() -> Cifar10:
 
 def _read_named(place: Path, read):
     """Read from a place somebody named: what is wrong with it is an error, never a reason to look on."""
-    if not place.exists():
+    if not os.path.exists(place):  # noqa: PTH110 (Path.exists lets "name too long" through)
         raise LabError(f"{place} does not exist: name a {FOLDER} folder, {ARCHIVE} or 'standin'")
     copies = _copies_in(place)
     if not copies:
@@ -199,7 +199,8 @@ def _usual_places() -> list[Path]:
     keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     keras = keras_home / "datasets"
     torchvision = [Path.cwd() / "data", Path.home() / "data"]  # the roots its tutorials name
-    return [project() / "data", keras, keras / f"{FOLDER}-target", *torchvision]
+    places = (project() / "data", keras, keras / f"{FOLDER}-target", *torchvision)
+    return list(dict.fromkeys(place.resolve() for place in places))
 
 
 def _copies_in(place: Path) -> list[Path]:

@@ -102,13 +102,14 @@ def evaluate(labels, probabilities) -> Evaluation:
     Raises:
         LabError: shapes that don't match, labels outside 0 to 9, or rows that are no probabilities.
     """
-    labels, probabilities = np.asarray(labels).astype(int), np.asarray(probabilities, float)
+    given, probabilities = np.asarray(labels), np.asarray(probabilities, float)
+    labels = given.astype(int)
     n = len(labels)
     if labels.ndim != 1 or n == 0 or probabilities.shape != (n, 10):
         raise LabError(
             f"labels {labels.shape} need probabilities of shape (N, 10), not {probabilities.shape}"
         )
-    if labels.min() < 0 or labels.max() > 9:
+    if (labels != given).any() or labels.min() < 0 or labels.max() > 9:
         raise LabError("labels must be whole numbers from 0 to 9")
     if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or probabilities.min() < 0:
         raise LabError("each row of the probabilities must sum to 1; apply a softmax to logits first")
@@ -154,7 +155,9 @@ def accuracy_gain(labels, before, after) -> pd.DataFrame:
         reach = norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(won + lost - (won - lost) ** 2 / n) / n
         centre = (won - lost) / n
         gain = (won - lost) / max(n - 2, 1)
-        rows.append({"class": name, "gain": gain, "low": centre - reach, "high": centre + reach})
+        rows.append(
+            {"class": name, "gain": gain, "low": max(centre - reach, -1), "high": min(centre + reach, 1)}
+        )
     return pd.DataFrame(rows)
 
 

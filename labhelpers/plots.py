@@ -215,9 +215,11 @@ def save_figure(fig, name: str, numbers) -> None:
     if data.loaded_names - {"CIFAR-10"}:
         stamp = "stand-in images drawn by a program, not CIFAR-10"
         banner = {"facecolor": PALETTE[3], "edgecolor": "none", "pad": 3}
-        fig.suptitle(stamp, fontsize=9, color="white", bbox=banner, gid="stand-in")
+        fig.text(
+            0.5, 1.03, stamp, ha="center", va="bottom", fontsize=9, color="white", bbox=banner, gid="stand-in"
+        )
     with _table_file(name, numbers), atomic_write(figures_dir() / f"{name}.png") as path:
-        fig.savefig(path, metadata={"Software": None})
+        fig.savefig(path, bbox_inches="tight", metadata={"Software": None})
 
 
 def save_table(name: str, numbers) -> None:

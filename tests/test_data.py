@@ -293,7 +293,6 @@ def test_last_the_archive_is_downloaded_into_the_project_and_found_there_ever_af
     assert asked == [archive]
 
 
-@pytest.mark.xfail(strict=True, reason="its data folder is also ./data, where torchvision would keep it")
 def test_damaged_copy_is_looked_at_once_from_within_the_project(monkeypatch, tmp_path):
     copy = _damaged(tmp_path / "project" / "data")
     monkeypatch.chdir(tmp_path / "project")
