@@ -13,12 +13,14 @@ FITTING = import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) and print( \
 	sys.argv[1] if sys.prefix == sys.base_prefix else sys._base_executable)
 
 .SILENT:
-.PHONY: help setup report test lab lock clean
+.PHONY: help setup report test lab bench oldest lock clean
 
 help:
 	echo "make report   re-execute the notebooks that changed, write report/index.html: 3 minutes on 2 cores"
 	echo "make test     check everything, ruff first, then pytest: 10 minutes"
 	echo "make lab      open copies of the notebooks in JupyterLab"
+	echo "make bench    training speed beside Keras's defaults and PyTorch: 10 minutes, writes a table"
+	echo "make oldest   the tests with the oldest dependencies that are allowed: 5 minutes"
 	echo "make lock     bring requirements.lock in step with pyproject.toml; delete it first for the newest versions"
 	echo "make clean    delete .venv and caches; results and data stay"
 	echo
@@ -76,6 +78,21 @@ setup:
 	pip install -qq --no-deps --no-build-isolation -e .; \
 	cp pyproject.toml .venv/stamp.toml
 
+# PyTorch is for the benchmark alone, and lies outside .venv. Nothing else should run meanwhile.
+TORCH := torch==2.13.0
+
+bench: setup
+	[ -d .bench ] || { echo "installing $(TORCH) for the benchmark"; \
+		$(BIN)/python -m pip install -qq --target .bench.part $(TORCH) && mv .bench.part .bench; }
+	$(BIN)/python tests/benchmarks/training.py
+
+# The oldest direct dependencies that pyproject.toml allows, in a venv that is thrown away.
+oldest:
+	venv=$$(mktemp -d) && trap 'rm -rf "$$venv"' EXIT && \
+	$(if $(PYTHON),"$(PYTHON)",python3) -m venv "$$venv" && "$$venv/bin/python" -m pip install -qq uv && \
+	"$$venv/bin/uv" pip install -q -p "$$venv/bin/python" --resolution lowest-direct -e . --group test && \
+	"$$venv/bin/python" -m pytest --ignore tests/test_environment.py --ignore tests/test_notebooks.py
+
 # For maintainers. The versions that are there stay, as long as they fit.
 lock:
 	tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
@@ -84,5 +101,5 @@ lock:
 		--generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 
 clean:
-	rm -rf .venv build labhelpers.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .bench .bench.part build labhelpers.egg-info .pytest_cache .ruff_cache
 	find labhelpers tests -name __pycache__ -prune -exec rm -rf {} +
