@@ -24,10 +24,11 @@ def notebook(request):
 
 
 def run(*arguments, cwd=ROOT, **variables):
+    as_typed = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # the tests' own
     return subprocess.run(
         [sys.executable, "-m", *map(str, arguments)],
         cwd=cwd,
-        env=os.environ | {name: str(value) for name, value in variables.items()},
+        env=as_typed | {name: str(value) for name, value in variables.items()},
         capture_output=True,
         text=True,
         check=False,

@@ -22,6 +22,7 @@ def check() -> str:
         figures, tables = notebooks.expected_figures(notebook), notebooks.expected_tables(notebook)
         expected |= {f"{name}.png" for name in figures} | {f"{name}.csv" for name in figures + tables}
     committed = {path.name for path in (project() / "figures").glob("*.*")}
+    faults = list(dict.fromkeys(faults))
     faults += [f"figures/{name} is missing" for name in sorted(expected - committed)]
     faults += [f"figures/{name} is made by no notebook" for name in sorted(committed - expected)]
     if not faults and not readme.is_current():

@@ -179,7 +179,12 @@ def _run(notebook, stem, folder, run) -> None:
 
 
 def _execute(notebook, executed, settings, staging) -> None:
-    environment = {"LAB_OUT": str(staging), "LAB_PROGRESS": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
+    environment = {
+        "LAB_OUT": str(staging),
+        "LAB_PROGRESS": "0",
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # else figures are no outputs
+    }
     bar = {"desc": executed.stem, "leave": False} if sys.stderr.isatty() else False
     logging.getLogger("papermill").addHandler(logging.NullHandler())  # its errors are told below, in one line
     try:
@@ -198,9 +203,10 @@ def _execute(notebook, executed, settings, staging) -> None:
         reason = str(error.evalue).strip().splitlines() or ["no message"]
         raise LabError(f"failed in cell {error.exec_count} with {error.ename}: {reason[-1]}") from error
     except DeadKernelError as error:
-        started = [cell for cell in notebooks.read(executed).cells if cell.metadata.papermill.start_time]
+        cells = [cell for cell in notebooks.read(executed).cells if cell.cell_type == "code"]
+        started = [cell for cell in cells if cell.metadata.papermill.start_time]
         raise LabError(
-            f"failed in cell {started[-1].execution_count}: its kernel was killed, most often for lack of memory; close "
+            f"failed in cell {len(started)}: its kernel was killed, most often for lack of memory; close "
             "other programs and run again"
         ) from error
 
