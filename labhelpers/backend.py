@@ -29,4 +29,7 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)
 # TensorFlow logs about oneDNN and missing GPUs on import whatever its log level (tensorflow#100442); in a
 # notebook that would be an output nobody asked for.
 with _without_stderr():
-    import keras  # noqa: F401
+    import keras
+    import tensorflow as tf
+
+__all__ = ["keras", "tf"]
