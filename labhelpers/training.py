@@ -83,26 +83,27 @@ def train(
     model.test_on_batch(*(part[:1] for part in split.validation))  # builds the metrics
     learn = _in_memory(model.train_step, split.train, batch_size)
     measure = _in_memory(model.test_step, split.validation, PREDICTION_BATCH_SIZE)
-    n, n_validation, group = len(split.train.labels), len(split.validation.labels), STEPS_AT_ONCE * batch_size
+    n, n_validation = len(split.train.labels), len(split.validation.labels)
     rows, best_weights = [], None
-    with progress(epochs * n, "training", unit="image") as bar:
+    with progress(epochs * (n + n_validation), "training", unit="image") as bar:
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
             bar.set_description_str(f"epoch {epoch} of {epochs}")
             # A new order each epoch. Keras's own `fit` on arrays, once seeded, repeats the first epoch's order in
             # all of them (3.15 on TensorFlow): a shuffle inside tf.data starts over with every pass.
             order = np.random.default_rng([seed, epoch]).permutation(n)
-            model.reset_metrics()
-            for start in range(0, n, group):
-                chosen = order[start : start + group]
-                learn(chosen)
-                bar.update(len(chosen))
-                _check_finite("training", model, epoch)
-            row = _metrics(model)
-            model.reset_metrics()
-            measure(np.arange(n_validation))
-            _check_finite("validation", model, epoch)
-            row |= {f"val_{name}": value for name, value in _metrics(model).items()}
+            row = _one_pass(
+                model, learn, order, STEPS_AT_ONCE * batch_size, bar, f"training loss of epoch {epoch}"
+            )
+            held_out = _one_pass(
+                model,
+                measure,
+                np.arange(n_validation),
+                n_validation,
+                bar,
+                f"validation loss of epoch {epoch}",
+            )
+            row |= {f"val_{name}": value for name, value in held_out.items()}
             if all(row["val_loss"] < earlier["val_loss"] for earlier in rows):
                 best_weights = model.get_weights()
             rows.append(row | {"seconds": time.perf_counter() - started})
@@ -134,14 +135,20 @@ def _in_memory(step, part, batch_size):
     return run
 
 
-def _metrics(model) -> dict[str, float]:
-    return {name: float(value) for name, value in model.get_metrics_result().items()}
+def _one_pass(model, run, order, group, bar, loss) -> dict[str, float]:
+    """Run over the images in this order, `group` at a time; return loss and accuracy. `loss` names it in errors.
 
-
-def _check_finite(name, model, epoch) -> None:
-    """End the training as soon as a loss is infinite or not a number; no later step could mend it."""
-    if not math.isfinite(_metrics(model)["loss"]):
-        raise TrainingDiverged(
-            f"the {name} loss is no longer finite in epoch {epoch}: try a smaller learning_rate, and check that the "
-            "images are finite numbers"
-        )
+    Raises:
+        TrainingDiverged: the loss is infinite or not a number; no later step could mend it.
+    """
+    model.reset_metrics()
+    for start in range(0, len(order), group):
+        chosen = order[start : start + group]
+        run(chosen)
+        bar.update(len(chosen))
+        metrics = {name: float(value) for name, value in model.get_metrics_result().items()}
+        if not math.isfinite(metrics["loss"]):
+            raise TrainingDiverged(
+                f"the {loss} is not finite: try a smaller learning_rate, and check that the images are finite numbers"
+            )
+    return metrics

@@ -196,7 +196,7 @@ def test_progress_ends_at_its_total(split, monkeypatch):
 
     monkeypatch.setattr(training, "progress", progress)
     training.train(_model(), split, epochs=2)
-    assert bars[0].total == 2 * 200
+    assert bars[0].total == 2 * (200 + 100)
     assert bars[0].n == bars[0].total
 
 
