@@ -93,7 +93,12 @@ def train(
             # all of them (3.15 on TensorFlow): a shuffle inside tf.data starts over with every pass.
             order = np.random.default_rng([seed, epoch]).permutation(n)
             row = _one_pass(
-                model, learn, order, STEPS_AT_ONCE * batch_size, bar, f"training loss of epoch {epoch}"
+                model,
+                learn,
+                order,
+                STEPS_AT_ONCE * batch_size,
+                bar,
+                f"training loss is no longer finite in epoch {epoch}",
             )
             held_out = _one_pass(
                 model,
@@ -101,7 +106,7 @@ def train(
                 np.arange(n_validation),
                 n_validation,
                 bar,
-                f"validation loss of epoch {epoch}",
+                f"validation loss is no longer finite in epoch {epoch}",
             )
             row |= {f"val_{name}": value for name, value in held_out.items()}
             if all(row["val_loss"] < earlier["val_loss"] for earlier in rows):
@@ -135,11 +140,11 @@ def _in_memory(step, part, batch_size):
     return run
 
 
-def _one_pass(model, run, order, group, bar, loss) -> dict[str, float]:
-    """Run over the images in this order, `group` at a time; return loss and accuracy. `loss` names it in errors.
+def _one_pass(model, run, order, group, bar, fault) -> dict[str, float]:
+    """Run over the images in this order, `group` at a time; return loss and accuracy.
 
     Raises:
-        TrainingDiverged: the loss is infinite or not a number; no later step could mend it.
+        TrainingDiverged: the loss is infinite or not a number, which no later step could mend; `fault` says so.
     """
     model.reset_metrics()
     for start in range(0, len(order), group):
@@ -149,6 +154,6 @@ def _one_pass(model, run, order, group, bar, loss) -> dict[str, float]:
         metrics = {name: float(value) for name, value in model.get_metrics_result().items()}
         if not math.isfinite(metrics["loss"]):
             raise TrainingDiverged(
-                f"the {loss} is not finite: try a smaller learning_rate, and check that the images are finite numbers"
+                f"the {fault}: try a smaller learning_rate, and check that the images are finite numbers"
             )
     return metrics
