@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 
 from labhelpers.errors import LabError
@@ -10,16 +11,29 @@ from labhelpers.errors import LabError
 
 
 def main(arguments=None) -> int:
-    """Run one command; returns the exit status: 0, 2 for an error told in one line, 130 when interrupted."""
+    """Run one command; returns the exit status.
+
+    It is 0, 2 for an error told in one line, 130 when interrupted, 141 when nobody read the output to its end.
+    """
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
     try:
         options.command(options)
+        print(end="", flush=True)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("lab: interrupted; what was finished is kept, run again to carry on", file=sys.stderr)
         return 130
+    except OSError as error:  # of stdout: the library tells its own as LabError
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's last flush fails again
+        if isinstance(error, BrokenPipeError):  # as in `lab report | head -1`
+            return 141
+        print(
+            f"lab: can't write {error.filename or 'the output'}: {error.strerror or error}", file=sys.stderr
+        )
+        return 2
     return 0
 
 

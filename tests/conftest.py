@@ -1,15 +1,30 @@
 """Fixtures: the data that tests run on, and walls between a test and the world outside it."""
 
+import gzip
+import hashlib
+import io
+import json
 import os
+import random
+import re
+import shlex
+import shutil
+import signal
 import socket
-from contextlib import contextmanager
+import subprocess
+import sys
+import tarfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib; subprocesses inherit it
 
 import pytest
 
-from labhelpers import data
+from labhelpers import data, download
 from labhelpers.errors import DataUnavailable
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -67,3 +82,166 @@ def tells():
             assert str(word) in message
 
     return context
+
+
+class Project:
+    """A copy of the project, in a folder with an awkward name, on which a person types commands.
+
+    Its notebooks are those of tests/fixtures, each named for what must happen to it. Its library takes a tiny
+    archive for the official one, so that CIFAR-10 is at hand, whole or damaged, on every machine.
+
+    Attributes:
+        root: where it is.
+        seen: where the test sees it: elsewhere while a disk of its own is mounted there.
+        variables: environment variables of its commands.
+        prefix: words before each command, such as those that take a right away from it.
+        meanwhile: what to do with the process while a command runs.
+        at_end: what is to be closed when the test ends.
+    """
+
+    def __init__(self, root: Path):
+        self.root = self.seen = root
+        home, temporary = root.parent / "home", root.parents[1] / "tmp"
+        for folder in (home, temporary):
+            folder.mkdir(exist_ok=True)
+        self.variables = {
+            "HOME": str(home),
+            "MPLCONFIGDIR": str(root.parents[1] / "matplotlib"),  # its cache of fonts takes seconds to make
+            "PYTHONPATH": str(root),
+            "TMPDIR": str(temporary),
+        }
+        self.prefix, self.meanwhile, self.at_end = [], None, ExitStack()
+
+    @classmethod
+    def make(cls, root: Path) -> "Project":
+        (root / "notebooks").mkdir(parents=True)
+        (root / "data").mkdir()
+        shutil.copytree(
+            ROOT / "labhelpers", root / "labhelpers", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        shutil.copy(ROOT / "requirements.lock", root)
+        # A second less for each command: nothing here needs the grammar of addresses that jsonschema would load.
+        (root / "sitecustomize.py").write_text("import sys\nsys.modules['rfc3987_syntax'] = None\n")
+        batches = {name: random.Random(name).randbytes(3_000) for name in data.BATCH_SHA256}
+        archive = packed({f"{data.FOLDER}/{name}": batch for name, batch in batches.items()})
+        (root / "data" / download.ARCHIVE).write_bytes(archive)
+        official = [root / "labhelpers" / "data.py", root / "labhelpers" / "download.py"]
+        for name, batch in batches.items():
+            replace(official[0], data.BATCH_SHA256[name], hashlib.sha256(batch).hexdigest())
+        replace(official[1], download.ARCHIVE_SHA256, hashlib.sha256(archive).hexdigest())
+        replace(official[1], f"{download.ARCHIVE_BYTES:_}", str(len(archive)))
+        return cls(root)
+
+    def copy(self, root: Path) -> "Project":
+        shutil.copytree(self.root, root, symlinks=True)
+        return Project(root)
+
+    def add(self, *names: str) -> "Project":
+        for name in names:
+            shutil.copy(ROOT / "tests" / "fixtures" / f"{name}.ipynb", self.root / "notebooks")
+        return self
+
+    def start(self, command: str, **streams) -> subprocess.Popen:
+        """Start a command, such as `LAB_OFFLINE=1 lab data`, in the project's folder."""
+        words, variables = shlex.split(command), dict(self.variables)
+        while "=" in words[0]:
+            variables |= [words.pop(0).split("=", 1)]
+        assert words.pop(0) == "lab"
+        kept = {name: value for name, value in os.environ.items() if name not in ("LAB_DATA", "LAB_OUT")}
+        return subprocess.Popen(
+            [*self.prefix, sys.executable, "-m", "labhelpers", *words],
+            cwd=self.root,
+            env=kept | variables,
+            text=True,
+            start_new_session=True,  # so that a signal reaches it and its kernels, as from a terminal
+            **streams,
+        )
+
+    def lab(self, command: str) -> subprocess.CompletedProcess:
+        """Run a command to its end."""
+        process = self.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            if self.meanwhile:
+                self.meanwhile(process)
+            out, err = process.communicate(timeout=120)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def state(self) -> dict[str, str]:
+        """Every file with its digest, but for what is left on purpose: locks, failed notebooks, begun downloads."""
+        paths = {path for path in self.seen.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+        kept = {path for path in paths if path.name.endswith((".lock", ".part")) or "failed" in path.parts}
+        return {str(path.relative_to(self.seen)): digest(path) for path in paths - kept}
+
+    def results(self) -> dict:
+        """What a report made: its files with their digests, without the notes on when it ran and how long."""
+        out = self.seen / "report"
+        made = {name: sha for name, sha in self.state().items() if name.startswith("report/")}
+        for name in made:
+            if name.startswith("report/notebooks/"):  # the page shows all of them but the times
+                made[name] = ""
+        page = (out / "index.html").read_text(encoding="utf-8")
+        made["report/index.html"] = re.sub(
+            r"cell-id=\w+", "", page
+        )  # a cell that sets parameters has a random one
+        runs = json.loads((out / "run.json").read_text())["notebooks"]
+        made["report/run.json"] = {
+            stem: (run["parameters"], run["fingerprint"]) for stem, run in runs.items()
+        }
+        return made
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """A .tar.gz of these files, the same each time."""
+    archive = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=archive, mode="wb", mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as tar,
+    ):
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def untouched(tmp_path_factory):
+    """A project whose notebooks make a figure and a table; nothing was run in it yet."""
+    project = Project.make(tmp_path_factory.mktemp("untouched") / "mes études {1}")
+    return project.add("10_makes_its_figure", "11_writes_a_table")
+
+
+@pytest.fixture(scope="session")
+def finished(untouched, tmp_path_factory):
+    """A project with a good report of its two notebooks; to be looked at, not to be changed."""
+    project = untouched.copy(tmp_path_factory.mktemp("finished") / "mes études {1}")
+    done = project.lab("lab report")
+    assert done.returncode == 0, done.stderr
+    return project
+
+
+@pytest.fixture
+def project(untouched, tmp_path):
+    """A project in which nothing was run yet."""
+    return untouched.copy(tmp_path / "mes études {1}")
+
+
+@pytest.fixture
+def reported(finished, tmp_path):
+    """A project with a good report of its two notebooks."""
+    project = finished.copy(tmp_path / "mes études {1}")
+    with project.at_end:
+        yield project

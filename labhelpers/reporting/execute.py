@@ -11,25 +11,24 @@ import logging
 import os
 import shutil
 import sys
+import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
 
 import filelock
 import papermill
-from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from labhelpers import data
 from labhelpers.errors import DataUnavailable, LabError
-from labhelpers.paths import atomic_write, out_dir, project
+from labhelpers.paths import out_dir, project
 from labhelpers.reporting import notebooks, page
 
 # What `--quick` sets, wherever a notebook has the parameter: a rehearsal, not a result.
 QUICK = {"N_TRAIN": 2_000, "N_TRAIN_LARGER": 4_000, "EPOCHS": 1}
-# Kernels are talked to through files, not network ports, which other programs could race for (papermill#511).
-KERNEL_CONFIG = Config({} if sys.platform == "win32" else {"KernelManager": {"transport": "ipc"}})
+LONGEST = 80  # characters of the path of a folder of sockets; with their names, systems take 103 and more
 VERSIONS = ("tensorflow", "keras", "numpy", "scipy", "matplotlib", "seaborn", "papermill")
 
 
@@ -54,7 +53,8 @@ def report(names=(), *, source=None, quick=False, force=False, values=None) -> P
     cifar = _find_or_stand_in(source)
     folder = _report_folder(cifar.is_standin, quick)
     state = {"cifar": {"name": cifar.name, "digest": cifar.digest}, "versions": _versions()}
-    os.environ["LAB_DATA"] = cifar.source
+    # The kernels start in another folder: a relative path would lead nowhere from there.
+    os.environ["LAB_DATA"] = cifar.source if cifar.is_standin else str(Path(cifar.source).absolute())
     with _alone_in(folder):
         for stem, notebook in chosen.items():
             fingerprint = _fingerprint(notebook, settings[stem], state["cifar"]["digest"])
@@ -69,8 +69,9 @@ def report(names=(), *, source=None, quick=False, force=False, values=None) -> P
 def read_runs(folder: Path) -> dict:
     """Return what is known of the last run of each notebook, by its stem; nothing if that can't be read."""
     try:
-        return json.loads((folder / "run.json").read_text(encoding="utf-8"))["notebooks"]
-    except (OSError, ValueError, KeyError, TypeError):
+        runs = json.loads((folder / "run.json").read_text(encoding="utf-8"))["notebooks"]
+        return {stem: run for stem, run in runs.items() if run["fingerprint"] and run["files"].keys()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
@@ -120,18 +121,26 @@ def _versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def _alone_in(folder):
-    """Hold the report folder, so that two reports at once don't mix their results."""
+    """Hold the report folder, so that two reports at once don't mix their results; nothing half-made stays."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / ".lock", blocking=False):
-            yield
+            try:
+                yield
+            finally:  # also what a killed run left
+                shutil.rmtree(folder / ".staging", ignore_errors=True)
+                for torso in folder.glob(".index.*"):
+                    torso.unlink()
     except filelock.Timeout:
         raise LabError(
             f"another lab report is at work in {folder}: wait for it, or set LAB_OUT to another folder"
         ) from None
+    except BrokenPipeError:
+        raise  # that was stdout
     except OSError as error:
         raise LabError(
-            f"can't write {folder}: {error.strerror or error}; set LAB_OUT to another folder"
+            f"can't write {folder}: {error.strerror or error}; free some space or choose another folder with "
+            "LAB_OUT, then run again"
         ) from error
 
 
@@ -163,7 +172,7 @@ def _run(notebook, stem, folder, run) -> None:
     figures = notebooks.expected_figures(notebook)
     started = time.time()
     try:
-        _execute(notebook, executed, run["parameters"], staging)
+        _execute(notebook, stem, run["parameters"], staging)
         _check_made(staging, figures, notebooks.expected_tables(notebook))
     except LabError as error:
         failed = _keep_failed(executed, folder)
@@ -172,43 +181,68 @@ def _run(notebook, stem, folder, run) -> None:
     run["ended"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     made = sorted(path for path in staging.rglob("*") if path.is_file())
     run["files"] = {path.relative_to(staging).as_posix(): _digest(path) for path in made}
-    _take_over(staging, folder, made)
-    with atomic_write(folder / "run.json") as path:
-        path.write_text(json.dumps({"notebooks": read_runs(folder) | {stem: run}}, indent=1, sort_keys=True))
+    record = staging / "run.json"
+    record.write_text(json.dumps({"notebooks": read_runs(folder) | {stem: run}}, indent=1, sort_keys=True))
+    # Nothing of this needs space on the disk. Killed in the middle, it leaves files that differ from the record:
+    # the next run makes them anew.
+    for path in [*made, record]:
+        target = folder / path.relative_to(staging)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
     print(f"{stem}: {run['seconds']:.0f} s, made {', '.join(figures) or 'no figures'}")
 
 
-def _execute(notebook, executed, settings, staging) -> None:
+def _execute(notebook, stem, settings, staging) -> None:
     environment = {
         "LAB_OUT": str(staging),
         "LAB_PROGRESS": "0",
         "JUPYTER_PREFER_ENV_PATH": "1",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # else figures are no outputs
     }
-    bar = {"desc": executed.stem, "leave": False} if sys.stderr.isatty() else False
-    logging.getLogger("papermill").addHandler(logging.NullHandler())  # its errors are told below, in one line
+    bar = {"desc": stem, "leave": False} if sys.stderr.isatty() else False
+    for logger in ("papermill", "asyncio", "tornado"):  # what goes wrong is told below, in one line
+        logging.getLogger(logger).setLevel(logging.CRITICAL + 1)
+    executed = f"notebooks/{stem}.ipynb"  # papermill notes it in the notebook: not for a path of this machine
     try:
-        with _environment(environment):
-            papermill.execute_notebook(
+        with _environment(environment), contextlib.chdir(staging), _kernel_config() as config:
+            ran = papermill.execute_notebook(
                 notebook,
-                str(executed).replace("{", "{{").replace("}", "}}"),  # papermill formats its paths
+                executed,
                 parameters=settings,
                 kernel_name="python3",
                 cwd=project() / "notebooks",
                 progress_bar=bar,
-                config=KERNEL_CONFIG,
+                config=config,
                 extra_arguments=["--IPKernelApp.log_level=50"],  # kernels log even their own shutdown
             )
     except PapermillExecutionError as error:
         reason = str(error.evalue).strip().splitlines() or ["no message"]
         raise LabError(f"failed in cell {error.exec_count} with {error.ename}: {reason[-1]}") from error
-    except DeadKernelError as error:
-        cells = [cell for cell in notebooks.read(executed).cells if cell.cell_type == "code"]
-        started = [cell for cell in cells if cell.metadata.papermill.start_time]
+    except RuntimeError as error:  # the kernel died, or never answered
+        cells = notebooks.read(staging / executed).cells
+        started = [cell for cell in cells if cell.cell_type == "code" and cell.metadata.papermill.start_time]
         raise LabError(
-            f"failed in cell {len(started)}: its kernel was killed, most often for lack of memory; close "
-            "other programs and run again"
+            f"failed in cell {len(started)}: its kernel was killed, most often for lack of memory; close other programs "
+            "and run again"
+            if started
+            else f"could not start ({error}): close other programs or install the packages again, then run again"
         ) from error
+    for cell in ran.cells:
+        if cell.metadata.papermill.exception:  # papermill takes sys.exit() for success
+            raise LabError(f"ended early in cell {cell.execution_count}, with sys.exit(): take that out")
+
+
+@contextlib.contextmanager
+def _kernel_config():
+    """Give a configuration for one kernel, which is talked to through files in a folder of its own.
+
+    They are safer than network ports, which other programs could race for (papermill#511).
+    """
+    with tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as folder:
+        manager = {"connection_file": f"{folder}/kernel.json"}
+        if sys.platform != "win32" and folder.isascii() and len(folder) <= LONGEST:
+            manager["transport"] = "ipc"
+        yield Config({"KernelManager": manager})
 
 
 @contextlib.contextmanager
@@ -227,7 +261,6 @@ def _keep_failed(executed: Path, folder: Path) -> Path:
     failed = folder / "failed" / executed.name
     failed.parent.mkdir(exist_ok=True)
     executed.replace(failed)
-    shutil.rmtree(executed.parents[1])
     return failed
 
 
@@ -243,14 +276,6 @@ def _check_made(staging, figures, tables) -> None:
 
 def _is_filled(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
-
-
-def _take_over(staging, folder, made) -> None:
-    for path in made:
-        target = folder / path.relative_to(staging)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target)
-    shutil.rmtree(staging, ignore_errors=True)
 
 
 def _digest(path: Path) -> str | None:
