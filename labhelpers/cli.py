@@ -65,7 +65,10 @@ def _parser():
         help="set a parameter",
     )
 
-    command(_jupyter, "jupyter", "open copies of the notebooks in JupyterLab, to change and run at will")
+    jupyter = command(
+        _jupyter, "jupyter", "open copies of the notebooks in JupyterLab, to change and run at will"
+    )
+    jupyter.add_argument("options", nargs=argparse.REMAINDER, help="for jupyter lab, such as --no-browser")
     command(_refresh, "refresh", "take the last full report into notebooks/, figures/ and README.md")
     command(_check, "check", "check that notebooks, figures and README are in step")
     return parser
@@ -104,7 +107,7 @@ def _jupyter(options):
     print(f"your copies of the notebooks are in {folder}; to start one over, delete it and run this again")
     os.environ["LAB_OUT"] = str(folder)
     os.chdir(folder)
-    os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab"])
+    os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab", *options.options])
 
 
 def _refresh(options):

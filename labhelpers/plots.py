@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from labhelpers import data
 from labhelpers.data import CLASS_NAMES
+from labhelpers.errors import check_whole_number
 from labhelpers.evaluation import ANIMALS, VEHICLES
 from labhelpers.paths import atomic_write, figures_dir
 
@@ -47,8 +48,12 @@ def class_grid(images, labels, *, per_class: int = 8, ax=None):
 
     Args:
         images: uint8, (N, 32, 32, 3).
-        labels: int, (N,), 0 to 9; each class at least `per_class` times.
+        labels: int, (N,), 0 to 9.
+
+    Raises:
+        LabError: some class has fewer than `per_class` images.
     """
+    check_whole_number("per_class", per_class, 1, int(np.bincount(labels, minlength=len(CLASS_NAMES)).min()))
     labels = np.asarray(labels)
     rows = [images[np.flatnonzero(labels == label)[:per_class]] for label in range(len(CLASS_NAMES))]
     ax = _axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH * 10.5 / (per_class + 2)))

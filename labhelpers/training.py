@@ -9,7 +9,7 @@ import pandas as pd
 
 from labhelpers.backend import keras, tf
 from labhelpers.data import Split
-from labhelpers.errors import TrainingDiverged, check_positive, check_seed, check_whole_number
+from labhelpers.errors import LabError, TrainingDiverged, check_positive, check_seed, check_whole_number
 from labhelpers.progress import progress
 
 # Batches that TensorFlow trains on between two looks at the loss and the progress bar.
@@ -66,13 +66,18 @@ def train(
             same, two runs are equal to the last bit.
 
     Raises:
-        LabError: a parameter outside its range.
+        LabError: a parameter outside its range, or a model that was trained before.
         TrainingDiverged: the loss is no longer a finite number.
     """
     check_whole_number("epochs", epochs, 1)
     check_whole_number("batch_size", batch_size, 1, len(split.train.labels))
     check_positive("learning_rate", learning_rate)
     check_seed(seed)
+    if getattr(model, "was_trained", False):
+        raise LabError(
+            "this model was trained before and would go on from there: run the cell that builds it first"
+        )
+    model.was_trained = True
     keras.utils.set_random_seed(int(seed))
     model.compile(
         optimizer=keras.optimizers.Adam(float(learning_rate)),

@@ -183,9 +183,8 @@ class Project:
             if name.startswith("report/notebooks/"):  # the page shows all of them but the times
                 made[name] = ""
         page = (out / "index.html").read_text(encoding="utf-8")
-        made["report/index.html"] = re.sub(
-            r"cell-id=\w+", "", page
-        )  # a cell that sets parameters has a random one
+        # The cell that sets parameters has another id each time.
+        made["report/index.html"] = re.sub(r"cell-id=\w+|\d+ s, ended [\w:-]+", "", page)
         runs = json.loads((out / "run.json").read_text())["notebooks"]
         made["report/run.json"] = {
             stem: (run["parameters"], run["fingerprint"]) for stem, run in runs.items()

@@ -656,7 +656,7 @@ MENDED = {
 
 @pytest.mark.parametrize(("damage", "made"), MENDED.values(), ids=MENDED.keys())
 def test_damaged_results_are_made_anew(damage, made, reported, finished):
-    damage(reported).__enter__()
+    reported.at_end.enter_context(damage(reported))
     out = succeeds(reported, "lab report")
     assert re.findall("^(..)_.*: .* s, made", out, re.M) == made.split()
     assert reported.results() == finished.results()
@@ -703,7 +703,7 @@ def test_works_in_the_c_locale(reported, finished):
 def test_works_in_a_project_that_may_not_be_written(reported):
     with read_only(".")(reported):
         before = reported.state()
-        assert "11_writes_a_table: 1 s" in succeeds(reported, "LAB_OUT=../out lab report 11")
+        succeeds(reported, "LAB_OUT=../out lab report 11")
         assert reported.state() == before
     assert (reported.root.parent / "out" / "index.html").exists()
 

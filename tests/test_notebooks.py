@@ -25,6 +25,7 @@ def notebook(request):
 
 def run(*arguments, cwd=ROOT, **variables):
     as_typed = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # the tests' own
+    as_typed = {"LAB_DATA": "standin"} | as_typed
     return subprocess.run(
         [sys.executable, "-m", *map(str, arguments)],
         cwd=cwd,
@@ -154,6 +155,7 @@ addEventListener("load", () => document.title = JSON.stringify({
   images: document.images.length,
   broken: [...document.images].filter(image => !image.naturalWidth).length,
   fetched: performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).map(e => e.name),
+  hidden: [...document.querySelectorAll("details:not(.code) pre")].length,
   overflow: document.documentElement.scrollWidth - innerWidth,
 }));
 </script>
@@ -195,4 +197,7 @@ def test_page_in_a_browser_without_network(quick_report, tmp_path, width):
     figures = sum(len(notebooks.expected_figures(notebooks.read(path))) for path in PATHS)
     assert seen["images"] == figures and seen["broken"] == 0
     assert seen["fetched"] == []
+    assert seen["hidden"] == sum(
+        "<details>" in c.source for path in PATHS for c in notebooks.read(path).cells
+    )
     assert seen["overflow"] <= 0, "no sideways scrolling"

@@ -29,20 +29,37 @@ def test_results_are_those_of_the_report():
     }
 
 
+SETTINGS = {"baseline": (20_000, 10), "larger_training_set": (40_000, 10), "deeper": (40_000, 20)}
+
+
+def beside(result, evaluation, name="CIFAR-10", n_train=None, epochs=None):
+    usual = SETTINGS[result]
+    settings = {"n_train": n_train or usual[0], "epochs": epochs or usual[1]}
+    return original.beside_original(result, evaluation, _cifar(name), **settings)
+
+
 @pytest.mark.parametrize("result", original.RESULTS)
 def test_ours_stands_beside_the_original(result, evaluation):
     stated = original.RESULTS[result]
-    table = original.beside_original(result, evaluation, _cifar("CIFAR-10"))
+    table = beside(result, evaluation)
+    network = f"{stated.network}, {SETTINGS[result][0]:,} images, {SETTINGS[result][1]} epochs"
     columns = ["claim", "network", "measure", "original", "ours", "low", "high"]
-    rows = [(stated.claim, stated.network, "test accuracy", stated.accuracy, 0.6, *evaluation.interval)]
+    rows = [(stated.claim, network, "test accuracy", stated.accuracy, 0.6, *evaluation.interval)]
     if result == "baseline":  # the only one the report gives a loss for
-        rows.append((stated.claim, stated.network, "test loss", 1.18, evaluation.loss, np.nan, np.nan))
+        rows.append((stated.claim, network, "test loss", 1.18, evaluation.loss, np.nan, np.nan))
     pd.testing.assert_frame_equal(table, pd.DataFrame(rows, columns=columns))
 
 
 @pytest.mark.parametrize("result", original.RESULTS)
 def test_stand_in_images_are_not_compared(result, evaluation):
-    real = original.beside_original(result, evaluation, _cifar("CIFAR-10"))
-    drawn = original.beside_original(result, evaluation, _cifar("stand-in images"))
+    real, drawn = beside(result, evaluation), beside(result, evaluation, "stand-in images")
     assert drawn["original"].isna().all()
     pd.testing.assert_frame_equal(drawn.drop(columns="original"), real.drop(columns="original"))
+
+
+@pytest.mark.parametrize("other", [{"n_train": 2_000}, {"epochs": 3}])
+@pytest.mark.parametrize("result", original.RESULTS)
+def test_other_settings_are_not_compared(result, other, evaluation):
+    table = beside(result, evaluation, **other)
+    assert table["original"].isna().all()
+    assert f"{next(iter(other.values())):,} " in table["network"][0], "the row says what was run"

@@ -91,6 +91,11 @@ def test_history_has_an_entry_an_epoch(trained):
     assert table[["accuracy", "val_accuracy"]].stack().between(0, 1).all()
 
 
+def test_model_that_was_trained_before_is_refused(split, trained):
+    with pytest.raises(LabError, match="run the cell that builds it first"):
+        training.train(trained[0], split, epochs=1)
+
+
 # Which weights it keeps
 
 

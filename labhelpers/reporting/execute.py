@@ -28,6 +28,11 @@ from labhelpers.reporting import notebooks, page
 
 # What `--quick` sets, wherever a notebook has the parameter: a rehearsal, not a result.
 QUICK = {"N_TRAIN": 2_000, "N_TRAIN_LARGER": 4_000, "EPOCHS": 1}
+# Kernels tell even of their own shutdown, and of what goes wrong in it now and then.
+KERNEL_ARGUMENTS = [
+    "--IPKernelApp.log_level=50",
+    "--IPKernelApp.logging_config={'loggers': {'tornado': {'level': 'CRITICAL'}}}",
+]
 LONGEST = 80  # characters of the path of a folder of sockets; with their names, systems take 103 and more
 VERSIONS = ("tensorflow", "keras", "numpy", "scipy", "matplotlib", "seaborn", "papermill")
 
@@ -64,15 +69,6 @@ def report(names=(), *, source=None, quick=False, force=False, values=None) -> P
             run = state | {"parameters": settings[stem], "fingerprint": fingerprint}
             _run(notebook, stem, folder, run)
         return page.write(folder)
-
-
-def read_runs(folder: Path) -> dict:
-    """Return what is known of the last run of each notebook, by its stem; nothing if that can't be read."""
-    try:
-        runs = json.loads((folder / "run.json").read_text(encoding="utf-8"))["notebooks"]
-        return {stem: run for stem, run in runs.items() if run["fingerprint"] and run["files"].keys()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
 
 
 def is_intact(folder: Path, run: dict) -> bool:
@@ -159,7 +155,7 @@ def _fingerprint(notebook, settings, data_digest) -> dict[str, str]:
 
 
 def _is_current(folder, stem, fingerprint) -> bool:
-    run = read_runs(folder).get(stem)
+    run = notebooks.read_runs(folder).get(stem)
     return run is not None and run["fingerprint"] == fingerprint and is_intact(folder, run)
 
 
@@ -182,7 +178,9 @@ def _run(notebook, stem, folder, run) -> None:
     made = sorted(path for path in staging.rglob("*") if path.is_file())
     run["files"] = {path.relative_to(staging).as_posix(): _digest(path) for path in made}
     record = staging / "run.json"
-    record.write_text(json.dumps({"notebooks": read_runs(folder) | {stem: run}}, indent=1, sort_keys=True))
+    record.write_text(
+        json.dumps({"notebooks": notebooks.read_runs(folder) | {stem: run}}, indent=1, sort_keys=True)
+    )
     # Nothing of this needs space on the disk. Killed in the middle, it leaves files that differ from the record:
     # the next run makes them anew.
     for path in [*made, record]:
@@ -213,7 +211,7 @@ def _execute(notebook, stem, settings, staging) -> None:
                 cwd=project() / "notebooks",
                 progress_bar=bar,
                 config=config,
-                extra_arguments=["--IPKernelApp.log_level=50"],  # kernels log even their own shutdown
+                extra_arguments=KERNEL_ARGUMENTS,
             )
     except PapermillExecutionError as error:
         reason = str(error.evalue).strip().splitlines() or ["no message"]
@@ -257,7 +255,7 @@ def _environment(variables):
 
 
 def _keep_failed(executed: Path, folder: Path) -> Path:
-    """Move the notebook that failed to where it can be looked at, and drop whatever else it made."""
+    """Move the notebook that failed to where it can be looked at."""
     failed = folder / "failed" / executed.name
     failed.parent.mkdir(exist_ok=True)
     executed.replace(failed)

@@ -1,6 +1,7 @@
 """What a notebook declares (its parameters, its figures), and how outputs are carried over and cleaned."""
 
 import ast
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,15 @@ def write(notebook, path: Path) -> None:
     """Write a notebook, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+
+
+def read_runs(folder: Path) -> dict:
+    """Return what is known of the last run of each notebook, by its stem; nothing if that can't be read."""
+    try:
+        runs = json.loads((folder / "run.json").read_text(encoding="utf-8"))["notebooks"]
+        return {stem: run for stem, run in runs.items() if run["fingerprint"] and run["files"].keys()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _is_injected(cell) -> bool:

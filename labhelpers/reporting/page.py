@@ -1,5 +1,6 @@
 """The report as one page: every executed notebook, in order, in one HTML file that needs no network."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -10,6 +11,7 @@ from labhelpers.paths import atomic_write
 from labhelpers.reporting import notebooks
 
 TEMPLATE = Path(__file__).parent / "template"
+LINK = re.compile(r"\((\d\d_\w+)\.ipynb\)")
 TITLE = "CIFAR-10 image classification: a lab report, executed again"
 
 
@@ -29,24 +31,40 @@ def write(folder: Path) -> Path:
     if not sections:
         raise LabError(f"no notebook was executed into {folder} yet: run lab report")
     with atomic_write(folder / "index.html") as temporary:
-        temporary.write_text(_render(sections), encoding="utf-8")
+        temporary.write_text(_render(sections, _header(folder, sections)), encoding="utf-8")
     return folder / "index.html"
 
 
-def _render(sections) -> str:
+def _header(folder, sections) -> str:
+    """Return the page's first lines: what it is, of which data and settings, and where each section is."""
+    runs = notebooks.read_runs(folder)
+    lines = [f"# {TITLE}", ""]
+    for name in dict.fromkeys(runs[stem]["cifar"]["name"] for stem, _ in sections if stem in runs):
+        lines.append(
+            f"On {name}." if name == "CIFAR-10" else f"**On {name}: nothing here is a result on CIFAR-10.**"
+        )
+    lines.append("")
+    for stem, notebook in sections:
+        run = runs.get(stem, {})
+        title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
+        changed = ", ".join(f"{name} = {value}" for name, value in run.get("parameters", {}).items())
+        lines.append(f"- [{title}](#{stem}){f' **with other settings: {changed}**' if changed else ''}")
+    return "\n".join(lines)
+
+
+def _render(sections, header) -> str:
     whole = nbformat.v4.new_notebook(metadata=sections[0][1].metadata)
-    links = {f"{stem}.ipynb": f"#{stem}" for stem, _ in sections}
+    whole.cells.append(nbformat.v4.new_markdown_cell(header, id="header"))
+    stems = {stem for stem, _ in sections}
     for stem, notebook in sections:
         whole.cells.append(nbformat.v4.new_markdown_cell(f'<a id="{stem}"></a>', id=f"to-{stem}"))
         for cell in notebooks.clean(notebook).cells:
             if cell.cell_type == "markdown":
-                for file, anchor in links.items():
-                    cell.source = cell.source.replace(f"({file})", f"({anchor})")
+                cell.source = LINK.sub(lambda link: f"(#{link[1] if link[1] in stems else ''})", cell.source)
             whole.cells.append(cell)
     exporter = HTMLExporter(
         template_name="report",
         extra_template_basedirs=[str(TEMPLATE)],
-        embed_images=True,
         exclude_anchor_links=True,
     )
     html, _ = exporter.from_notebook_node(whole, resources={"metadata": {"name": TITLE}})

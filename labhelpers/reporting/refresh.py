@@ -6,7 +6,7 @@ from pathlib import Path
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write, out_dir, project
 from labhelpers.reporting import notebooks, readme
-from labhelpers.reporting.execute import is_intact, read_runs
+from labhelpers.reporting.execute import is_intact
 
 
 def refresh() -> list[str]:
@@ -19,12 +19,14 @@ def refresh() -> list[str]:
         LabError: the report is not a full one on CIFAR-10 with the notebooks' own parameters and present code.
     """
     folder = out_dir()
-    runs = read_runs(folder)
+    runs = notebooks.read_runs(folder)
     changed, figures = [], {}
     for path in notebooks.notebook_paths():
         source, run = notebooks.read(path), runs.get(path.stem)
         if run is None or not is_intact(folder, run):
-            raise LabError(f"{path.stem} has no whole run in {folder}: run lab report first")
+            raise LabError(
+                f"{path.stem} has no run in {folder}, or something changed its files since: run lab report first"
+            )
         if run["cifar"]["name"] != "CIFAR-10" or run["parameters"]:
             raise LabError(
                 f"{path.stem} last ran with other parameters or data: run lab report {path.stem} first"
