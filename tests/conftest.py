@@ -154,6 +154,8 @@ class Project:
             env=kept | variables,
             text=True,
             start_new_session=True,  # so that a signal reaches it and its kernels, as from a terminal
+            # Whoever runs the tests in the background ignores Ctrl-C, and that would be handed on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             **streams,
         )
 

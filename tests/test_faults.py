@@ -573,8 +573,9 @@ def test_fault(causes, command, line, status, reported, finished):
         assert reported.state() == before
         assert set(reported.root.parent.iterdir()) == outside
     wait_for(lambda: not running(reported), 10)
-    succeeds(reported, command if causes else re.search("lab (data|report)", command).group())
-    assert reported.results() == finished.results()
+    if causes:  # else only the words were wrong: the next run is any other test's
+        succeeds(reported, command)
+        assert reported.results() == finished.results()
 
 
 def succeeds(project, command):
