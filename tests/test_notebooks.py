@@ -25,7 +25,7 @@ def notebook(request):
 
 def run(*arguments, cwd=ROOT, **variables):
     as_typed = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # the tests' own
-    as_typed = {"LAB_DATA": "standin"} | as_typed
+    as_typed["LAB_DATA"] = os.environ.get("LAB_DATA") or "standin"
     return subprocess.run(
         [sys.executable, "-m", *map(str, arguments)],
         cwd=cwd,
