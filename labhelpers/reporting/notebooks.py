@@ -99,12 +99,21 @@ def parameters(notebook) -> dict[str, Parameter]:
             name, value = (side.strip() for side in code.split("=", 1))
             limits = RANGE.search(comment)
             low, high = map(_literal, limits.groups()) if limits else (None, None)
-            found[name] = Parameter(name, _literal(value), low, high)
+            found[name] = Parameter(name, _default(name, value), low, high)
     return found
 
 
 def _literal(text):
     return ast.literal_eval(text.strip())
+
+
+def _default(name, text):
+    try:
+        return _literal(text)
+    except (ValueError, SyntaxError):
+        raise LabError(
+            f"the parameter {name} = {text} is no plain value: write a number, text or True"
+        ) from None
 
 
 def expected_figures(notebook) -> list[str]:
@@ -120,7 +129,11 @@ def expected_tables(notebook) -> list[str]:
 def _names_handed_to(function, position, notebook):
     names = []
     for source in code(notebook):
-        for node in ast.walk(ast.parse(source)):
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:  # a magic, or a slip that the run will tell with its cell
+            continue
+        for node in ast.walk(tree):
             called = isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", ""))
             if called == function and len(node.args) > position:
                 names.append(ast.literal_eval(node.args[position]))
