@@ -42,6 +42,12 @@ def check_positive(name: str, value) -> None:
         raise LabError(f"{name} is {value!r}: choose a number above 0")
 
 
+def check_choice(name: str, value, choices) -> None:
+    """Raise a `LabError` unless `value` is one of `choices`."""
+    if value not in choices:
+        raise LabError(f"{name} is {value!r}: choose from {', '.join(map(repr, choices))}")
+
+
 def check_seed(seed) -> None:
     """Raise a `LabError` unless `seed` is a whole number from 0 to 4294967295, as NumPy and Keras want it."""
     check_whole_number("seed", seed, 0, 2**32 - 1)
