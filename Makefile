@@ -13,11 +13,12 @@ FITTING = import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) and print( \
 	sys.argv[1] if sys.prefix == sys.base_prefix else sys._base_executable)
 
 .SILENT:
-.PHONY: help setup report test lab bench oldest lock clean
+.PHONY: help setup report test lab study bench oldest lock clean
 
 help:
 	echo "make report   re-execute the notebooks that changed, write report/index.html: 3 minutes on 2 cores"
 	echo "make test     check everything, ruff first, then pytest: 10 minutes"
+	echo "make study    make the run records that are missing, if any: 1 minute each on 2 cores"
 	echo "make lab      open copies of the notebooks in JupyterLab"
 	echo "make bench    training speed beside Keras's defaults and PyTorch: 10 minutes, writes a table"
 	echo "make oldest   the tests with the oldest dependencies that are allowed: 5 minutes"
@@ -37,6 +38,9 @@ test: setup
 
 lab: setup
 	$(BIN)/lab jupyter
+
+study: setup
+	$(BIN)/lab study
 
 # Two stamps in .venv hold what was installed, and where. They are compared by content, not by time: a
 # checkout that only touches files costs nothing, and a venv in a moved or copied folder, whose scripts still

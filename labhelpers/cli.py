@@ -69,6 +69,20 @@ def _parser():
         _jupyter, "jupyter", "open copies of the notebooks in JupyterLab, to change and run at will"
     )
     jupyter.add_argument("options", nargs=argparse.REMAINDER, help="for jupyter lab, such as --no-browser")
+    study = command(_study, "study", "make the missing run records of the study, most wanted first")
+    study.add_argument(
+        "--arms", nargs="+", default=[], metavar="ARM", help="only these, such as baseline-20000"
+    )
+    study.add_argument("--seeds", type=int, metavar="N", help="at most so many runs of each")
+    study.add_argument(
+        "--workers", type=int, metavar="N", help="processes, of a thread each; as a rule one a core"
+    )
+    study.add_argument("--scheduler", metavar="ADDRESS", help="train on a Dask cluster, tcp://…")
+    study.add_argument(
+        "--repeat", nargs=2, metavar=("ARM", "SEED"), help="train once more, compare with the record"
+    )
+    command(_verdicts, "verdicts", "print a verdict on each claim of the original, from the run records")
+
     command(_refresh, "refresh", "take the last full report into notebooks/, figures/ and README.md")
     command(_check, "check", "check that notebooks, figures and README are in step")
     return parser
@@ -108,6 +122,25 @@ def _jupyter(options):
     os.environ["LAB_OUT"] = str(folder)
     os.chdir(folder)
     os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab", *options.options])
+
+
+def _study(options):
+    from labhelpers.study import runner
+
+    if options.repeat:
+        print(runner.repeat(*options.repeat))
+        return
+    made = runner.study(options.arms, options.seeds, workers=options.workers, scheduler=options.scheduler)
+    print(f"made {made} records" if made else "every record is there: nothing to do")
+
+
+def _verdicts(options):
+    from labhelpers.study import claims, wording
+
+    found, faults = claims.verdicts()
+    for fault in faults:
+        print(f"WARNING: {fault}", file=sys.stderr)
+    print(wording.as_text(found))
 
 
 def _refresh(options):

@@ -22,6 +22,7 @@ class Evaluation:
         loss: mean cross-entropy in nats per image.
         accuracy: share of images whose most probable class is the true one, 0 to 1.
         interval: 95 % Wilson interval of the accuracy, for new images of the same kind.
+        losses: of each image, nats, float64, (N,).
         predictions: the most probable class of each image, int, (N,).
         confusion_matrix: counts, int, (10, 10); rows are true classes, columns predicted ones.
     """
@@ -29,6 +30,7 @@ class Evaluation:
     loss: float
     accuracy: float
     interval: tuple[float, float]
+    losses: np.ndarray
     predictions: np.ndarray
     confusion_matrix: np.ndarray
 
@@ -114,12 +116,14 @@ def evaluate(labels, probabilities) -> Evaluation:
     if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or probabilities.min() < 0:
         raise LabError("each row of the probabilities must sum to 1; apply a softmax to logits first")
     of_truth = np.maximum(probabilities[np.arange(n), labels], np.finfo(np.float32).tiny)
+    losses = -np.log(of_truth)
     predictions = probabilities.argmax(axis=1)
     correct = int((predictions == labels).sum())
     return Evaluation(
-        loss=float(-np.log(of_truth).mean()),
+        loss=float(losses.mean()),
         accuracy=correct / n,
         interval=accuracy_interval(correct, n),
+        losses=losses,
         predictions=predictions,
         confusion_matrix=np.bincount(10 * labels + predictions, minlength=100).reshape(10, 10),
     )

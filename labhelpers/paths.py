@@ -35,7 +35,7 @@ def figures_dir() -> Path:
 
 
 @contextmanager
-def atomic_write(path):
+def atomic_write(path, remedy="free some space or choose another folder with LAB_OUT"):
     """Give the path of a temporary file beside `path`; it takes that name only when all went well.
 
     Raises:
@@ -54,10 +54,7 @@ def atomic_write(path):
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner may read
         temporary.replace(path)
     except OSError as error:
-        raise LabError(
-            f"can't write {path}: {error.strerror or error}; free some space or choose another folder "
-            "with LAB_OUT, then run again"
-        ) from error
+        raise LabError(f"can't write {path}: {error.strerror or error}; {remedy}, then run again") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

@@ -34,6 +34,7 @@ class History:
         loss, accuracy: of the training set, averaged over the epoch while the weights were changing.
         val_loss, val_accuracy: of the validation set, after the epoch.
         seconds: the epoch took, validation included.
+        last_weights: those after the last epoch, as `model.get_weights` gives them; the model has the best ones.
     """
 
     loss: np.ndarray
@@ -41,6 +42,7 @@ class History:
     val_loss: np.ndarray
     val_accuracy: np.ndarray
     seconds: np.ndarray
+    last_weights: list
 
     @property
     def best_epoch(self) -> int:
@@ -63,6 +65,7 @@ def train(
     learning_rate: float = 1e-3,
     optimizer: str = "adam",
     seed: int = 0,
+    reshuffle: bool = True,
 ) -> History:
     """Train on cross-entropy; afterwards the model has the weights of the best validation loss.
 
@@ -75,6 +78,7 @@ def train(
         optimizer: "adam" (Kingma & Ba 2015, arXiv 1412.6980), or "sgd" with momentum 0.9.
         seed: fixes the order of the images; with the model's seed, machine, versions and thread count the
             same, two runs are equal to the last bit.
+        reshuffle: give each epoch an order of its own; else all have the first one's.
 
     Raises:
         LabError: a parameter outside its range, or a model that was trained before.
@@ -105,9 +109,9 @@ def train(
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
             bar.set_description_str(f"epoch {epoch} of {epochs}")
-            # A new order each epoch. Keras's own `fit` on arrays, once seeded, repeats the first epoch's order in
-            # all of them (3.15 on TensorFlow): a shuffle inside tf.data starts over with every pass.
-            order = np.random.default_rng([seed, epoch]).permutation(n)
+            # Keras's own `fit` on arrays, once seeded, repeats the first epoch's order in all of them (3.15 on
+            # TensorFlow): a shuffle inside tf.data starts over with every pass.
+            order = np.random.default_rng([seed, epoch if reshuffle else 1]).permutation(n)
             row = _one_pass(
                 learn,
                 order,
@@ -127,8 +131,11 @@ def train(
                 best_weights = model.get_weights()
             rows.append(row | {"seconds": time.perf_counter() - started})
             bar.set_postfix_str(f"val_loss {row['val_loss']:.3f}")
+    last_weights = model.get_weights()
     model.set_weights(best_weights)
-    return History(**{name: np.array([row[name] for row in rows]) for name in rows[0]})
+    return History(
+        **{name: np.array([row[name] for row in rows]) for name in rows[0]}, last_weights=last_weights
+    )
 
 
 def predict(model: keras.Model, images) -> np.ndarray:

@@ -420,6 +420,13 @@ FAULTS = [
         "SHARE=nan: must be a number, such as 0.5",
     ),
     fault(
+        "LAB_THREADS is no number",
+        added("70_diverges"),
+        "LAB_THREADS=all lab report",
+        "70_diverges.ipynb failed in cell 1 with LabError: LAB_THREADS is 'all': "
+        f"set it to a whole number of at least 1, or unset it {KEPT}",
+    ),
+    fault(
         "notebook that is not there",
         [],
         "lab report 77",

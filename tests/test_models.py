@@ -7,7 +7,8 @@ from labhelpers import models
 from labhelpers.backend import keras
 from labhelpers.errors import LabError
 
-NETWORKS = {"baseline": models.baseline, "deeper": models.deeper}
+NAMES = ("baseline", "wider_masks", "second_convolution", "deeper")
+NETWORKS = {name: getattr(models, name) for name in NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,12 @@ def test_images_are_scaled_to_minus_one_to_one(name, networks):
 
 @pytest.mark.parametrize(
     "name, convolutions",
-    [("baseline", [((3, 3), 18)]), ("deeper", [((5, 5), 18), ((3, 3), 10)])],
+    [
+        ("baseline", [((3, 3), 18)]),
+        ("wider_masks", [((5, 5), 18)]),
+        ("second_convolution", [((3, 3), 18), ((3, 3), 10)]),
+        ("deeper", [((5, 5), 18), ((3, 3), 10)]),
+    ],
 )
 def test_layers_are_those_of_the_report(name, convolutions, networks):
     kinds = [type(layer).__name__ for layer in networks[name].layers]
@@ -109,3 +115,29 @@ def test_seed_fixes_the_first_weights(build):
 def test_impossible_seed_is_refused(build, seed, tells):
     with tells(LabError, f"seed is {seed!r}"):
         build(seed)
+
+
+# PyTorch's first weights
+
+
+@pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
+def test_weights_like_pytorchs_fill_their_range_evenly(build):
+    """Its documentation of Conv2d and Linear: U(-b, b), b = 1 / sqrt(inputs of an output), biases too."""
+    model = build()
+    models.start_like_pytorch(model, seed=0)
+    for layer in model.layers:
+        for weight in map(keras.ops.convert_to_numpy, layer.weights):
+            inputs = np.prod(layer.kernel.shape[:-1])
+            assert np.abs(weight).max() <= inputs**-0.5
+            if weight.size > 500:
+                assert np.abs(weight).max() > 0.98 * inputs**-0.5
+                # of a uniform distribution, within five standard errors
+                assert abs(weight.std() * np.sqrt(3 * inputs) - 1) < 5 * 0.45 / np.sqrt(weight.size)
+
+
+def test_seed_fixes_the_weights_like_pytorchs():
+    first, same, other = (models.baseline() for _ in range(3))
+    for model, seed in ((first, 1), (same, 1), (other, 2)):
+        models.start_like_pytorch(model, seed)
+    assert not _differs(first, same)
+    assert _differs(first, other) and _differs(first, models.baseline(1))

@@ -52,18 +52,44 @@ def _same(first, second):
 # What it learns
 
 
-def test_training_is_plain_keras_training(split, trained):
+@pytest.mark.parametrize(
+    ("options", "theirs"),
+    [
+        ({}, keras.optimizers.Adam()),
+        ({"learning_rate": 3e-3}, keras.optimizers.Adam(3e-3)),
+        ({"optimizer": "sgd", "learning_rate": 1e-2}, keras.optimizers.SGD(1e-2, momentum=0.9)),
+        ({"reshuffle": False}, keras.optimizers.Adam()),
+        ({"batch_size": 66}, keras.optimizers.Adam()),  # leaves two images: fewer than parts, on many cores
+    ],
+    ids=str,
+)
+def test_training_is_plain_keras_training(options, theirs, split):
     """Keras's own `fit`, given the images in the same order, ends with the same numbers."""
-    model = _model()
+    ours, model = _model(), _model()
+    history = training.train(ours, split, epochs=3, seed=1, **options)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss, metrics=["accuracy"])
+    model.compile(theirs, loss, metrics=["accuracy"])
     images, labels = split.train
     for epoch in (1, 2, 3):
-        order = np.random.default_rng([1, epoch]).permutation(200)
-        options = {"batch_size": 32, "shuffle": False, "validation_data": split.validation, "verbose": 0}
-        history = model.fit(images[order], labels[order], **options)
-        for name, (value,) in history.history.items():
-            assert getattr(trained[1], name)[epoch - 1] == pytest.approx(value, rel=1e-4), (epoch, name)
+        order = np.random.default_rng([1, epoch if options.get("reshuffle", True) else 1]).permutation(200)
+        fit = {"batch_size": options.get("batch_size", 32), "shuffle": False, "verbose": 0}
+        fitted = model.fit(images[order], labels[order], validation_data=split.validation, **fit)
+        for name, (value,) in fitted.history.items():
+            assert getattr(history, name)[epoch - 1] == pytest.approx(value, rel=1e-4), (epoch, name)
+    for mine, last in zip(history.last_weights, model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, last, atol=1e-4)
+
+
+def test_what_a_layer_adds_to_the_loss_counts(split):
+    """As a regularizer, which a student may well try."""
+    regularizer = keras.regularizers.L2(1.0)
+    losses = []
+    for options in ({}, {"kernel_regularizer": regularizer}):
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Input((32, 32, 3), dtype="uint8"), keras.layers.Flatten()]
+        model = keras.Sequential([*layers, keras.layers.Rescaling(1e-3), keras.layers.Dense(10, **options)])
+        losses.append(training.train(model, split, epochs=1).loss[0])
+    assert losses[1] > losses[0] + 1
 
 
 def test_training_twice_gives_equal_bits(split, trained):
@@ -121,6 +147,15 @@ def test_model_has_the_weights_of_its_best_epoch(overfitted, split):
     assert accuracy == pytest.approx(history.val_accuracy[history.best_epoch - 1], rel=1e-5)
 
 
+def test_last_weights_are_those_of_the_last_epoch(overfitted, split):
+    model, history = overfitted
+    best = model.get_weights()
+    model.set_weights(history.last_weights)
+    loss, accuracy = model.evaluate(*split.validation, verbose=0)
+    model.set_weights(best)
+    assert (loss, accuracy) == pytest.approx((history.val_loss[-1], history.val_accuracy[-1]), rel=1e-4)
+
+
 # predict
 
 
@@ -149,6 +184,7 @@ def test_loss_and_accuracy_from_probabilities_are_those_keras_measures(trained, 
         *({"batch_size": value} for value in (0, -32, 201, 32.0, "32", None, True)),
         *({"learning_rate": value} for value in (0, -1, math.nan, math.inf, "0.001", None, True)),
         *({"seed": value} for value in (-1, 2**32, 1.5, "1", None)),
+        *({"optimizer": value} for value in ("Adam", "rmsprop", None)),
     ],
     ids=lambda wrong: "{}={!r}".format(*next(iter(wrong.items()))),
 )
@@ -187,6 +223,40 @@ def test_validation_loss_that_is_no_number_ends_the_training(split, tells):
     validation = Images(split.validation.images * np.float32(math.nan), split.validation.labels)
     with tells(TrainingDiverged, "validation loss", "in epoch 1"):
         training.train(_model(dtype="float32"), split._replace(validation=validation), epochs=3)
+
+
+# On how many threads
+
+ONE_TRAINING = """
+import numpy as np
+from labhelpers import models, training
+from labhelpers.backend import PARTS, THREADS
+from labhelpers.data import Images, Split
+
+random = np.random.default_rng(0)
+images = Images(random.integers(0, 256, (99, 32, 32, 3), np.uint8), random.integers(0, 10, 99, np.uint8))
+model = models.deeper()
+history = training.train(model, Split(images, images, images), epochs=2)
+print(THREADS, PARTS)
+print(*history.loss, *history.val_loss, *training.predict(model, images.images[:1]).ravel())
+"""
+
+
+def _trained_on(threads):
+    variables = os.environ | {"LAB_THREADS": str(threads)}
+    run = subprocess.run([sys.executable, "-c", ONE_TRAINING], env=variables, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    counts, numbers = run.stdout.splitlines()
+    return counts.split()[:2], np.array(numbers.split(), float)
+
+
+def test_threads_change_no_more_than_rounding():
+    counts, expected = _trained_on(1)
+    assert counts == ["1", "1"]
+    for threads, parts in ((3, "3"), (5, "4")):
+        counts, found = _trained_on(threads)
+        assert counts == [str(threads), parts]
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
 # What one sees of it

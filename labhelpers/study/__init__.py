@@ -1,0 +1,1 @@
+"""The replication: many runs of each configuration, their records, and a verdict on every claim."""

@@ -1,0 +1,94 @@
+"""The configurations the study compares, as data: to add one is to add a line.
+
+An arm is trained once for each of its seeds, which change initial weights and order of the images; the weights are
+those of the best validation loss. Arms stand in the order in which they are wanted.
+"""
+
+from dataclasses import dataclass
+
+from labhelpers.errors import check_choice
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One configuration.
+
+    Attributes:
+        name: what its records are called.
+        group: the question it helps to answer.
+        network: a function of `labhelpers.models`.
+        n_train: training images, the first of the set unless drawn.
+        epochs: passes over them.
+        seeds: how many runs, with seeds 0, 1, 2, …
+        batch_size, learning_rate, optimizer: as for `training.train`.
+        initial_weights: "keras" or "pytorch", as for `labhelpers.models`.
+        drawn: whether each seed trains on a random draw of its own in place of the first images.
+        reshuffled: whether each epoch has a new order; Keras's seeded `fit` repeats the first one's.
+    """
+
+    name: str
+    group: str
+    network: str
+    n_train: int
+    epochs: int
+    seeds: int
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    optimizer: str = "adam"
+    initial_weights: str = "keras"
+    drawn: bool = False
+    reshuffled: bool = True
+
+
+def _rate(optimizer, rate, seeds):
+    name = f"deeper-40000-{optimizer}-{rate:.0e}".replace("e-0", "e-")
+    options = {"optimizer": optimizer, "learning_rate": rate}
+    return Arm(name, "learning rate", "deeper", 40_000, 20, seeds, **options)
+
+
+MAIN, CHANGE, CURVE, OTHER = (
+    "main",
+    "what made the difference",
+    "learning curve",
+    "what else could explain it",
+)
+
+ARMS = (
+    Arm("baseline-20000", MAIN, "baseline", 20_000, 10, 10),
+    Arm("baseline-40000", MAIN, "baseline", 40_000, 10, 10),
+    Arm("deeper-40000", MAIN, "deeper", 40_000, 20, 10),
+    Arm("baseline-40000-20-epochs", CHANGE, "baseline", 40_000, 20, 5),
+    Arm("wider-masks-40000", CHANGE, "wider_masks", 40_000, 20, 5),
+    Arm("second-convolution-40000", CHANGE, "second_convolution", 40_000, 20, 5),
+    Arm("deeper-40000-10-epochs", CHANGE, "deeper", 40_000, 10, 5),
+    Arm("deeper-20000", CHANGE, "deeper", 20_000, 20, 5),
+    Arm("baseline-5000", CURVE, "baseline", 5_000, 10, 3),
+    Arm("baseline-10000", CURVE, "baseline", 10_000, 10, 3),
+    Arm("baseline-30000", CURVE, "baseline", 30_000, 10, 3),
+    Arm("baseline-45000", CURVE, "baseline", 45_000, 10, 3),
+    Arm("baseline-40000-pytorch-weights", OTHER, "baseline", 40_000, 10, 5, initial_weights="pytorch"),
+    Arm("deeper-40000-pytorch-weights", OTHER, "deeper", 40_000, 20, 5, initial_weights="pytorch"),
+    Arm("baseline-20000-drawn", OTHER, "baseline", 20_000, 10, 5, drawn=True),
+    Arm("baseline-40000-batch-64", OTHER, "baseline", 40_000, 10, 5, batch_size=64),
+    Arm("deeper-40000-batch-64", OTHER, "deeper", 40_000, 20, 5, batch_size=64),
+    Arm("baseline-40000-one-order", OTHER, "baseline", 40_000, 10, 5, reshuffled=False),
+    Arm("deeper-40000-one-order", OTHER, "deeper", 40_000, 20, 5, reshuffled=False),
+    _rate("adam", 1e-4, 5),
+    _rate("adam", 3e-4, 5),
+    _rate("adam", 3e-3, 5),
+    _rate("adam", 1e-2, 5),
+    _rate("sgd", 1e-3, 3),
+    _rate("sgd", 1e-2, 3),
+    _rate("sgd", 1e-1, 3),
+)
+BY_NAME = {arm.name: arm for arm in ARMS}
+
+
+def named(name: str) -> Arm:
+    """Return the arm of that name.
+
+    Raises:
+        LabError: there is none.
+    """
+    check_choice("arm", name, BY_NAME)
+    return BY_NAME[name]

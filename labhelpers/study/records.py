@@ -1,0 +1,148 @@
+"""One run, one record: a JSON file in `data/runs`, whole or not there, that anyone can analyse again."""
+
+import base64
+import hashlib
+import json
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from labhelpers.data import CIFAR10_DIGEST
+from labhelpers.errors import LabError
+from labhelpers.paths import atomic_write, project
+from labhelpers.study.arms import Arm
+
+# Raised by hand when training comes to mean something else: records of another recipe are stale.
+RECIPE = 1
+FREE_SPACE = "free some space there or make it writable"
+
+
+class Unusable(LabError):
+    """A record that can't be used: damaged, or stale."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What one run gave.
+
+    Attributes:
+        arm: the name of its arm.
+        seed: of the run.
+        accuracy, loss: on the test set (0 to 1; nats per image), with the weights of the best epoch.
+        last_accuracy, last_loss: the same with the weights of the last epoch.
+        best_epoch: counted from 1.
+        history: per epoch, float64 arrays by name: `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+        confusion_matrix: of the test set, int, (10, 10); rows are true classes.
+        predictions: class of each test image, uint8, (10000,).
+        losses: of each test image, nats, float16, (10000,).
+        content: all that the file holds.
+    """
+
+    arm: str
+    seed: int
+    accuracy: float
+    loss: float
+    last_accuracy: float
+    last_loss: float
+    best_epoch: int
+    history: dict[str, np.ndarray]
+    confusion_matrix: np.ndarray
+    predictions: np.ndarray
+    losses: np.ndarray
+    content: dict
+
+
+def runs_dir() -> Path:
+    """Return the folder of the records."""
+    return project() / "data" / "runs"
+
+
+def path_of(arm: Arm, seed: int) -> Path:
+    """Return where the record of a run is, or would be."""
+    return runs_dir() / f"{arm.name}-seed{seed}.json"
+
+
+def write(content: dict, arm: Arm, seed: int) -> None:
+    """Write a record, whole or not at all, with a digest that tells if something changes it later."""
+    sealed = content | {"sha256": _digest(content)}
+    with atomic_write(path_of(arm, seed), FREE_SPACE) as temporary:
+        temporary.write_text(json.dumps(sealed, indent=1) + "\n", encoding="utf-8")
+
+
+def read(arm: Arm, seed: int) -> Record | None:
+    """Return the record of a run, or nothing if there is none.
+
+    Raises:
+        Unusable: it is damaged, or of another recipe, configuration or data set.
+    """
+    path = path_of(arm, seed)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        seal = content.pop("sha256")
+        if seal != _digest(content):
+            raise ValueError("its SHA-256 differs")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise Unusable(
+            f"{path.name} is damaged ({error}): restore it with git, or let lab study make it anew"
+        ) from error
+    stale = _staleness(content, arm, seed)
+    if stale:
+        raise Unusable(f"{path.name} is stale ({stale}): lab study makes it anew")
+    test, history = content["test"], content["history"]
+    return Record(
+        arm=arm.name,
+        seed=seed,
+        accuracy=test["best"]["accuracy"],
+        loss=test["best"]["loss"],
+        last_accuracy=test["last"]["accuracy"],
+        last_loss=test["last"]["loss"],
+        best_epoch=int(np.argmin(history["val_loss"])) + 1,
+        history={name: np.array(values) for name, values in history.items()},
+        confusion_matrix=np.array(test["confusion_matrix"]),
+        predictions=unpack(test["predictions"], np.uint8),
+        losses=unpack(test["losses"], np.float16),
+        content=content,
+    )
+
+
+def read_all(arm: Arm) -> tuple[list[Record], list[str]]:
+    """Return an arm's usable records in order of seed, and a line for each that can't be used."""
+    found, faults = [], []
+    for seed in range(arm.seeds):
+        try:
+            record = read(arm, seed)
+        except Unusable as error:
+            faults.append(str(error))
+        else:
+            found += [record] * (record is not None)
+    return found, faults
+
+
+def pack(values: np.ndarray) -> str:
+    """Return an array as text."""
+    return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()
+
+
+def unpack(text: str, dtype) -> np.ndarray:
+    """Return the array that `pack` made into text."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
+
+
+def _staleness(content, arm, seed):
+    if content.get("recipe") != RECIPE:
+        return f"recipe {content.get('recipe')}, now {RECIPE}"
+    if content.get("data", {}).get("digest") != CIFAR10_DIGEST:
+        return "of other data than CIFAR-10"
+    described = {name: value for name, value in asdict(arm).items() if name not in ("group", "seeds")}
+    changed = [name for name, value in described.items() if content["arm"].get(name) != value]
+    if changed or content.get("seed") != seed:
+        return f"its arm differs in {', '.join(changed) or 'seed'}"
+    return None
+
+
+def _digest(content):
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

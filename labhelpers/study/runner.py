@@ -1,0 +1,268 @@
+"""Make the records that are missing, most wanted first, on all cores or on a cluster; carry on where it was left."""
+
+import contextlib
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import filelock
+import numpy as np
+
+from labhelpers import data
+from labhelpers.errors import LabError, check_whole_number
+from labhelpers.progress import progress
+from labhelpers.study import records
+from labhelpers.study.arms import ARMS, Arm, named
+
+VERSIONS = ("tensorflow", "keras", "numpy", "labhelpers")
+
+
+class Unit(NamedTuple):
+    """One run that is wanted."""
+
+    arm: Arm
+    seed: int
+
+
+def missing(arms=(), seeds=None) -> tuple[list[Unit], list[str]]:
+    """Return the runs without a usable record, most wanted first, and a line for each damaged or stale record.
+
+    Args:
+        arms: names of arms; none means all.
+        seeds: how many of an arm's seeds, at most; `None` means all.
+    """
+    chosen = [named(name) for name in arms] or ARMS
+    if seeds is not None:
+        check_whole_number("seeds", seeds, 1)
+    groups = list(dict.fromkeys(arm.group for arm in ARMS))
+    wanted, faults = [], []
+    for arm in chosen:
+        for seed in range(min(arm.seeds, seeds or arm.seeds)):
+            try:
+                there = records.read(arm, seed) is not None
+            except records.Unusable as error:
+                faults.append(str(error))
+                there = False
+            wanted += [Unit(arm, seed)] * (not there)
+    # A study that is cut off leaves the arms of a group with equal numbers of runs.
+    return sorted(wanted, key=lambda unit: (groups.index(unit.arm.group), unit.seed)), faults
+
+
+def study(arms=(), seeds=None, *, workers=None, scheduler=None) -> int:
+    """Make the missing records; returns how many were made.
+
+    Args:
+        arms, seeds: which, as for `missing`.
+        workers: processes of one thread each; `None` means one a core: two of them do more than one with two
+            threads (tests/benchmarks).
+        scheduler: address of a Dask scheduler, `tcp://…`, whose workers train instead.
+
+    Raises:
+        LabError: another study is at work, the data is not CIFAR-10, a training failed, or the disk is full.
+    """
+    if workers is not None:
+        check_whole_number("workers", workers, 1)
+    if not missing(arms, seeds)[0]:
+        return 0
+    with _alone():
+        units, faults = missing(arms, seeds)
+        for fault in faults:
+            print(f"WARNING: {fault}", file=sys.stderr)
+        source = _cifar10()
+        cost = sum(unit.arm.n_train * unit.arm.epochs for unit in units)
+        with (
+            progress(cost, "study", unit="image", unit_scale=True) as bar,
+            _cluster(scheduler, workers) as run,
+        ):
+            for done, (unit, content) in enumerate(run(units, source), 1):
+                records.write(content, *unit)
+                bar.update(unit.arm.n_train * unit.arm.epochs)
+                bar.set_description_str(f"run {done} of {len(units)}")
+                if bar.disable:
+                    print(f"{done} of {len(units)}: {unit.arm.name}, seed {unit.seed}", flush=True)
+    return len(units)
+
+
+def run_one(arm: Arm, seed: int, source: str, threads: int = 1) -> dict:
+    """Train and test once; returns the content of the record. It runs in a process that has not started Keras yet."""
+    os.environ.setdefault("LAB_THREADS", str(threads))
+    os.environ["LAB_PROGRESS"] = "0"
+    from labhelpers import backend, evaluation, models, training
+
+    cifar = _load(source)
+    split = cifar.split(arm.n_train, seed=seed if arm.drawn else None)
+    model = getattr(models, arm.network)(seed)
+    if arm.initial_weights == "pytorch":
+        models.start_like_pytorch(model, seed)
+    history = training.train(
+        model,
+        split,
+        epochs=arm.epochs,
+        batch_size=arm.batch_size,
+        learning_rate=arm.learning_rate,
+        optimizer=arm.optimizer,
+        seed=seed,
+        reshuffle=arm.reshuffled,
+    )
+    labels = split.test.labels
+    best = evaluation.evaluate(labels, training.predict(model, split.test.images))
+    costs = models.layer_costs(model)
+    model.set_weights(history.last_weights)
+    last = evaluation.evaluate(labels, training.predict(model, split.test.images))
+    return {
+        "recipe": records.RECIPE,
+        "arm": {name: value for name, value in asdict(arm).items() if name not in ("group", "seeds")},
+        "seed": seed,
+        "network": {name: int(costs[name].sum()) for name in ("parameters", "multiplications")},
+        "data": {
+            "name": cifar.name,
+            "digest": cifar.digest,
+            "image_shape": list(cifar.train_images.shape[1:]),
+            "train_images_per_class": np.bincount(cifar.train_labels).tolist(),
+            "test_images_per_class": np.bincount(cifar.test_labels).tolist(),
+        },
+        "history": {
+            name: getattr(history, name).tolist() for name in ("loss", "accuracy", "val_loss", "val_accuracy")
+        },
+        "test": {
+            "best": {"loss": best.loss, "accuracy": best.accuracy},
+            "last": {"loss": last.loss, "accuracy": last.accuracy},
+            "confusion_matrix": best.confusion_matrix.tolist(),
+            "predictions": records.pack(best.predictions.astype(np.uint8)),
+            "losses": records.pack(best.losses.astype(np.float16)),
+        },
+        "threads": backend.THREADS,
+        "versions": {"python": platform.python_version()}
+        | {name: metadata.version(name) for name in VERSIONS},
+        "processor": processor(),
+        "seconds": history.seconds.round(3).tolist(),
+        "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def repeat(name: str, seed: str) -> str:
+    """Train one run again; returns lines that set it beside its record and beside the arm's other runs.
+
+    Raises:
+        LabError: there is no such arm, or no usable record of that seed.
+    """
+    arm = named(name)
+    if not seed.isdecimal() or int(seed) not in range(arm.seeds):
+        raise LabError(f"SEED is {seed}: {name} has seeds 0 to {arm.seeds - 1}")
+    record = records.read(arm, int(seed))
+    if record is None:
+        raise LabError(f"there is no record of {name} with seed {seed} yet: run lab study --arms {name}")
+    others = [other.accuracy for other in records.read_all(arm)[0]]
+    again = run_one(arm, int(seed), _cifar10(), record.content["threads"])
+    recorded = record.content
+    differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != again[key]]
+    same = "the same record, but for seconds and date"
+    accuracy = again["test"]["best"]["accuracy"]
+    low, high = statistics.prediction_interval(others)
+    where = "inside" if low <= accuracy <= high else "outside"
+    return "\n".join(
+        [
+            same if not differing else f"differs from the record in: {', '.join(differing)}",
+            f"test accuracy {accuracy:.4f}; recorded {record.accuracy:.4f}",
+            f"{where} the 95 % prediction interval of {name}, {low:.4f} to {high:.4f} (n = {len(others)})",
+        ]
+    )
+
+
+def processor() -> str:
+    """Return the name of this machine's processor, with its vector instructions where Linux tells them."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        return platform.processor() or platform.machine()
+    facts = {}
+    for line in cpuinfo.read_text().splitlines():
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip(), value.strip())
+    vectors = [
+        name
+        for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+        if name in facts.get("flags", "").split()
+    ]
+    family = (
+        f"family {facts['cpu family']} model {facts['model']}" if "model" in facts else platform.machine()
+    )
+    return ", ".join([facts.get("model name", "unknown"), family, *vectors])
+
+
+@cache
+def _load(source):
+    return data.load(source)
+
+
+def _cifar10() -> str:
+    found = data.find()
+    if found.is_standin:
+        raise LabError(
+            "the study is about CIFAR-10, not about stand-in images: unset LAB_DATA or name CIFAR-10"
+        )
+    return str(Path(found.source).absolute())
+
+
+@contextlib.contextmanager
+def _alone():
+    """Hold the folder of records, so that two studies at once don't train the same."""
+    folder = records.runs_dir()
+    lock = filelock.FileLock(folder / ".lock", blocking=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout:
+        raise LabError(f"another lab study is at work in {folder}: wait for it, it makes the same") from None
+    except OSError as error:
+        raise LabError(
+            f"can't write {folder}: {error.strerror or error}; {records.FREE_SPACE}, then run again"
+        ) from error
+    with lock:
+        yield
+
+
+@contextlib.contextmanager
+def _cluster(scheduler, workers):
+    """Give a function that runs units somewhere and yields each with its record's content, in any order."""
+    import joblib
+
+    os.environ["LAB_THREADS"] = "1"  # of the processes that are started from here
+    with contextlib.ExitStack() as stack:
+        if scheduler:
+            stack.enter_context(_dask(scheduler))
+            options = {}
+        else:
+            options = {"n_jobs": workers or os.cpu_count(), "backend": "loky"}
+        pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", **options)
+
+        def run(units, source):
+            return pool(joblib.delayed(_unit_and_content)(unit, source) for unit in units)
+
+        yield run
+
+
+@contextlib.contextmanager
+def _dask(scheduler):
+    """Let joblib send its work to a Dask cluster; what a worker that dies had in hand is done by another."""
+    import joblib
+
+    try:
+        from distributed import Client
+    except ImportError:
+        raise LabError("--scheduler needs Dask: pip install -e '.[cluster]'") from None
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        raise LabError(f"there is no Dask scheduler at {scheduler}: start one with dask scheduler") from error
+    with client, joblib.parallel_config("dask"):
+        yield
+
+
+def _unit_and_content(unit, source):
+    return unit, run_one(*unit, source)

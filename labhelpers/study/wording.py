@@ -1,0 +1,231 @@
+"""Verdicts in words: every number in them is filled in from the records."""
+
+import textwrap
+
+import numpy as np
+
+from labhelpers.evaluation import percent
+from labhelpers.study import statistics
+from labhelpers.study.arms import ARMS, OTHER, named
+
+WIDTH, INDENT = 98, "    "
+# What a difference within one run says; a difference of arms is a gain in accuracy.
+WITHIN = {
+    "animals_within": "mistakes on animals name another animal more often than by chance by {}",
+    "vehicles_easier": "vehicles are recognised more often than animals by {}",
+    "cars_easiest": "cars are recognised more often than the best other class by {}",
+}
+
+
+def value(measure: str, number: float, interval=None) -> str:
+    """Write a number of `accuracy`, `loss`, or a ratio of `parameters`, with its interval where it has one."""
+    if measure == "accuracy":
+        return percent(number, interval)
+    if measure == "parameters":
+        return f"{number:.2f} times"
+    text = f"{number:.3f}" if measure == "loss" else f"{number:,.0f}"
+    return text if interval is None else f"{text} ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def points(difference: float, interval=None) -> str:
+    """Write a difference of shares in points, with its interval where it is given."""
+    text = f"{100 * difference:.1f} points"
+    return text if interval is None else f"{text} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+
+
+def original(claim) -> str:
+    """Write the original's number with its own digits, or nothing where it gives none."""
+    if claim.number is None:
+        return ""
+    if claim.measure == "accuracy":
+        return f"{100 * claim.number:.0f} %"
+    return f"{claim.number:.2f}" if claim.measure == "loss" else f"{claim.number:,}"
+
+
+def ours(verdict) -> str:
+    """Write our estimate with its 95 % interval, or nothing where there is none."""
+    estimate = verdict.estimate
+    if estimate is None:
+        return ""
+    interval = None if estimate.low == estimate.high else (estimate.low, estimate.high)
+    if estimate is verdict.difference:
+        return points(estimate.value, interval)
+    return value(verdict.claim.measure, estimate.value, interval)
+
+
+def runs(verdict) -> str:
+    """Write how many runs of each arm there are, and of how many where some are missing."""
+    counts = [
+        str(n) if n == named(name).seeds else f"{n} of {named(name).seeds}"
+        for name, n in verdict.runs.items()
+    ]
+    return ", ".join(counts if len(set(counts)) > 1 else counts[:1])
+
+
+def description(claim) -> str:
+    """Say why a description of a set-up has no verdict."""
+    return f"it describes a set-up, which {' and '.join(claim.arms)} follows: there is nothing to test"
+
+
+def missing(short: list[str]) -> str:
+    """Say which evidence is missing: arms with too few runs, or any arm at all."""
+    if not short:
+        return (
+            "no arm yet trains a network known to be much better on the same images: that evidence is missing"
+        )
+    return f"too few runs of {', '.join(short)}: run lab study --arms {' '.join(short)}"
+
+
+def none_better(losses: dict[str, float]) -> str:
+    """Say that the first of these arms is the best on the validation images, and which comes next."""
+    (first, loss), *others = losses.items()
+    second, next_loss = min(others, key=lambda item: item[1])
+    return f"chosen by validation loss, {first} is itself the best ({loss:.3f}); next is {second} ({next_loss:.3f})"
+
+
+def why(verdict) -> str:
+    """Give the reason for a verdict that was reached from runs, in one sentence."""
+    reasons = []
+    if verdict.prediction:
+        reasons.append(_why_number(verdict))
+    if verdict.difference:
+        reasons.append(_why_difference(verdict))
+    return "; ".join(reasons)
+
+
+def _why_number(verdict):
+    claim, (low, high) = verdict.claim, verdict.prediction
+    number, one_run = original(claim), f"{value(claim.measure, low)} to {value(claim.measure, high)}"
+    missed_by = statistics.distance(verdict.prediction, claim.interval)
+    if missed_by == 0:
+        return f"one further run gives {one_run}, and {number} lies in that"
+    side = "above" if claim.number > high else "below"
+    size = "more" if missed_by > claim.margin else "less"
+    return f"one further run gives {one_run}, and {number} lies {side} that, by {size} than {_margin(claim)}"
+
+
+def _why_difference(verdict):
+    claim, difference = verdict.claim, verdict.difference
+    text = points(difference.value, difference[1:3])
+    null = claim.margin if verdict.best else 0.0
+    limit = f"the margin of {_margin(claim)}" if verdict.best else "0"
+    if verdict.best:
+        text = f"{verdict.best}, the best of the others by validation loss, gains {text} over {claim.arms[0]}"
+    elif claim.measure in WITHIN:
+        gaps = verdict.values[claim.arms[0]]
+        times = f"in {(gaps > 0).sum()} of {len(gaps)} runs"
+        text = f"{WITHIN[claim.measure].format(text)}, {times}"
+    else:
+        text = f"{claim.arms[0]} gains {text} over {claim.arms[1]}"
+    if difference.low <= null <= difference.high:
+        text += f": the interval holds {limit}"
+    else:
+        text += f": the interval lies {'above' if difference.low > null else 'below'} {limit}"
+        if verdict.p >= 0.05:
+            text += f", but not for certain among so many claims (Holm's p = {p_value(verdict)})"
+    if not verdict.best and max(-difference.low, difference.high) < claim.margin:
+        text += f", and no difference as large as {_margin(claim)}"
+    return text
+
+
+def _margin(claim):
+    return f"{claim.margin:.2f}" if claim.measure == "loss" else points(claim.margin)
+
+
+def p_value(verdict) -> str:
+    """Write the adjusted p, or nothing where nothing was tested."""
+    if verdict.p is None:
+        return ""
+    return "< 0.001" if verdict.p < 0.001 else f"{verdict.p:.3f}"
+
+
+def besides(verdict, found) -> str:
+    """Say what else the records tell about a claim: what would give its number, or what lies behind the difference."""
+    claim = verdict.claim
+    if claim.number is not None:
+        return _what_would(verdict, found)
+    arms = [named(name) for name in claim.arms]
+    if len({arm.learning_rate for arm in arms}) > 1:
+        return _rates(arms, found)
+    if len(arms) > 1 and arms[0].epochs > arms[1].epochs:
+        within = [record.best_epoch <= arms[1].epochs for record in found[arms[0].name]]
+        return (
+            f"in {sum(within)} of {len(within)} runs of {arms[0].name} the best epoch is one of the first "
+            f"{arms[1].epochs}: the epochs after it changed nothing"
+        )
+    return ""
+
+
+def _what_would(verdict, found):
+    claim = verdict.claim
+    arm = named(claim.arms[0])
+    tried = {"the last epoch": [getattr(record, f"last_{claim.measure}") for record in found[arm.name]]}
+    for other in ARMS:
+        alike = (other.network, other.n_train, other.epochs) == (arm.network, arm.n_train, arm.epochs)
+        if other.group == OTHER and alike:
+            name = other.name.removeprefix(f"{arm.name}-").replace("-", " ")
+            tried[name] = [getattr(record, claim.measure) for record in found[other.name]]
+    would, would_not, unknown = [], [], []
+    for name, values in tried.items():
+        if len(values) < 3:
+            unknown.append(name)
+            continue
+        one_run = statistics.prediction_interval(values)
+        text = f"{name} ({value(claim.measure, one_run.low)} to {value(claim.measure, one_run.high)})"
+        (would_not if statistics.distance(one_run, claim.interval) else would).append(text)
+    values = verdict.values[arm.name]
+    # The end of the interval that is nearer to our runs: what just rounds to the original's number.
+    low, high = claim.interval
+    high_side = claim.number > verdict.estimate.value
+    reached = (values >= low if high_side else values <= high).sum()
+    chance = statistics.chance_of_reaching(values, low if high_side else high)
+    sentences = [f"{original(claim)} is in reach of one run with: {', '.join(would) or 'nothing tried'}"]
+    if would_not:
+        sentences.append(f"Not with: {', '.join(would_not)}")
+    if unknown:
+        sentences.append(f"Not known yet: {', '.join(unknown)}")
+    luck = f"{reached} of {len(values)} runs get there, and a further one does with probability {_chance(chance)}"
+    return ". ".join([*sentences, f"A lucky seed: {luck}"])
+
+
+def _chance(share):
+    return "below 0.1 %" if share < 0.001 else percent(share)
+
+
+def _rates(arms, found):
+    """Set Adam's rates beside those of SGD, which has no scaling of its own to make up for a wrong one."""
+    tried = [arms[0], *(arm for arm in ARMS if arm.group == arms[1].group)]
+    spans = []
+    for optimizer in ("adam", "sgd"):
+        means = {
+            arm.learning_rate: np.mean([record.accuracy for record in found[arm.name]])
+            for arm in tried
+            if arm.optimizer == optimizer and found[arm.name]
+        }
+        if means:
+            low, high = min(means.values()), max(means.values())
+            rates = f"{optimizer} from {min(means):g} to {max(means):g}"
+            spans.append(f"{rates}: mean test accuracies of {percent(low)} to {percent(high)}")
+    return "; ".join(spans)
+
+
+def as_text(verdicts) -> str:
+    """Lay the verdicts out for a terminal, at most 98 columns wide."""
+    heads = ("claim", "original", "ours (95 % interval)", "runs", "p (Holm)", "verdict")
+    rows = [(v.claim.name, original(v.claim), ours(v), runs(v), p_value(v), v.verdict) for v in verdicts]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+
+    def line(cells):
+        return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+    lines = [line(heads), line("-" * width for width in widths)]
+    for verdict, row in zip(verdicts, rows, strict=True):
+        claim = verdict.claim
+        margin = f"; margin {_margin(claim)}" if claim.margin else ""
+        arms = ", ".join(claim.arms) or "no arm"
+        lines.append(line(row))
+        for text in (f"“{claim.statement}” ({arms}{margin})", verdict.why, verdict.besides):
+            wrapped = textwrap.wrap(text[:1].upper() + text[1:], WIDTH - len(INDENT), break_on_hyphens=False)
+            lines += [INDENT + part for part in wrapped]
+        lines.append("")
+    return "\n".join(lines[:-1])

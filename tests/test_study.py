@@ -1,0 +1,318 @@
+"""The study makes what is missing, once, whatever happens to it; a record says what its run gave.
+
+The commands run in a project whose training takes a moment and gives made-up numbers.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_faults import (
+    changed,
+    flipped,
+    full_disk,
+    half,
+    needs_mount,
+    needs_posix,
+    running,
+    succeeds,
+    wait_for,
+)
+
+from labhelpers.errors import LabError
+from labhelpers.study import arms, records, runner
+
+# One real run
+
+
+@pytest.fixture(scope="module")
+def content():
+    """The record of a short run on stand-in images, made twice in processes of their own."""
+    code = """
+import json
+from labhelpers.study import runner
+from labhelpers.study.arms import Arm
+
+arm = Arm("tiny", "main", "deeper", 300, 2, 1, batch_size=64, initial_weights="pytorch", drawn=True)
+print(json.dumps(runner.run_one(arm, 0, "standin")))
+"""
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True) for _ in range(2)]
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
+    return [json.loads(run.stdout) for run in runs]
+
+
+def test_run_again_gives_the_same_record_but_for_the_time(content):
+    first, second = content
+    assert {name for name in first if first[name] != second[name]} <= {"seconds", "ended"}
+
+
+def test_record_fits_together(content):
+    from labhelpers import data
+
+    record, labels = content[0], data.load("standin").test_labels
+    predictions = records.unpack(record["test"]["predictions"], np.uint8)
+    losses = records.unpack(record["test"]["losses"], np.float16)
+    matrix = np.array(record["test"]["confusion_matrix"])
+    assert (matrix == np.histogram2d(labels, predictions, bins=(range(11), range(11)))[0]).all()
+    assert record["test"]["best"]["accuracy"] == (predictions == labels).mean()
+    assert record["test"]["best"]["loss"] == pytest.approx(losses.astype(float).mean(), rel=1e-3)
+    assert [len(record["history"][name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")] == [
+        2
+    ] * 4
+    assert record["network"] == {"parameters": 44_672, "multiplications": 1_838_720}
+    assert record["data"]["image_shape"] == [32, 32, 3]
+    assert sum(record["data"]["train_images_per_class"]) == 50_000
+    assert record["threads"] == 1 and record["versions"]["tensorflow"] and record["processor"]
+
+
+# The table of arms
+
+
+def test_arms_have_names_of_their_own_and_networks_that_exist():
+    from labhelpers import models
+
+    assert len(arms.BY_NAME) == len(arms.ARMS)
+    for arm in arms.ARMS:
+        assert callable(getattr(models, arm.network)) and re.fullmatch("[a-z0-9-]+", arm.name)
+
+
+def test_unknown_arm_is_refused(tells):
+    with tells(LabError, "arm is 'baseline'", "baseline-20000"):
+        arms.named("baseline")
+
+
+def test_most_wanted_come_first_and_the_arms_of_a_group_side_by_side(monkeypatch, tmp_path):
+    monkeypatch.setattr(records, "runs_dir", lambda: tmp_path)
+    units, faults = runner.missing()
+    assert not faults and len(units) == sum(arm.seeds for arm in arms.ARMS)
+    assert {unit.arm.group for unit in units[:30]} == {arms.MAIN}
+    assert [(unit.arm.name, unit.seed) for unit in units[2:4]] == [("deeper-40000", 0), ("baseline-20000", 1)]
+
+
+# The command, in a project in which training is quick
+
+ARMS = """
+ARMS = (Arm("one", MAIN, "baseline", 100, 1, 4), Arm("two", CHANGE, "deeper", 200, 1, 4))
+BY_NAME = {arm.name: arm for arm in ARMS}
+"""
+RUN_ONE = '''
+
+def run_one(arm, seed, source, threads=1):
+    """Leave a note of having begun, take a moment, give made-up numbers."""
+    began = Path(os.environ["NOTES"]) / f"{arm.name}-{seed}-{os.getpid()}-{time.time_ns()}"
+    began.touch()
+    time.sleep(float(os.environ.get("MOMENT", "0.1")))
+    began.rename(f"{began}-done")
+    zeros = {"loss": 1.0, "accuracy": 0.5 + seed / 100}
+    return {
+        "recipe": records.RECIPE,
+        "arm": {name: value for name, value in asdict(arm).items() if name not in ("group", "seeds")},
+        "seed": seed,
+        "data": {"digest": data.CIFAR10_DIGEST},
+        "threads": 1,
+        "history": {"val_loss": [1.0]},
+        "test": {
+            "best": zeros, "last": zeros, "confusion_matrix": [[1]],
+            "predictions": records.pack(np.zeros(2, np.uint8)), "losses": records.pack(np.zeros(2, np.float16)),
+        },
+        "seconds": [time.time()],
+        "ended": "now",
+    }
+'''
+ALL = {f"{arm}-seed{seed}.json" for arm in ("one", "two") for seed in range(4)}
+
+
+@pytest.fixture
+def quick(project, tmp_path):
+    for name, more in (("arms.py", ARMS), ("runner.py", RUN_ONE)):
+        with (project.root / "labhelpers" / "study" / name).open("a", encoding="utf-8") as file:
+            file.write(more)
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    project.variables["NOTES"] = str(notes)
+    with project.at_end:
+        yield project
+
+
+def made(project):
+    return {path.name for path in (project.seen / "data" / "runs").glob("*.json")}
+
+
+def notes(project):
+    return [path.name.split("-") for path in Path(project.variables["NOTES"]).iterdir()]
+
+
+def finished_runs(project):
+    return Counter((note[0], note[1]) for note in notes(project) if note[-1] == "done")
+
+
+def test_study_makes_what_is_missing_and_then_nothing(quick):
+    assert "made 8 records" in succeeds(quick, "lab study --workers 2")
+    assert made(quick) == ALL and set(finished_runs(quick).values()) == {1}
+    before = quick.state()
+    assert "nothing to do" in succeeds(quick, "lab study")
+    assert quick.state() == before
+
+
+def test_study_of_some_arms_and_seeds(quick):
+    succeeds(quick, "lab study --arms two --seeds 2 --workers 1")
+    assert made(quick) == {"two-seed0.json", "two-seed1.json"}
+
+
+def test_study_with_nothing_to_do_and_verdicts_start_no_tensorflow_and_answer_at_once(quick):
+    succeeds(quick, "lab study --workers 2")
+    quick.variables["PYTHONPROFILEIMPORTTIME"] = "1"
+    started = time.perf_counter()
+    done = quick.lab("lab study")
+    assert time.perf_counter() - started < 2
+    assert not re.search(r"\| +(tensorflow|keras|joblib|scipy)$", done.stderr, re.M)
+
+
+FAULTS = {
+    "damaged record": (
+        changed("data/runs/one-seed1.json", half),
+        "WARNING: one-seed1.json is damaged (…): restore it with git, or let lab study make it anew",
+    ),
+    "record with one bit flipped": (
+        changed("data/runs/one-seed1.json", flipped),
+        "WARNING: one-seed1.json is damaged (…): restore it with git, or let lab study make it anew",
+    ),
+    "record of another recipe": (
+        changed("labhelpers/study/records.py", lambda text: text.replace(b"RECIPE = 1\n", b"RECIPE = 2\n")),
+        "WARNING: one-seed1.json is stale (recipe 1, now 2): lab study makes it anew",
+    ),
+    "record of an arm that was changed": (
+        changed(
+            "labhelpers/study/arms.py",
+            lambda text: text.replace(b'"baseline", 100, 1', b'"baseline", 100, 2'),
+        ),
+        "WARNING: one-seed1.json is stale (its arm differs in epochs): lab study makes it anew",
+    ),
+}
+
+
+@pytest.mark.parametrize(("cause", "line"), FAULTS.values(), ids=FAULTS.keys())
+def test_record_that_is_of_no_use_is_told_and_made_anew(cause, line, quick):
+    succeeds(quick, "lab study --arms one --workers 2")
+    with cause(quick):
+        done = quick.lab("lab study --arms one --workers 2")
+        assert done.returncode == 0
+        assert re.search("^" + re.escape(line).replace("…", ".*") + "$", done.stderr, re.M)
+        assert "nothing to do" in succeeds(quick, "lab study --arms one")
+
+
+@needs_mount
+def test_full_disk_loses_nothing(quick):
+    succeeds(quick, "lab study --arms one --workers 2")
+    with full_disk("data", 0)(quick):
+        before = quick.state()
+        done = quick.lab("lab study --workers 1")
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+        assert re.search(
+            r"can't write .*: No space left on device; free some space there .* run again\n", done.stderr
+        )
+        assert {name: sha for name, sha in quick.state().items() if "filler" not in name} == {
+            name: sha for name, sha in before.items() if "filler" not in name
+        }
+    succeeds(quick, "lab study --workers 2")
+    assert made(quick) == ALL
+
+
+@needs_posix
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name
+)
+def test_study_that_was_cut_off_carries_on(number, quick):
+    quick.variables["MOMENT"] = "0.5"
+    process = quick.start("lab study --workers 2", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: len(made(quick)) >= 3)
+    os.kill(process.pid, number) if number == signal.SIGKILL else os.killpg(process.pid, number)
+    _, err = process.communicate(timeout=30)
+    if number != signal.SIGKILL:
+        assert process.returncode == 130
+        assert err == "lab: interrupted; what was finished is kept, run again to carry on\n"
+    wait_for(lambda: not running(quick), 20)
+    kept = {name: sha for name, sha in quick.state().items() if name.startswith("data/runs/")}
+    assert 3 <= len(kept) < 8 and not [name for name in kept if not name.endswith(".json")]
+    succeeds(quick, "lab study --workers 2")
+    assert made(quick) == ALL and kept.items() <= quick.state().items()
+
+
+@needs_posix
+def test_two_studies_at_once(quick):
+    quick.variables["MOMENT"] = "1"
+    first = quick.start("lab study --workers 2", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: notes(quick))
+    second = quick.lab("lab study --workers 2")
+    assert second.returncode == 2
+    assert re.fullmatch(
+        r"lab: another lab study is at work in .*: wait for it, it makes the same\n", second.stderr
+    )
+    assert first.communicate(timeout=60)[1] == "" and first.returncode == 0
+    assert made(quick) == ALL and set(finished_runs(quick).values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ("--workers 0", "workers is 0: choose a whole number of at least 1"),
+        ("--seeds 0", "seeds is 0: choose a whole number of at least 1"),
+        ("--arms three", "arm is 'three': choose from 'one', 'two'"),
+        ("--repeat one 0", "there is no record of one with seed 0 yet: run lab study --arms one"),
+        ("--repeat one 9", "SEED is 9: one has seeds 0 to 3"),
+        (
+            "--scheduler tcp://127.0.0.1:1",
+            "there is no Dask scheduler at tcp://127.0.0.1:1: start one with dask scheduler",
+        ),
+    ],
+)
+def test_what_was_typed_is_checked(options, line, quick):
+    done = quick.lab(f"lab study {options}")
+    assert (done.returncode, done.stderr) == (2, f"lab: {line}\n")
+
+
+def test_repeat_sets_the_run_beside_its_record_and_its_arm(quick):
+    succeeds(quick, "lab study --arms one --workers 2")
+    out = succeeds(quick, "lab study --repeat one 2").splitlines()
+    assert out[0] == "the same record, but for seconds and date"
+    assert out[1] == "test accuracy 0.5200; recorded 0.5200"
+    assert out[2].startswith("inside the 95 % prediction interval of one, 0.4")
+
+
+# A Dask cluster of two workers
+
+
+@needs_posix
+def test_cluster_of_which_a_worker_is_killed_makes_every_record_once(quick, tmp_path):
+    pytest.importorskip("distributed")
+    quick.variables |= {"MOMENT": "1", "PYTHONPATH": str(quick.root)}
+    environment = os.environ | quick.variables
+
+    def start(*words):
+        command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:], "--no-dashboard"]
+        log = (tmp_path / "dask.log").open("a")
+        process = subprocess.Popen(command, env=environment, cwd=quick.root, stdout=log, stderr=log)
+        quick.at_end.callback(process.kill)
+        return process
+
+    address_file = tmp_path / "scheduler.json"
+    start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(address_file))
+    wait_for(address_file.exists)
+    address = json.loads(address_file.read_text())["address"]
+    workers = [start("dask_worker", address, "--nthreads", "1", "--no-nanny") for _ in range(2)]
+    study = quick.start(f"lab study --scheduler {address}", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: len(made(quick)) >= 2)
+    workers[0].kill()
+    out, err = study.communicate(timeout=60)
+    assert study.returncode == 0, err
+    assert made(quick) == ALL and "made 8 records" in out
+    lines = re.findall(r"^\d of 8: (\w+, seed \d)$", out, re.M)
+    assert len(lines) == len(set(lines)) == 8, "each was handed in once"
