@@ -20,7 +20,7 @@ help:
 	echo "make test     check everything, ruff first, then pytest: 10 minutes"
 	echo "make study    make the run records that are missing, if any: 1 minute each on 2 cores"
 	echo "make lab      open copies of the notebooks in JupyterLab"
-	echo "make bench    training speed beside Keras's defaults and PyTorch: 10 minutes, writes a table"
+	echo "make bench    training speed beside Keras's defaults and PyTorch: 20 minutes, writes tables"
 	echo "make oldest   the tests with the oldest dependencies that are allowed: 5 minutes"
 	echo "make lock     bring requirements.lock in step with pyproject.toml; delete it first for the newest versions"
 	echo "make clean    delete .venv and caches; results and data stay"
@@ -89,6 +89,7 @@ bench: setup
 	[ -d .bench ] || { echo "installing $(TORCH) for the benchmark"; \
 		$(BIN)/python -m pip install -qq --target .bench.part $(TORCH) && mv .bench.part .bench; }
 	$(BIN)/python tests/benchmarks/training.py
+	$(BIN)/python tests/benchmarks/workers.py
 
 # The oldest direct dependencies that pyproject.toml allows, in a venv that is thrown away.
 oldest:

@@ -56,7 +56,7 @@ def class_grid(images, labels, *, per_class: int = 8, ax=None):
     check_whole_number("per_class", per_class, 1, int(np.bincount(labels, minlength=len(CLASS_NAMES)).min()))
     labels = np.asarray(labels)
     rows = [images[np.flatnonzero(labels == label)[:per_class]] for label in range(len(CLASS_NAMES))]
-    ax = _axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH * 10.5 / (per_class + 2)))
+    ax = new_axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH * 10.5 / (per_class + 2)))
     ax.imshow(_mosaic(rows), interpolation="nearest")
     ax.set_yticks(_centres(len(rows)), CLASS_NAMES)
     ax.set_xticks([])
@@ -72,7 +72,7 @@ def image_rows(rows, captions, *, ax=None):
     """
     names, images = list(rows), list(rows.values())
     side = images[0].shape[1]
-    ax = _axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH * len(rows) / max(len(captions), 3) + 0.5))
+    ax = new_axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH * len(rows) / max(len(captions), 3) + 0.5))
     ax.imshow(_mosaic(images), interpolation="nearest")
     ax.xaxis.tick_top()
     ax.set_xticks(_centres(len(captions), side), captions, fontsize=8)
@@ -86,7 +86,7 @@ def channel_histogram(counts: pd.DataFrame, *, ax=None):
     Args:
         counts: a row a value (256), columns `red`, `green`, `blue`.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     for name, colour, line in (
         ("red", PALETTE[3], "-"),
         ("green", PALETTE[2], "--"),
@@ -104,7 +104,7 @@ def losses(history: pd.DataFrame, *, title: str | None = None, ax=None):
     Args:
         history: columns `epoch`, `loss`, `val_loss`, as `training.History.table` gives them.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     best = history.loc[history["val_loss"].idxmin()]
     ax.plot(history["epoch"], history["loss"], "o-", color=TRAINING, markersize=4, label="training")
     ax.plot(history["epoch"], history["val_loss"], "s-", color=VALIDATION, markersize=4, label="validation")
@@ -130,7 +130,7 @@ def compare_losses(histories: dict[str, pd.DataFrame], *, ax=None):
     Args:
         histories: tables as for `losses`, by the name of the run.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     for (name, history), colour, marker in zip(histories.items(), cycle(PALETTE), cycle("os^Dv")):
         ax.plot(
             history["epoch"],
@@ -156,7 +156,7 @@ def confusion_matrix(matrix, *, ax=None):
     ordered = np.asarray(matrix)[np.ix_(GROUPED, GROUPED)]
     shares = 100 * ordered / np.maximum(ordered.sum(axis=1, keepdims=True), 1)
     names = [CLASS_NAMES[label] for label in GROUPED]
-    ax = _axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH))
+    ax = new_axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH))
     sns.heatmap(
         shares,
         annot=True,
@@ -241,13 +241,14 @@ def _table_file(name, numbers):
         yield
 
 
-def _axes(ax, size=None):
+def new_axes(ax, size=None):
+    """Return `ax`, or where there is none that of a new figure of this size in inches."""
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 
 def _dots(table, column, ax):
     """Draw a dot with its interval for each class, in per cent, coloured by group."""
-    ax = _axes(ax, (COLUMN_WIDTH, 2.9))
+    ax = new_axes(ax, (COLUMN_WIDTH, 2.9))
     vehicles = {CLASS_NAMES[label] for label in VEHICLES}
     for group, marker in (("vehicle", "s"), ("animal", "o")):
         rows = [

@@ -26,7 +26,7 @@ def check() -> str:
     faults += [f"figures/{name} is missing" for name in sorted(expected - committed)]
     faults += [f"figures/{name} is made by no notebook" for name in sorted(committed - expected)]
     if not faults and not readme.is_current():
-        faults.append("README.md: its table of results is not the one of figures/")
+        faults.append("README.md: its table of verdicts is not that of the records")
     if faults:
         raise LabError(f"{'; '.join(faults)}: run lab report, then lab refresh")
     return (

@@ -25,6 +25,7 @@ from labhelpers import data
 from labhelpers.errors import DataUnavailable, LabError
 from labhelpers.paths import out_dir, project
 from labhelpers.reporting import notebooks, page
+from labhelpers.study.records import runs_dir
 
 # What `--quick` sets, wherever a notebook has the parameter: a rehearsal, not a result.
 QUICK = {"N_TRAIN": 2_000, "N_TRAIN_LARGER": 4_000, "EPOCHS": 1}
@@ -149,6 +150,7 @@ def _fingerprint(notebook, settings, data_digest) -> dict[str, str]:
         "parameters": json.dumps(settings, sort_keys=True).encode(),
         "labhelpers": b"\0".join(path.read_bytes() for path in library),
         "data": data_digest.encode(),
+        "records": b"\0".join(path.read_bytes() for path in sorted(runs_dir().glob("*.json"))),
         "lock": (root / "requirements.lock").read_bytes(),
     }
     return {name: hashlib.sha256(content).hexdigest()[:16] for name, content in parts.items()}

@@ -1,32 +1,30 @@
-"""The tables in README.md that are made from the committed numbers."""
+"""The table in README.md: a verdict on each claim, from the committed records."""
 
 import re
 
-import pandas as pd
-
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write, project
+from labhelpers.study import claims, wording
 
 MARKED = re.compile(
-    r"(?<=<!-- results: written by lab refresh -->\n).*?(?=<!-- end of results -->)", re.DOTALL
+    r"(?<=<!-- verdicts: written by lab refresh -->\n).*?(?=<!-- end of verdicts -->)", re.DOTALL
 )
+COLUMNS = ["claim", "statement", "original", "ours (95 % interval)", "verdict"]
 
 
 def results_table() -> str:
-    """Return the table original / ours as Markdown, from the committed `figures/table*.csv`."""
-    paths = sorted((project() / "figures").glob("table*.csv"))
-    if not paths:
-        raise LabError("there are no figures/table*.csv yet: run lab report, then lab refresh")
-    # Table 2 repeats the baseline, to compare with: one row a claim and measure is enough.
-    rows = pd.concat(map(pd.read_csv, paths)).drop_duplicates(["claim", "measure"])
-    lines = ["| claim | network | measure | original | ours (95 % interval) |", "|---|---|---|---|---|"]
-    for row in rows.itertuples():
-        ours = f"**{_number(row.measure, row.ours)}**"
-        if row.low == row.low:  # not missing
-            ours += f" ({_number(row.measure, row.low)} to {_number(row.measure, row.high)})"
-        original = f"{100 * row.original:.0f} %" if row.measure == "test accuracy" else f"{row.original:.2f}"
-        lines.append(f"| {row.claim} | {row.network} | {row.measure} | {original} | {ours} |")
-    return "\n".join(lines) + "\n"
+    """Return the verdicts as Markdown.
+
+    Raises:
+        LabError: a record is damaged or stale.
+    """
+    verdicts, faults = claims.verdicts()
+    if faults:
+        raise LabError(faults[0])
+    rows = wording.table(verdicts)[COLUMNS].rename(columns={"statement": "the original says"})
+    rows["verdict"] = "**" + rows["verdict"] + "**"
+    lines = [rows.columns, ["---"] * len(COLUMNS), *rows.itertuples(index=False)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def is_current() -> bool:
@@ -40,7 +38,7 @@ def refresh() -> bool:
     text = _path().read_text(encoding="utf-8")
     if not MARKED.search(text):
         raise LabError(
-            "README.md has lost the comments that mark its table of results: restore them with git"
+            "README.md has lost the comments that mark its table of verdicts: restore them with git"
         )
     if is_current():
         return False
@@ -51,7 +49,3 @@ def refresh() -> bool:
 
 def _path():
     return project() / "README.md"
-
-
-def _number(measure, value):
-    return f"{100 * value:.1f} %" if measure == "test accuracy" else f"{value:.3f}"

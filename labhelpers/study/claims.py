@@ -8,7 +8,7 @@ The margins, how large a difference must be to matter, were committed before the
 - *direction reproduced*: the number does not, but the interval of the difference that the claim makes lies above 0;
 - *refuted*: the interval excludes the claim by more than the margin: the prediction interval a number, the interval
   of a difference every value above 0; a gain that a claim denies lies above the margin;
-- *undecided*: neither, or fewer than three runs of an arm; *not testable*: a description that the arms follow.
+- *undecided*: neither, or too few runs of an arm; *not testable*: a description that the arms follow.
 
 An interval of a difference counts only if its test, with Holm's adjustment for all the claims tested, has p < 0.05.
 """
@@ -24,7 +24,6 @@ from labhelpers.study.records import Record
 from labhelpers.study.statistics import Estimate, Interval
 
 POINT = 0.01  # one point of accuracy
-FEWEST = 3  # runs of an arm: the interval of two would hold any number
 REPRODUCED, DIRECTION, REFUTED, UNDECIDED, NOT_TESTABLE = (
     "reproduced",
     "direction reproduced",
@@ -32,7 +31,6 @@ REPRODUCED, DIRECTION, REFUTED, UNDECIDED, NOT_TESTABLE = (
     "undecided",
     "not testable",
 )
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -71,20 +69,21 @@ class Verdict:
     Attributes:
         claim: the claim.
         runs: how many records each of its arms has.
-        values: its measure of each run, by arm, float64; empty for facts.
+        measured: its measure of each run, by arm, float64; empty for facts.
         estimate: of what the claim is about; both ends equal its value where that is a fact.
         prediction: where one further run falls, for a claim with a number.
-        difference: what is tested, where something is; the estimate itself for a claim without a number.
+        difference: what is tested, where something is: whether it is 0, or, where the claim is that nothing is
+            better, the margin. It is the estimate itself for a claim without a number.
         best: the arm chosen as the best of the others, where the claim is that nothing is better.
         p: of that test, with Holm's adjustment.
         verdict: one of those above.
-        why: one sentence.
+        why: a sentence on the number, one on the difference.
         besides: what else the records tell: what would give a number that was not reproduced, or nothing.
     """
 
     claim: Claim
     runs: dict[str, int]
-    values: dict[str, np.ndarray] = field(default_factory=dict)
+    measured: dict[str, np.ndarray] = field(default_factory=dict)
     estimate: Estimate | None = None
     prediction: Interval | None = None
     difference: Estimate | None = None
@@ -145,7 +144,7 @@ def _evidence(claim, found):
     it = Verdict(claim, {name: len(found[name]) for name in claim.arms})
     if claim.measure == "description":
         return replace(it, verdict=NOT_TESTABLE, why=wording.description(claim))
-    short = [name for name, n in it.runs.items() if n < (1 if claim.measure in FACTS else FEWEST)]
+    short = [name for name, n in it.runs.items() if n < (1 if claim.measure in FACTS else statistics.FEWEST)]
     if short or not claim.arms:
         return replace(it, verdict=UNDECIDED, why=wording.missing(short))
     if claim.measure in FACTS:
@@ -154,17 +153,17 @@ def _evidence(claim, found):
         return replace(it, estimate=exactly, verdict=REPRODUCED if fact.holds else REFUTED, why=fact.why)
     if claim.measure == "nothing_better":
         return _best_other(it, found)
-    measured = {name: [MEASURES[claim.measure](record) for record in found[name]] for name in claim.arms}
-    values = {name: np.array([run.value for run in runs]) for name, runs in measured.items()}
+    taken = {name: [MEASURES[claim.measure](record) for record in found[name]] for name in claim.arms}
+    values = {name: np.array([one.value for one in of_arm]) for name, of_arm in taken.items()}
     first, *second = values.values()
-    of_first = statistics.mean(first, np.mean([run.image_variance for run in measured[claim.arms[0]]]))
+    of_first = statistics.mean(first, np.mean([one.image_variance for one in taken[claim.arms[0]]]))
     # Without a second arm and without a number, the measure is itself a difference, between classes.
     difference = statistics.difference(first, *second) if second else of_first
     if claim.number is None:
-        return replace(it, values=values, estimate=difference, difference=difference)
+        return replace(it, measured=values, estimate=difference, difference=difference)
     return replace(
         it,
-        values=values,
+        measured=values,
         estimate=of_first,
         prediction=statistics.prediction_interval(first),
         difference=difference if second else None,
@@ -178,7 +177,7 @@ def _best_other(it, found):
     }
     values = {name: np.array([record.accuracy for record in found[name]]) for name in it.claim.arms}
     reference, best = it.claim.arms[0], min(losses, key=losses.get)
-    it = replace(it, values=values)
+    it = replace(it, measured=values)
     if best == reference:
         besides = wording.besides(it, found)
         return replace(it, verdict=REPRODUCED, why=wording.none_better(losses), besides=besides)
@@ -194,7 +193,7 @@ def _decided(it, found):
 
 def _verdict(it):
     claim, low, high = it.claim, -np.inf, np.inf
-    if it.difference and it.p < LEVEL:
+    if it.difference and it.p < statistics.LEVEL:
         _, low, high, _ = it.difference
     if claim.measure == "nothing_better":
         return REFUTED if low > claim.margin else REPRODUCED if high < claim.margin else UNDECIDED

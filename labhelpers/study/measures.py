@@ -20,7 +20,7 @@ class Measured(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """What records hold as such: its value, whether that makes the claim true, and the words for it."""
+    """What records hold as such: its value, whether that makes the claim true, and the sentence for it."""
 
     value: float
     holds: bool
@@ -47,11 +47,13 @@ def _vehicles_easier(record):
 
 
 def _cars_easiest(record):
-    classes = _evaluation(record).per_class().set_index("class")
-    best_other = classes["accuracy"].drop("automobile").idxmax()
-    pair = classes.loc[["automobile", best_other]]
-    car, other = pair["accuracy"]
-    return Measured(car - other, _variance(pair["accuracy"], pair["images"]).sum())
+    matrix = record.confusion_matrix
+    images = matrix.sum(axis=1)
+    right = matrix.diagonal() / images.clip(1)
+    car = CLASS_NAMES.index("automobile")
+    other = max(set(range(len(right))) - {car}, key=lambda label: right[label])
+    pair = [car, other]
+    return Measured(right[car] - right[other], _variance(right[pair], images[pair]).sum())
 
 
 def _evaluation(record: Record) -> Evaluation:
@@ -76,19 +78,19 @@ MEASURES: dict[str, Callable[[Record], Measured]] = {
 
 def _classes(number, record):
     n = len(record.content["data"]["train_images_per_class"])
-    return Fact(n, n == number, f"the data has {n} classes, {CLASS_NAMES[0]} to {CLASS_NAMES[-1]}")
+    return Fact(n, n == number, f"The data has {n} classes, {CLASS_NAMES[0]} to {CLASS_NAMES[-1]}.")
 
 
 def _side(number, record):
     height, width, _ = record.content["data"]["image_shape"]
-    return Fact(height, height == width == number, f"the images have {height}x{width} pixels")
+    return Fact(height, height == width == number, f"The images have {height}x{width} pixels.")
 
 
 def _balance(number, record):
     sizes = record.content["data"]["train_images_per_class"]
     n, low, high = sum(sizes), min(sizes), max(sizes)
     each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-    return Fact(n, n == number and low == high, f"there are {n:,} training images, {each} of each class")
+    return Fact(n, n == number and low == high, f"There are {n:,} training images, {each} of each class.")
 
 
 def _parameters(_, first, second):
@@ -97,8 +99,8 @@ def _parameters(_, first, second):
         name: f"{max(ratio, 1 / ratio):.1f} times {'more' if ratio > 1 else 'fewer'} {name}"
         for name, ratio in more.items()
     }
-    why = f"it has {words['parameters']}, and that is how complexity is measured here"
-    return Fact(more["parameters"], more["parameters"] > 1, f"{why}; it takes {words['multiplications']}")
+    why = f"It has {words['parameters']}, and that is how complexity is measured here"
+    return Fact(more["parameters"], more["parameters"] > 1, f"{why}; it takes {words['multiplications']}.")
 
 
 # By name: a function of the original's number, if it gives one, and of a record of each of the claim's arms.

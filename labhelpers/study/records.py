@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from labhelpers.data import CIFAR10_DIGEST
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write, project
-from labhelpers.study.arms import Arm
+from labhelpers.study.arms import Arm, named
 
 # Raised by hand when training comes to mean something else: records of another recipe are stale.
 RECIPE = 1
@@ -120,6 +121,25 @@ def read_all(arm: Arm) -> tuple[list[Record], list[str]]:
         else:
             found += [record] * (record is not None)
     return found, faults
+
+
+def table(names: list[str], digest: str = CIFAR10_DIGEST) -> pd.DataFrame:
+    """Return a row for each usable record of the arms of these names; none on other data than the records are of.
+
+    Columns: `arm`, `seed`, the arm's `n_train`, `epochs`, `batch_size`, `optimizer` and `learning_rate`, then
+    `accuracy` and `loss` on the test set (0 to 1; nats per image), `val_loss` and `best_epoch`.
+    """
+    columns = ("n_train", "epochs", "batch_size", "optimizer", "learning_rate")
+    rows = [
+        {"arm": arm.name, "seed": record.seed}
+        | {name: getattr(arm, name) for name in columns}
+        | {"accuracy": record.accuracy, "loss": record.loss}
+        | {"val_loss": min(record.history["val_loss"]), "best_epoch": record.best_epoch}
+        for arm in map(named, names)
+        for record in read_all(arm)[0]
+        if record.content["data"]["digest"] == digest
+    ]
+    return pd.DataFrame(rows, columns=["arm", "seed", *columns, "accuracy", "loss", "val_loss", "best_epoch"])
 
 
 def pack(values: np.ndarray) -> str:

@@ -152,6 +152,8 @@ def repeat(name: str, seed: str) -> str:
     Raises:
         LabError: there is no such arm, or no usable record of that seed.
     """
+    from labhelpers.study.statistics import prediction_interval
+
     arm = named(name)
     if not seed.isdecimal() or int(seed) not in range(arm.seeds):
         raise LabError(f"SEED is {seed}: {name} has seeds 0 to {arm.seeds - 1}")
@@ -164,7 +166,7 @@ def repeat(name: str, seed: str) -> str:
     differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != again[key]]
     same = "the same record, but for seconds and date"
     accuracy = again["test"]["best"]["accuracy"]
-    low, high = statistics.prediction_interval(others)
+    low, high = prediction_interval(others)
     where = "inside" if low <= accuracy <= high else "outside"
     return "\n".join(
         [
@@ -265,4 +267,7 @@ def _dask(scheduler):
 
 
 def _unit_and_content(unit, source):
-    return unit, run_one(*unit, source)
+    try:
+        return unit, run_one(*unit, source)
+    except LabError as error:
+        raise LabError(f"{unit.arm.name}, seed {unit.seed}: {error}") from error

@@ -8,6 +8,9 @@ from scipy.stats import t
 
 from labhelpers.evaluation import CONFIDENCE
 
+LEVEL = 1 - CONFIDENCE  # below which a p value counts
+FEWEST = 3  # runs of an arm to judge by: the interval of two would hold any number
+
 
 class Interval(NamedTuple):
     """Both ends; infinite where fewer than two runs tell nothing."""

@@ -3,17 +3,18 @@
 import textwrap
 
 import numpy as np
+import pandas as pd
 
 from labhelpers.evaluation import percent
 from labhelpers.study import statistics
 from labhelpers.study.arms import ARMS, OTHER, named
 
 WIDTH, INDENT = 98, "    "
-# What a difference within one run says; a difference of arms is a gain in accuracy.
+# What is true of a run where a difference between classes is above 0.
 WITHIN = {
-    "animals_within": "mistakes on animals name another animal more often than by chance by {}",
-    "vehicles_easier": "vehicles are recognised more often than animals by {}",
-    "cars_easiest": "cars are recognised more often than the best other class by {}",
+    "animals_within": "mistakes on animals name another animal more often than by chance",
+    "vehicles_easier": "vehicles are recognised more often than animals",
+    "cars_easiest": "cars are recognised more often than any other class",
 }
 
 
@@ -53,44 +54,44 @@ def ours(verdict) -> str:
     return value(verdict.claim.measure, estimate.value, interval)
 
 
-def runs(verdict) -> str:
-    """Write how many runs of each arm there are, and of how many where some are missing."""
+def arms(verdict) -> str:
+    """Write the arms of a claim, each with the number of its runs, and of how many where some are missing."""
     counts = [
-        str(n) if n == named(name).seeds else f"{n} of {named(name).seeds}"
+        f"{name} ({n if n == named(name).seeds else f'{n} of {named(name).seeds}'} runs)"
         for name, n in verdict.runs.items()
     ]
-    return ", ".join(counts if len(set(counts)) > 1 else counts[:1])
+    return ", ".join(counts) or "no arm"
 
 
 def description(claim) -> str:
     """Say why a description of a set-up has no verdict."""
-    return f"it describes a set-up, which {' and '.join(claim.arms)} follows: there is nothing to test"
+    return f"It describes a set-up, which {' and '.join(claim.arms)} follows: there is nothing to test."
 
 
 def missing(short: list[str]) -> str:
     """Say which evidence is missing: arms with too few runs, or any arm at all."""
     if not short:
         return (
-            "no arm yet trains a network known to be much better on the same images: that evidence is missing"
+            "No arm trains a network that might be much better on the same images: that evidence is missing."
         )
-    return f"too few runs of {', '.join(short)}: run lab study --arms {' '.join(short)}"
+    return f"Too few runs of {', '.join(short)}: run lab study --arms {' '.join(short)}"
 
 
 def none_better(losses: dict[str, float]) -> str:
     """Say that the first of these arms is the best on the validation images, and which comes next."""
     (first, loss), *others = losses.items()
     second, next_loss = min(others, key=lambda item: item[1])
-    return f"chosen by validation loss, {first} is itself the best ({loss:.3f}); next is {second} ({next_loss:.3f})"
+    return f"By validation loss {first} is itself the best, with {loss:.3f}; next is {second} with {next_loss:.3f}."
 
 
 def why(verdict) -> str:
-    """Give the reason for a verdict that was reached from runs, in one sentence."""
+    """Give the reason for a verdict that was reached from runs: where the number lies, where the difference."""
     reasons = []
     if verdict.prediction:
         reasons.append(_why_number(verdict))
     if verdict.difference:
         reasons.append(_why_difference(verdict))
-    return "; ".join(reasons)
+    return " ".join(reasons)
 
 
 def _why_number(verdict):
@@ -98,34 +99,32 @@ def _why_number(verdict):
     number, one_run = original(claim), f"{value(claim.measure, low)} to {value(claim.measure, high)}"
     missed_by = statistics.distance(verdict.prediction, claim.interval)
     if missed_by == 0:
-        return f"one further run gives {one_run}, and {number} lies in that"
+        return f"One further run gives {one_run}, and {number} lies in that."
     side = "above" if claim.number > high else "below"
     size = "more" if missed_by > claim.margin else "less"
-    return f"one further run gives {one_run}, and {number} lies {side} that, by {size} than {_margin(claim)}"
+    return f"One further run gives {one_run}, and {number} lies {side} that by {size} than the margin."
 
 
 def _why_difference(verdict):
     claim, difference = verdict.claim, verdict.difference
-    text = points(difference.value, difference[1:3])
-    null = claim.margin if verdict.best else 0.0
-    limit = f"the margin of {_margin(claim)}" if verdict.best else "0"
+    size = points(difference.value, difference[1:3])
+    limit, limit_name = (claim.margin, "the margin") if verdict.best else (0.0, "0")
     if verdict.best:
-        text = f"{verdict.best}, the best of the others by validation loss, gains {text} over {claim.arms[0]}"
+        text = f"Best of the others by validation loss is {verdict.best}, which gains {size} over {claim.arms[0]}"
     elif claim.measure in WITHIN:
-        gaps = verdict.values[claim.arms[0]]
-        times = f"in {(gaps > 0).sum()} of {len(gaps)} runs"
-        text = f"{WITHIN[claim.measure].format(text)}, {times}"
+        gaps = verdict.measured[claim.arms[0]]
+        text = f"In {(gaps > 0).sum()} of {len(gaps)} runs {WITHIN[claim.measure]}, on average by {size}"
     else:
-        text = f"{claim.arms[0]} gains {text} over {claim.arms[1]}"
-    if difference.low <= null <= difference.high:
-        text += f": the interval holds {limit}"
+        text = f"The gain over {claim.arms[1]} is {size}"
+    if difference.low <= limit <= difference.high:
+        text += f": the interval holds {limit_name}"
     else:
-        text += f": the interval lies {'above' if difference.low > null else 'below'} {limit}"
-        if verdict.p >= 0.05:
-            text += f", but not for certain among so many claims (Holm's p = {p_value(verdict)})"
+        text += f": the interval lies {'above' if difference.low > limit else 'below'} {limit_name}"
+        if verdict.p >= statistics.LEVEL:
+            text += f", but not for certain among so many claims (p = {p_value(verdict)} after Holm)"
     if not verdict.best and max(-difference.low, difference.high) < claim.margin:
-        text += f", and no difference as large as {_margin(claim)}"
-    return text
+        text += ", and a difference as large as the margin lies outside"
+    return f"{text}."
 
 
 def _margin(claim):
@@ -144,14 +143,14 @@ def besides(verdict, found) -> str:
     claim = verdict.claim
     if claim.number is not None:
         return _what_would(verdict, found)
-    arms = [named(name) for name in claim.arms]
-    if len({arm.learning_rate for arm in arms}) > 1:
-        return _rates(arms, found)
-    if len(arms) > 1 and arms[0].epochs > arms[1].epochs:
-        within = [record.best_epoch <= arms[1].epochs for record in found[arms[0].name]]
+    tested = [named(name) for name in claim.arms]
+    if len({arm.learning_rate for arm in tested}) > 1:
+        return _rates(tested, found)
+    if len(tested) > 1 and tested[0].epochs > tested[1].epochs:
+        within = [record.best_epoch <= tested[1].epochs for record in found[tested[0].name]]
         return (
-            f"in {sum(within)} of {len(within)} runs of {arms[0].name} the best epoch is one of the first "
-            f"{arms[1].epochs}: the epochs after it changed nothing"
+            f"In {sum(within)} of {len(within)} runs of {tested[0].name} the best epoch is one of the first "
+            f"{tested[1].epochs}: there the further epochs changed nothing."
         )
     return ""
 
@@ -163,17 +162,16 @@ def _what_would(verdict, found):
     for other in ARMS:
         alike = (other.network, other.n_train, other.epochs) == (arm.network, arm.n_train, arm.epochs)
         if other.group == OTHER and alike:
-            name = other.name.removeprefix(f"{arm.name}-").replace("-", " ")
-            tried[name] = [getattr(record, claim.measure) for record in found[other.name]]
+            tried[_peculiarity(other)] = [getattr(record, claim.measure) for record in found[other.name]]
     would, would_not, unknown = [], [], []
     for name, values in tried.items():
-        if len(values) < 3:
+        if len(values) < statistics.FEWEST:
             unknown.append(name)
             continue
         one_run = statistics.prediction_interval(values)
         text = f"{name} ({value(claim.measure, one_run.low)} to {value(claim.measure, one_run.high)})"
         (would_not if statistics.distance(one_run, claim.interval) else would).append(text)
-    values = verdict.values[arm.name]
+    values = verdict.measured[arm.name]
     # The end of the interval that is nearer to our runs: what just rounds to the original's number.
     low, high = claim.interval
     high_side = claim.number > verdict.estimate.value
@@ -185,18 +183,29 @@ def _what_would(verdict, found):
     if unknown:
         sentences.append(f"Not known yet: {', '.join(unknown)}")
     luck = f"{reached} of {len(values)} runs get there, and a further one does with probability {_chance(chance)}"
-    return ". ".join([*sentences, f"A lucky seed: {luck}"])
+    return ". ".join([*sentences, f"A lucky seed: {luck}."])
+
+
+def _peculiarity(arm):
+    """Say in what an arm differs from the main one of its network."""
+    if arm.drawn:
+        return "images drawn anew"
+    if not arm.reshuffled:
+        return "one order of the images"
+    if arm.initial_weights == "pytorch":
+        return "PyTorch's initial weights"
+    return f"batches of {arm.batch_size}"
 
 
 def _chance(share):
     return "below 0.1 %" if share < 0.001 else percent(share)
 
 
-def _rates(arms, found):
+def _rates(tested, found):
     """Set Adam's rates beside those of SGD, which has no scaling of its own to make up for a wrong one."""
-    tried = [arms[0], *(arm for arm in ARMS if arm.group == arms[1].group)]
+    tried = [tested[0], *(arm for arm in ARMS if arm.group == tested[1].group)]
     spans = []
-    for optimizer in ("adam", "sgd"):
+    for optimizer, name in (("adam", "Adam"), ("sgd", "SGD")):
         means = {
             arm.learning_rate: np.mean([record.accuracy for record in found[arm.name]])
             for arm in tried
@@ -204,28 +213,45 @@ def _rates(arms, found):
         }
         if means:
             low, high = min(means.values()), max(means.values())
-            rates = f"{optimizer} from {min(means):g} to {max(means):g}"
+            rates = f"{name} from {min(means):g} to {max(means):g}"
             spans.append(f"{rates}: mean test accuracies of {percent(low)} to {percent(high)}")
-    return "; ".join(spans)
+    return f"{'; '.join(spans)}."
+
+
+def table(verdicts) -> pd.DataFrame:
+    """Return the verdicts as text, a row a claim: what was said, what we found, and why that is the verdict."""
+    return pd.DataFrame(
+        {
+            "claim": it.claim.name,
+            "statement": it.claim.statement,
+            "original": original(it.claim),
+            "ours (95 % interval)": ours(it),
+            "arms": arms(it),
+            "margin": _margin(it.claim) if it.claim.margin else "",
+            "p (Holm)": p_value(it),
+            "verdict": it.verdict,
+            "why": it.why,
+            "besides": it.besides,
+        }
+        for it in verdicts
+    )
 
 
 def as_text(verdicts) -> str:
-    """Lay the verdicts out for a terminal, at most 98 columns wide."""
-    heads = ("claim", "original", "ours (95 % interval)", "runs", "p (Holm)", "verdict")
-    rows = [(v.claim.name, original(v.claim), ours(v), runs(v), p_value(v), v.verdict) for v in verdicts]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    """Lay the verdicts out for a terminal, at most `WIDTH` columns wide."""
+    rows = table(verdicts)
+    columns = ["claim", "original", "ours (95 % interval)", "p (Holm)", "verdict"]
+    widths = [max(len(name), rows[name].str.len().max()) for name in columns]
 
     def line(cells):
         return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
-    lines = [line(heads), line("-" * width for width in widths)]
-    for verdict, row in zip(verdicts, rows, strict=True):
-        claim = verdict.claim
-        margin = f"; margin {_margin(claim)}" if claim.margin else ""
-        arms = ", ".join(claim.arms) or "no arm"
-        lines.append(line(row))
-        for text in (f"“{claim.statement}” ({arms}{margin})", verdict.why, verdict.besides):
-            wrapped = textwrap.wrap(text[:1].upper() + text[1:], WIDTH - len(INDENT), break_on_hyphens=False)
+    lines = [line(columns), line("-" * width for width in widths)]
+    for _, row in rows.iterrows():
+        margin = f", margin {row['margin']}" if row["margin"] else ""
+        lines.append(line(row[columns]))
+        for text in (f"“{row['statement']}”: {row['arms']}{margin}", row["why"], row["besides"]):
+            wrapped = textwrap.wrap(text, WIDTH - len(INDENT), break_on_hyphens=False)
             lines += [INDENT + part for part in wrapped]
         lines.append("")
     return "\n".join(lines[:-1])

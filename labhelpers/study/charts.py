@@ -1,0 +1,165 @@
+"""The study's figures: every run a dot, every mean with its interval, the original's number a line.
+
+As in `labhelpers.plots`, each takes data and `ax`, returns the Axes and never shows.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from labhelpers.plots import COLUMN_WIDTH, PALETTE, new_axes
+from labhelpers.study.statistics import mean
+
+RUN, TODAY, ORIGINAL = PALETTE[0], PALETTE[1], PALETTE[3]
+MARKERS = {"adam": ("o", PALETTE[0]), "sgd": ("s", PALETTE[1])}
+
+
+def among_runs(recorded, *, today: float | None = None, original: float | None = None, ax=None):
+    """Show recorded runs of one arm on a line, and where today's run and the original's number fall.
+
+    Args:
+        recorded: accuracies, 0 to 1, one a run.
+        today, original: accuracies, 0 to 1, where there are any.
+    """
+    ax = new_axes(ax, (COLUMN_WIDTH, 1.5))
+    values = 100 * np.asarray(recorded, float)
+    if len(values):
+        ax.plot(
+            values, np.zeros(len(values)), "o", color=RUN, alpha=0.6, label=f"{len(values)} recorded runs"
+        )
+        _mean_with_interval(ax, values, 0.35)
+    if today is not None:
+        ax.plot(100 * today, 0, "D", color=TODAY, markeredgecolor="black", markersize=8, label="today's run")
+    _original(ax.axvline, original)
+    ax.set(xlabel="test accuracy (%)", yticks=[], ylim=(-0.6, 0.8))
+    sns.despine(ax=ax, left=True)
+    ax.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1), handletextpad=0.3)
+    return ax
+
+
+def runs_by_arm(runs: pd.DataFrame, *, original: float | None = None, ax=None):
+    """Show each run's accuracy, a row for each arm, with the mean and its 95 % interval.
+
+    Args:
+        runs: a row a run: `arm` (what the row is called; first arm on top) and `accuracy` (0 to 1).
+        original: accuracy that the original reports, 0 to 1.
+    """
+    names = list(dict.fromkeys(runs["arm"]))
+    ax = new_axes(ax, (COLUMN_WIDTH, 0.9 + 0.42 * len(names)))
+    for row, name in enumerate(names):
+        values = 100 * runs.loc[runs["arm"] == name, "accuracy"].to_numpy()
+        ax.plot(values, np.full(len(values), row + 0.14), "o", color=RUN, alpha=0.6, markersize=5)
+        _mean_with_interval(ax, values, row - 0.18)
+    _original(ax.axvline, original)
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    ax.set(xlabel="test accuracy (%): runs, and mean with 95 % interval")
+    ax.grid(axis="x", color="0.9")
+    if original is not None:
+        ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return ax
+
+
+def learning_curve(runs: pd.DataFrame, *, original: dict[int, float] | None = None, ax=None):
+    """Show how accuracy grows with the training set, every run a dot, means joined.
+
+    Args:
+        runs: a row a run: `n_train` and `accuracy` (0 to 1).
+        original: the original's accuracies (0 to 1), by number of images.
+    """
+    ax = new_axes(ax)
+    ax.plot(runs["n_train"], 100 * runs["accuracy"], "o", color=RUN, alpha=0.5, markersize=5, label="a run")
+    means = 100 * runs.groupby("n_train")["accuracy"].mean()
+    ax.plot(means.index, means, "-", color="0.3", linewidth=1.2, label="mean", zorder=0)
+    if original:
+        marker = {"color": ORIGINAL, "markersize": 9, "linestyle": "none"}
+        ax.plot(list(original), [100 * value for value in original.values()], "X", label="original", **marker)
+    sizes = sorted(set(runs["n_train"]))
+    ax.set_xscale("log")
+    ax.set_xticks(sizes, [f"{size // 1000}k" for size in sizes])
+    ax.minorticks_off()
+    ax.set(xlabel="training images (log scale)", ylabel="test accuracy (%)")
+    ax.grid(axis="y", color="0.9")
+    ax.legend(frameon=False)
+    return ax
+
+
+def learning_rates(runs: pd.DataFrame, *, ax=None):
+    """Show accuracy against the learning rate, every run a dot, the means of each optimizer joined.
+
+    Args:
+        runs: a row a run: `optimizer` ("adam" or "sgd"), `learning_rate` and `accuracy` (0 to 1).
+    """
+    ax = new_axes(ax)
+    for optimizer, rows in runs.groupby("optimizer", sort=False):
+        marker, colour = MARKERS[optimizer]
+        rates, accuracy = rows["learning_rate"], 100 * rows["accuracy"]
+        label = {"adam": "Adam", "sgd": "SGD with momentum 0.9"}[optimizer]
+        ax.plot(rates, accuracy, marker, color=colour, alpha=0.5, markersize=5, label=label)
+        means = accuracy.groupby(rates).mean()
+        ax.plot(means.index, means, color=colour, linewidth=1.2, zorder=0)
+    ax.axhline(10, color="0.5", linewidth=1, linestyle=":", label="guessing")
+    ax.set(xscale="log", xlabel="learning rate (log scale)", ylabel="test accuracy (%)", ylim=(0, None))
+    ax.legend(frameon=False)
+    return ax
+
+
+def verdict(it, *, ax=None):
+    """Show what a verdict rests on: our runs, their mean with its 95 % interval, and what the claim says.
+
+    A claim with a number: the band is the 95 % prediction interval of one further run, the dashed line the original's
+    number. A claim that something is larger or no better: the difference in points, and the line it is held against.
+
+    Args:
+        it: a `claims.Verdict` with an estimate that is not a bare fact.
+    """
+    ax = new_axes(ax, (COLUMN_WIDTH, 1.2))
+    claim, scale = it.claim, 1 if it.claim.measure == "loss" else 100
+    # Two arms are compared by their means, so no dot could be a difference.
+    runs = scale * it.measured[claim.arms[0]] if claim.number is not None or len(claim.arms) == 1 else []
+    ax.plot(runs, np.full(len(runs), 0.3), "o", color=RUN, alpha=0.6, markersize=4)
+    value, low, high = (scale * number for number in it.estimate[:3])
+    reach = [[value - low], [high - value]]
+    ax.errorbar(value, -0.3, xerr=reach, fmt="k|", capsize=3, markersize=8, elinewidth=1.2)
+    line = {"color": ORIGINAL, "linestyle": "--", "linewidth": 1.5}
+    if claim.number is not None:
+        ax.axvspan(*(scale * end for end in it.prediction), color="0.9", linewidth=0, zorder=0)
+        ax.axvline(scale * claim.number, **line)
+        ax.set(xlabel="test loss (nats per image)" if claim.measure == "loss" else "test accuracy (%)")
+    else:
+        ax.axvline(scale * claim.margin if it.best else 0, **line)
+        ax.set(xlabel="difference (points)")
+    ax.set(yticks=[], ylim=(-0.8, 0.8))
+    ax.set_title(f"{claim.name}: {claim.statement}\n{it.verdict}", loc="left", fontsize=9)
+    sns.despine(ax=ax, left=True)
+    return ax
+
+
+def verdicts(all_of_them):
+    """Show each of these verdicts that rests on runs, one below the other, as `verdict` does; returns the figure."""
+    shown = [it for it in all_of_them if it.estimate is not None and it.measured]
+    fig, axes = plt.subplots(
+        max(len(shown), 1),
+        figsize=(COLUMN_WIDTH, 1.25 * max(len(shown), 1)),
+        layout="constrained",
+        squeeze=False,
+    )
+    for it, ax in zip(shown, axes.flat, strict=False):
+        verdict(it, ax=ax)
+    if not shown:
+        axes.flat[0].set_axis_off()
+    return fig
+
+
+def _mean_with_interval(ax, values, y):
+    """Draw the mean of values in per cent, with its 95 % interval where two runs or more allow one."""
+    estimate = mean(values)
+    reach = [[estimate.value - estimate.low], [estimate.high - estimate.value]] if len(values) > 1 else None
+    ax.errorbar(estimate.value, y, xerr=reach, fmt="k|", capsize=3, markersize=8, elinewidth=1.2)
+
+
+def _original(line, value):
+    if value is not None:
+        line(
+            100 * value, color=ORIGINAL, linestyle="--", linewidth=1.5, label=f"original: {100 * value:.0f} %"
+        )
