@@ -4,6 +4,7 @@ import contextlib
 import os
 import platform
 import sys
+import threading
 import time
 from dataclasses import asdict
 from functools import cache
@@ -236,15 +237,15 @@ def _cluster(scheduler, workers):
 
     os.environ["LAB_THREADS"] = "1"  # of the processes that are started from here
     with contextlib.ExitStack() as stack:
+        parent, options = None, {}
         if scheduler:
             stack.enter_context(_dask(scheduler))
-            options = {}
         else:
-            options = {"n_jobs": workers or os.cpu_count(), "backend": "loky"}
+            parent, options = os.getpid(), {"n_jobs": workers or os.cpu_count(), "backend": "loky"}
         pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", **options)
 
         def run(units, source):
-            return pool(joblib.delayed(_unit_and_content)(unit, source) for unit in units)
+            return pool(joblib.delayed(_unit_and_content)(unit, source, parent) for unit in units)
 
         yield run
 
@@ -266,7 +267,21 @@ def _dask(scheduler):
         yield
 
 
-def _unit_and_content(unit, source):
+@cache
+def _end_with(parent):
+    """End this process soon after its parent: joblib's workers outlive one that was killed, and go on training."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _unit_and_content(unit, source, parent):
+    if parent is not None:
+        _end_with(parent)
     try:
         return unit, run_one(*unit, source)
     except LabError as error:
