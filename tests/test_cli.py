@@ -19,7 +19,7 @@ def lab(*arguments, **variables):
 def test_help_names_the_commands_without_starting_anything_slow():
     done = lab("--help")
     assert done.returncode == 0
-    for command in ("data", "report", "refresh", "check", "jupyter"):
+    for command in ("data", "report", "study", "verdicts", "refresh", "check", "jupyter"):
         assert command in done.stdout
     slow = (
         "import sys; import labhelpers.cli; print({'tensorflow', 'numpy', 'matplotlib'} & set(sys.modules))"

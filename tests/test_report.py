@@ -54,6 +54,9 @@ def test_runs_again_only_what_changed(reported):
     change(reported, "markdown", ", told anew")
     assert f"{GOOD}: unchanged" in succeeds(reported, "lab report"), "prose alone needs no run"
     assert "told anew" in (reported.root / "report/index.html").read_text(encoding="utf-8"), "but is shown"
+    (reported.root / "data" / "runs").mkdir()
+    (reported.root / "data" / "runs" / "one-seed0.json").write_text("{}")
+    assert "unchanged" not in succeeds(reported, "lab report"), "a record may be shown by any of them"
     change(reported, "code", "\nprint('more')")
     out = succeeds(reported, "lab report")
     assert "made line" in out and "11_writes_a_table: unchanged" in out

@@ -167,13 +167,12 @@ def test_study_of_some_arms_and_seeds(quick):
     assert made(quick) == {"two-seed0.json", "two-seed1.json"}
 
 
-def test_study_with_nothing_to_do_and_verdicts_start_no_tensorflow_and_answer_at_once(quick):
+def test_study_with_nothing_to_do_starts_nothing_slow(quick):
     succeeds(quick, "lab study --workers 2")
     quick.variables["PYTHONPROFILEIMPORTTIME"] = "1"
-    started = time.perf_counter()
-    done = quick.lab("lab study")
-    assert time.perf_counter() - started < 2
-    assert not re.search(r"\| +(tensorflow|keras|joblib|scipy)$", done.stderr, re.M)
+    imported = set(re.findall(r"\| +(\w+)$", quick.lab("lab study").stderr, re.M))
+    assert "pandas" in imported
+    assert not {"tensorflow", "keras", "joblib", "scipy"} & imported
 
 
 FAULTS = {

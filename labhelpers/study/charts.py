@@ -52,7 +52,7 @@ def runs_by_arm(runs: pd.DataFrame, *, original: float | None = None, ax=None):
         ax.plot(values, np.full(len(values), row + 0.14), "o", color=RUN, alpha=0.6, markersize=5)
         _mean_with_interval(ax, values, row - 0.18)
     _original(ax.axvline, original)
-    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(max(len(names), 1) - 0.5, -0.5))
     ax.set(xlabel="test accuracy (%): runs, and mean with 95 % interval")
     ax.grid(axis="x", color="0.9")
     if original is not None:
@@ -75,10 +75,8 @@ def learning_curve(runs: pd.DataFrame, *, original: dict[int, float] | None = No
         marker = {"color": ORIGINAL, "markersize": 9, "linestyle": "none"}
         ax.plot(list(original), [100 * value for value in original.values()], "X", label="original", **marker)
     sizes = sorted(set(runs["n_train"]))
-    ax.set_xscale("log")
     ax.set_xticks(sizes, [f"{size // 1000}k" for size in sizes])
-    ax.minorticks_off()
-    ax.set(xlabel="training images (log scale)", ylabel="test accuracy (%)")
+    ax.set(xlabel="training images", ylabel="test accuracy (%)")
     ax.grid(axis="y", color="0.9")
     ax.legend(frameon=False)
     return ax

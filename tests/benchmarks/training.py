@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-ROUNDS, EPOCHS = 3, 2
+ROUNDS, EPOCHS = 2, 2
 N_TRAIN, BATCH_SIZE = 20_000, 32
 NETWORKS = ("baseline", "deeper")
 TABLE = Path(__file__).with_suffix(".md")
