@@ -6,6 +6,7 @@ import platform
 import sys
 import threading
 import time
+import warnings
 from dataclasses import asdict
 from functools import cache
 from importlib import metadata
@@ -236,6 +237,8 @@ def _cluster(scheduler, workers):
     import joblib
 
     os.environ["LAB_THREADS"] = "1"  # of the processes that are started from here
+    # A worker whose memory has grown is replaced, which loses nothing.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
     with contextlib.ExitStack() as stack:
         parent, options = None, {}
         if scheduler:
