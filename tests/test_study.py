@@ -115,7 +115,7 @@ def run_one(arm, seed, source, threads=1):
         "recipe": records.RECIPE,
         "arm": {name: value for name, value in asdict(arm).items() if name not in ("group", "seeds")},
         "seed": seed,
-        "data": {"digest": data.CIFAR10_DIGEST},
+        "data": {"digest": data.official_digest()},
         "threads": 1,
         "history": {"val_loss": [1.0]},
         "test": {

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from labhelpers.data import CIFAR10_DIGEST
+from labhelpers.data import official_digest
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write, project
 from labhelpers.study.arms import Arm, named
@@ -123,8 +123,8 @@ def read_all(arm: Arm) -> tuple[list[Record], list[str]]:
     return found, faults
 
 
-def table(names: list[str], digest: str = CIFAR10_DIGEST) -> pd.DataFrame:
-    """Return a row for each usable record of the arms of these names; none on other data than the records are of.
+def table(names: list[str], digest: str | None = None) -> pd.DataFrame:
+    """Return a row for each usable record of the arms of these names; none if `digest` is of other data.
 
     Columns: `arm`, `seed`, the arm's `n_train`, `epochs`, `batch_size`, `optimizer` and `learning_rate`, then
     `accuracy` and `loss` on the test set (0 to 1; nats per image), `val_loss` and `best_epoch`.
@@ -137,7 +137,7 @@ def table(names: list[str], digest: str = CIFAR10_DIGEST) -> pd.DataFrame:
         | {"val_loss": min(record.history["val_loss"]), "best_epoch": record.best_epoch}
         for arm in map(named, names)
         for record in read_all(arm)[0]
-        if record.content["data"]["digest"] == digest
+        if digest in (None, record.content["data"]["digest"])
     ]
     return pd.DataFrame(rows, columns=["arm", "seed", *columns, "accuracy", "loss", "val_loss", "best_epoch"])
 
@@ -155,7 +155,7 @@ def unpack(text: str, dtype) -> np.ndarray:
 def _staleness(content, arm, seed):
     if content.get("recipe") != RECIPE:
         return f"recipe {content.get('recipe')}, now {RECIPE}"
-    if content.get("data", {}).get("digest") != CIFAR10_DIGEST:
+    if content.get("data", {}).get("digest") != official_digest():
         return "of other data than CIFAR-10"
     described = {name: value for name, value in asdict(arm).items() if name not in ("group", "seeds")}
     changed = [name for name, value in described.items() if content["arm"].get(name) != value]

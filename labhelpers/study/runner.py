@@ -263,7 +263,7 @@ def _dask(scheduler):
     except ImportError:
         raise LabError("--scheduler needs Dask: pip install -e '.[cluster]'") from None
     try:
-        client = Client(scheduler, timeout=10)
+        client = Client(scheduler, timeout=5)
     except (OSError, ValueError) as error:
         raise LabError(f"there is no Dask scheduler at {scheduler}: start one with dask scheduler") from error
     with client, joblib.parallel_config("dask"):
@@ -283,7 +283,7 @@ def _end_with(parent):
 
 
 def _unit_and_content(unit, source, parent):
-    if parent is not None:
+    if os.getppid() == parent:  # not so in the parent itself, where one worker works, nor in a cluster
         _end_with(parent)
     try:
         return unit, run_one(*unit, source)
