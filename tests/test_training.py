@@ -77,7 +77,8 @@ def test_training_is_plain_keras_training(options, theirs, split):
         for name, (value,) in fitted.history.items():
             assert getattr(history, name)[epoch - 1] == pytest.approx(value, rel=1e-4), (epoch, name)
     for mine, last in zip(history.last_weights, model.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, last, atol=1e-4)
+        # to a tenth of one step of Adam's: rounding adds up
+        np.testing.assert_allclose(mine, last, atol=options.get("learning_rate", 1e-3) / 10)
 
 
 def test_what_a_layer_adds_to_the_loss_counts(split):

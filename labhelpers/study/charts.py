@@ -34,7 +34,8 @@ def among_runs(recorded, *, today: float | None = None, original: float | None =
     _original(ax.axvline, original)
     ax.set(xlabel="test accuracy (%)", yticks=[], ylim=(-0.6, 0.8))
     sns.despine(ax=ax, left=True)
-    ax.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1), handletextpad=0.3)
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1), handletextpad=0.3)
     return ax
 
 
