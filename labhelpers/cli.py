@@ -15,7 +15,11 @@ def main(arguments=None) -> int:
 
     It is 0, 2 for an error told in one line, 130 when interrupted, 141 when nobody read the output to its end.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command is not _jupyter:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.rest = rest
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
     try:
         options.command(options)
@@ -68,7 +72,7 @@ def _parser():
     jupyter = command(
         _jupyter, "jupyter", "open copies of the notebooks in JupyterLab, to change and run at will"
     )
-    jupyter.add_argument("options", nargs=argparse.REMAINDER, help="for jupyter lab, such as --no-browser")
+    jupyter.epilog = "Further options go to jupyter lab, such as --no-browser."
     study = command(_study, "study", "make the missing run records of the study, most wanted first")
     study.add_argument(
         "--arms", nargs="+", default=[], metavar="ARM", help="only these, such as baseline-20000"
@@ -121,7 +125,7 @@ def _jupyter(options):
     print(f"your copies of the notebooks are in {folder}; to start one over, delete it and run this again")
     os.environ["LAB_OUT"] = str(folder)
     os.chdir(folder)
-    os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab", *options.options])
+    os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab", *options.rest])
 
 
 def _study(options):
@@ -141,6 +145,8 @@ def _verdicts(options):
     for fault in faults:
         print(f"WARNING: {fault}", file=sys.stderr)
     print(wording.as_text(found))
+    if faults:
+        raise LabError(f"{len(faults)} of the records could not be used, see above: run lab study")
 
 
 def _refresh(options):

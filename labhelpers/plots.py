@@ -220,8 +220,9 @@ def save_figure(fig, name: str, numbers) -> None:
     if data.loaded_names - {"CIFAR-10"}:
         stamp = "stand-in images drawn by a program, not CIFAR-10"
         banner = {"facecolor": PALETTE[3], "edgecolor": "none", "pad": 3}
+        top = max(1, fig.get_tightbbox().y1 / fig.get_figheight()) + 0.1 / fig.get_figheight()
         fig.text(
-            0.5, 1.03, stamp, ha="center", va="bottom", fontsize=9, color="white", bbox=banner, gid="stand-in"
+            0.5, top, stamp, ha="center", va="bottom", fontsize=9, color="white", bbox=banner, gid="stand-in"
         )
     with _table_file(name, numbers), atomic_write(figures_dir() / f"{name}.png") as path:
         fig.savefig(path, bbox_inches="tight", metadata={"Software": None})

@@ -20,6 +20,9 @@ RUNS = pd.DataFrame(
     }
 )
 NONE = RUNS[:0]
+CURVES = pd.DataFrame(
+    {"learning_rate": [1e-3, 1e-3, 1e-2, 1e-2], "epoch": [1, 2, 1, 2], "val_loss": [2.0, 1.5, 1.8, 1.9]}
+)
 NUMBER, DIFFERENCE = (next(c for c in claims.CLAIMS if c.name == name) for name in ("A2", "B4 vehicles"))
 VERDICTS = [
     claims.Verdict(
@@ -98,6 +101,18 @@ def test_learning_rates_tells_the_optimizers_apart():
     assert {"Adam", "SGD with momentum 0.9"} <= set(ax.get_legend_handles_labels()[1])
 
 
+def test_learning_rates_show_today_s_run():
+    ax = charts.learning_rates(RUNS, today=(2e-3, 0.6))
+    places = [line.get_xydata().tolist() for line in ax.lines if line.get_marker() == "D"]
+    assert places == [[[2e-3, pytest.approx(60)]]]
+
+
+def test_losses_by_rate_have_a_line_each_in_order():
+    ax = charts.losses_by_rate(CURVES)
+    assert ax.get_legend_handles_labels()[1] == ["0.001", "0.01"]
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[2.0, 1.5], [1.8, 1.9]]
+
+
 def test_verdicts_have_a_chart_for_each_claim_that_rests_on_runs():
     number, difference = charts.verdicts(VERDICTS).axes
     assert points(number) == pytest.approx([65, 66]) and verticals(number) == pytest.approx([67])
@@ -123,13 +138,21 @@ def test_what_is_not_better_is_held_against_the_margin():
         lambda: charts.among_runs(NONE["accuracy"], today=0.5),
         lambda: charts.runs_by_arm(NONE),
         lambda: charts.learning_curve(NONE),
-        lambda: charts.verdicts(VERDICTS[2:]),
+        lambda: charts.learning_rates(NONE),
+        lambda: charts.losses_by_rate(CURVES[:0]),
     ],
-    ids=["among_runs", "runs_by_arm", "learning_curve", "verdicts"],
+    ids=["among_runs", "runs_by_arm", "learning_curve", "learning_rates", "losses_by_rate"],
 )
-def test_without_records_the_charts_are_empty(draw):
+def test_without_records_the_charts_say_so(draw):
     """As on stand-in images, with which no record may be compared."""
-    drawn = draw()
-    fig = getattr(drawn, "figure", drawn)
+    ax = draw()
+    ax.figure.canvas.draw()
+    assert not points(ax) and [text.get_text() for text in ax.texts] == [
+        "no runs on these images are recorded"
+    ]
+
+
+def test_without_runs_there_is_no_chart_of_a_verdict():
+    fig = charts.verdicts(VERDICTS[2:])
     fig.canvas.draw()
-    assert not [point for ax in fig.axes for point in points(ax)]
+    assert not points(fig.axes[0])

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from labhelpers import cli
+from labhelpers.reporting import workspace
+
 
 def lab(*arguments, **variables):
     return subprocess.run(
@@ -30,6 +33,21 @@ def test_help_names_the_commands_without_starting_anything_slow():
 def test_unknown_command_is_refused():
     done = lab("reprot")
     assert done.returncode == 2 and "reprot" in done.stderr
+
+
+def test_unknown_option_is_refused():
+    done = lab("verdicts", "--verbose")
+    assert done.returncode == 2 and "unrecognized arguments: --verbose" in done.stderr
+
+
+def test_jupyter_hands_options_on(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(workspace, "prepare", lambda: tmp_path)
+    monkeypatch.setattr(os, "chdir", lambda folder: None)
+    monkeypatch.setattr(os, "execv", lambda path, words: started.append(words[2:]))
+    monkeypatch.setenv("LAB_OUT", "")
+    cli.main(["jupyter", "--no-browser", "--port", "9999"])
+    assert started == [["jupyter", "lab", "--no-browser", "--port", "9999"]]
 
 
 def test_data_says_what_it_is():

@@ -42,6 +42,7 @@ def test_they_are_there():
         "02_baseline",
         "03_larger_training_set",
         "04_deeper_network",
+        "05_learning_rate",
         "07_verdicts",
     ]
     assert [path.stem for path in PATHS] == names

@@ -32,9 +32,8 @@ def test_results_are_those_of_the_report():
 SETTINGS = {"baseline": (20_000, 10), "larger_training_set": (40_000, 10), "deeper": (40_000, 20)}
 
 
-def beside(result, evaluation, name="CIFAR-10", n_train=None, epochs=None):
-    usual = SETTINGS[result]
-    settings = {"n_train": n_train or usual[0], "epochs": epochs or usual[1]}
+def beside(result, evaluation, name="CIFAR-10", **other):
+    settings = dict(zip(("n_train", "epochs"), SETTINGS[result], strict=True)) | other
     return original.beside_original(result, evaluation, _cifar(name), **settings)
 
 
@@ -57,9 +56,20 @@ def test_stand_in_images_are_not_compared(result, evaluation):
     pd.testing.assert_frame_equal(drawn.drop(columns="original"), real.drop(columns="original"))
 
 
-@pytest.mark.parametrize("other", [{"n_train": 2_000}, {"epochs": 3}])
+@pytest.mark.parametrize(
+    "other", [{"n_train": 2_000}, {"epochs": 3}, {"batch_size": 64}, {"learning_rate": 0.01}]
+)
 @pytest.mark.parametrize("result", original.RESULTS)
 def test_other_settings_are_not_compared(result, other, evaluation):
     table = beside(result, evaluation, **other)
     assert table["original"].isna().all()
-    assert f"{next(iter(other.values())):,} " in table["network"][0], "the row says what was run"
+
+
+def test_the_settings_of_the_hand_out_are_compared(evaluation):
+    assert beside("deeper", evaluation, batch_size=32, learning_rate=1e-3)["original"].notna().all()
+
+
+@pytest.mark.parametrize("other", [{"n_train": 2_000}, {"epochs": 3}])
+def test_the_row_says_what_was_run(other, evaluation):
+    table = beside("baseline", evaluation, **other)
+    assert f"{next(iter(other.values())):,} " in table["network"][0]

@@ -42,7 +42,7 @@ class Parameter:
                 f"{self.name}={text}: must be {kinds.get(kind, kind.__name__)}, such as {self.default!r}"
             ) from None
         if self.low is not None and not self.low <= value <= self.high:
-            raise LabError(f"{self.name}={text}: must lie between {self.low:g} and {self.high:g}")
+            raise LabError(f"{self.name}={text}: must lie between {self.low} and {self.high}")
         return value
 
 
@@ -114,6 +114,14 @@ def _default(name, text):
         raise LabError(
             f"the parameter {name} = {text} is no plain value: write a number, text or True"
         ) from None
+
+
+def loads_data(notebook, settings: dict) -> bool:
+    """Whether a run with these parameters loads the data set, or reads the records of the study alone."""
+    live = parameters(notebook).get("TRAIN_LIVE")
+    if live and not settings.get("TRAIN_LIVE", live.default):
+        return False
+    return any(re.search(r"\bload\(", source) for source in code(notebook))
 
 
 def expected_figures(notebook) -> list[str]:

@@ -39,10 +39,13 @@ def _header(folder, sections) -> str:
     """Return the page's first lines: what it is, of which data and settings, and where each section is."""
     runs = notebooks.read_runs(folder)
     lines = [f"# {TITLE}", ""]
-    for name in dict.fromkeys(runs[stem]["cifar"]["name"] for stem, _ in sections if stem in runs):
-        lines.append(
-            f"On {name}." if name == "CIFAR-10" else f"**On {name}: nothing here is a result on CIFAR-10.**"
-        )
+    loading = [
+        stem
+        for stem, notebook in sections
+        if notebooks.loads_data(notebook, runs.get(stem, {}).get("parameters", {}))
+    ]
+    for name in dict.fromkeys(runs[stem]["cifar"]["name"] for stem in loading if stem in runs):
+        lines.append(f"On {name}." if name == "CIFAR-10" else _standin_line(name, loading, sections))
     lines.append("")
     for stem, notebook in sections:
         run = runs.get(stem, {})
@@ -50,6 +53,12 @@ def _header(folder, sections) -> str:
         changed = ", ".join(f"{name} = {value}" for name, value in run.get("parameters", {}).items())
         lines.append(f"- [{title}](#{stem}){f' **with other settings: {changed}**' if changed else ''}")
     return "\n".join(lines)
+
+
+def _standin_line(name, loading, sections) -> str:
+    reading = [stem[:2] for stem, _ in sections if stem not in loading]
+    records = f" Only {' and '.join(reading)} read records of runs on CIFAR-10." if reading else ""
+    return f"**On {name}: nothing here is a result on CIFAR-10.**{records}"
 
 
 def _render(sections, header) -> str:

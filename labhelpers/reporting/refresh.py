@@ -25,7 +25,7 @@ def refresh() -> list[str]:
         source, run = notebooks.read(path), runs.get(path.stem)
         if run is None or not is_intact(folder, run):
             raise LabError(
-                f"{path.stem} has no run in {folder}, or something changed its files since: run lab report first"
+                f"{path.stem} has no run on CIFAR-10 in {folder}, or something changed its files since: run lab report on it first"
             )
         if run["cifar"]["name"] != "CIFAR-10" or run["parameters"]:
             raise LabError(

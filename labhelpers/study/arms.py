@@ -39,19 +39,25 @@ class Arm:
     drawn: bool = False
     reshuffled: bool = True
 
+    def matches(self, **settings) -> bool:
+        """Whether a run with these settings, such as `n_train=20_000, epochs=10`, is one of this arm."""
+        return all(getattr(self, name) == value for name, value in settings.items())
+
+
+MAIN, CHANGE, CURVE, RATE, OTHER = (
+    "main",
+    "what made the difference",
+    "learning curve",
+    "learning rate",
+    "what else could explain it",
+)
+
 
 def _rate(optimizer, rate, seeds):
     name = f"deeper-40000-{optimizer}-{rate:.0e}".replace("e-0", "e-")
     options = {"optimizer": optimizer, "learning_rate": rate}
-    return Arm(name, "learning rate", "deeper", 40_000, 20, seeds, **options)
+    return Arm(name, RATE, "deeper", 40_000, 20, seeds, **options)
 
-
-MAIN, CHANGE, CURVE, OTHER = (
-    "main",
-    "what made the difference",
-    "learning curve",
-    "what else could explain it",
-)
 
 ARMS = (
     Arm("baseline-20000", MAIN, "baseline", 20_000, 10, 10),
@@ -66,13 +72,6 @@ ARMS = (
     Arm("baseline-10000", CURVE, "baseline", 10_000, 10, 3),
     Arm("baseline-30000", CURVE, "baseline", 30_000, 10, 3),
     Arm("baseline-45000", CURVE, "baseline", 45_000, 10, 3),
-    Arm("baseline-40000-pytorch-weights", OTHER, "baseline", 40_000, 10, 5, initial_weights="pytorch"),
-    Arm("deeper-40000-pytorch-weights", OTHER, "deeper", 40_000, 20, 5, initial_weights="pytorch"),
-    Arm("baseline-20000-drawn", OTHER, "baseline", 20_000, 10, 5, drawn=True),
-    Arm("baseline-40000-batch-64", OTHER, "baseline", 40_000, 10, 5, batch_size=64),
-    Arm("deeper-40000-batch-64", OTHER, "deeper", 40_000, 20, 5, batch_size=64),
-    Arm("baseline-40000-one-order", OTHER, "baseline", 40_000, 10, 5, reshuffled=False),
-    Arm("deeper-40000-one-order", OTHER, "deeper", 40_000, 20, 5, reshuffled=False),
     _rate("adam", 1e-4, 5),
     _rate("adam", 3e-4, 5),
     _rate("adam", 3e-3, 5),
@@ -80,6 +79,13 @@ ARMS = (
     _rate("sgd", 1e-3, 3),
     _rate("sgd", 1e-2, 3),
     _rate("sgd", 1e-1, 3),
+    Arm("baseline-40000-pytorch-weights", OTHER, "baseline", 40_000, 10, 5, initial_weights="pytorch"),
+    Arm("deeper-40000-pytorch-weights", OTHER, "deeper", 40_000, 20, 5, initial_weights="pytorch"),
+    Arm("baseline-20000-drawn", OTHER, "baseline", 20_000, 10, 5, drawn=True),
+    Arm("baseline-40000-batch-64", OTHER, "baseline", 40_000, 10, 5, batch_size=64),
+    Arm("deeper-40000-batch-64", OTHER, "deeper", 40_000, 20, 5, batch_size=64),
+    Arm("baseline-40000-one-order", OTHER, "baseline", 40_000, 10, 5, reshuffled=False),
+    Arm("deeper-40000-one-order", OTHER, "deeper", 40_000, 20, 5, reshuffled=False),
 )
 BY_NAME = {arm.name: arm for arm in ARMS}
 

@@ -3,10 +3,13 @@
 As in `labhelpers.plots`, each takes data and `ax`, returns the Axes and never shows.
 """
 
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import MaxNLocator
 
 from labhelpers.plots import COLUMN_WIDTH, PALETTE, new_axes
 from labhelpers.study.statistics import mean
@@ -24,6 +27,8 @@ def among_runs(recorded, *, today: float | None = None, original: float | None =
     """
     ax = new_axes(ax, (COLUMN_WIDTH, 1.5))
     values = 100 * np.asarray(recorded, float)
+    if not len(values):
+        _no_runs(ax)
     if len(values):
         ax.plot(
             values, np.zeros(len(values)), "o", color=RUN, alpha=0.6, label=f"{len(values)} recorded runs"
@@ -47,7 +52,9 @@ def runs_by_arm(runs: pd.DataFrame, *, original: float | None = None, ax=None):
         original: accuracy that the original reports, 0 to 1.
     """
     names = list(dict.fromkeys(runs["arm"]))
-    ax = new_axes(ax, (COLUMN_WIDTH, 0.9 + 0.42 * len(names)))
+    ax = new_axes(ax, (COLUMN_WIDTH, 0.9 + 0.42 * max(len(names), 2)))
+    if not names:
+        return _no_runs(ax)
     for row, name in enumerate(names):
         values = 100 * runs.loc[runs["arm"] == name, "accuracy"].to_numpy()
         ax.plot(values, np.full(len(values), row + 0.14), "o", color=RUN, alpha=0.6, markersize=5)
@@ -69,6 +76,8 @@ def learning_curve(runs: pd.DataFrame, *, original: dict[int, float] | None = No
         original: the original's accuracies (0 to 1), by number of images.
     """
     ax = new_axes(ax)
+    if runs.empty:
+        return _no_runs(ax)
     ax.plot(runs["n_train"], 100 * runs["accuracy"], "o", color=RUN, alpha=0.5, markersize=5, label="a run")
     means = 100 * runs.groupby("n_train")["accuracy"].mean()
     ax.plot(means.index, means, "-", color="0.3", linewidth=1.2, label="mean", zorder=0)
@@ -83,13 +92,16 @@ def learning_curve(runs: pd.DataFrame, *, original: dict[int, float] | None = No
     return ax
 
 
-def learning_rates(runs: pd.DataFrame, *, ax=None):
+def learning_rates(runs: pd.DataFrame, *, today: tuple[float, float] | None = None, ax=None):
     """Show accuracy against the learning rate, every run a dot, the means of each optimizer joined.
 
     Args:
         runs: a row a run: `optimizer` ("adam" or "sgd"), `learning_rate` and `accuracy` (0 to 1).
+        today: learning rate and accuracy of a run of today, where there is one.
     """
     ax = new_axes(ax)
+    if runs.empty:
+        return _no_runs(ax)
     for optimizer, rows in runs.groupby("optimizer", sort=False):
         marker, colour = MARKERS[optimizer]
         rates, accuracy = rows["learning_rate"], 100 * rows["accuracy"]
@@ -98,8 +110,34 @@ def learning_rates(runs: pd.DataFrame, *, ax=None):
         means = accuracy.groupby(rates).mean()
         ax.plot(means.index, means, color=colour, linewidth=1.2, zorder=0)
     ax.axhline(10, color="0.5", linewidth=1, linestyle=":", label="guessing")
+    if today is not None:
+        rate, accuracy = today
+        ax.plot(
+            rate, 100 * accuracy, "D", color=TODAY, markeredgecolor="black", markersize=8, label="today's run"
+        )
     ax.set(xscale="log", xlabel="learning rate (log scale)", ylabel="test accuracy (%)", ylim=(0, None))
     ax.legend(frameon=False)
+    return ax
+
+
+def losses_by_rate(curves: pd.DataFrame, *, ax=None):
+    """Show a validation loss per epoch for each learning rate.
+
+    Args:
+        curves: `learning_rate`, `epoch` and `val_loss` (nats per image).
+    """
+    ax = new_axes(ax)
+    if curves.empty:
+        return _no_runs(ax)
+    rates = list(curves.groupby("learning_rate"))
+    colours = sns.color_palette("viridis", len(rates))  # from dark to light: the rates have an order
+    for (rate, curve), colour, marker in zip(rates, colours, cycle("os^Dv"), strict=False):
+        ax.plot(
+            curve["epoch"], curve["val_loss"], marker=marker, markersize=4, color=colour, label=f"{rate:g}"
+        )
+    ax.set(xlabel="epoch", ylabel="validation loss (nats per image)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(title="learning rate", frameon=False)
     return ax
 
 
@@ -148,6 +186,16 @@ def verdicts(all_of_them):
     if not shown:
         axes.flat[0].set_axis_off()
     return fig
+
+
+def _no_runs(ax):
+    """Say in an empty chart why it is one."""
+    ax.text(
+        0.5, 0.5, "no runs on these images are recorded", transform=ax.transAxes, ha="center", va="center"
+    )
+    ax.set(xticks=[], yticks=[])
+    sns.despine(ax=ax, left=True, bottom=True)
+    return ax
 
 
 def _mean_with_interval(ax, values, y):

@@ -96,7 +96,7 @@ def _balance(number, record):
 def _parameters(_, first, second):
     more = {name: n / second.content["network"][name] for name, n in first.content["network"].items()}
     words = {
-        name: f"{max(ratio, 1 / ratio):.1f} times {'more' if ratio > 1 else 'fewer'} {name}"
+        name: f"{ratio:.1f} times the {name}" if ratio > 1 else f"{1 / ratio:.1f} times fewer {name}"
         for name, ratio in more.items()
     }
     why = f"It has {words['parameters']}, and that is how complexity is measured here"

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import sys
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,9 +87,11 @@ def read(arm: Arm, seed: int) -> Record | None:
             raise ValueError("its SHA-256 differs")
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise Unusable(f"{path.name} may not be read: make it readable") from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise Unusable(
-            f"{path.name} is damaged ({error}): restore it with git, or let lab study make it anew"
+            f"{path.name} is damaged: restore it with git, or let lab study make it anew"
         ) from error
     stale = _staleness(content, arm, seed)
     if stale:
@@ -126,20 +129,43 @@ def read_all(arm: Arm) -> tuple[list[Record], list[str]]:
 def table(names: list[str], digest: str | None = None) -> pd.DataFrame:
     """Return a row for each usable record of the arms of these names; none if `digest` is of other data.
 
-    Columns: `arm`, `seed`, the arm's `n_train`, `epochs`, `batch_size`, `optimizer` and `learning_rate`, then
+    What can't be used is told on stderr. Columns: `arm`, `seed`, the arm's `n_train`, `epochs`, `batch_size`, `optimizer` and `learning_rate`, then
     `accuracy` and `loss` on the test set (0 to 1; nats per image), `val_loss` and `best_epoch`.
     """
     columns = ("n_train", "epochs", "batch_size", "optimizer", "learning_rate")
-    rows = [
-        {"arm": arm.name, "seed": record.seed}
-        | {name: getattr(arm, name) for name in columns}
-        | {"accuracy": record.accuracy, "loss": record.loss}
-        | {"val_loss": min(record.history["val_loss"]), "best_epoch": record.best_epoch}
+    rows = []
+    for arm in map(named, names):
+        found, faults = read_all(arm)
+        for fault in faults:
+            print(f"WARNING: {fault}", file=sys.stderr)
+        rows += [
+            {"arm": arm.name, "seed": record.seed}
+            | {name: getattr(arm, name) for name in columns}
+            | {"accuracy": record.accuracy, "loss": record.loss}
+            | {"val_loss": min(record.history["val_loss"]), "best_epoch": record.best_epoch}
+            for record in found
+            if digest in (None, record.content["data"]["digest"])
+        ]
+    return pd.DataFrame(rows, columns=["arm", "seed", *columns, "accuracy", "loss", "val_loss", "best_epoch"])
+
+
+def histories(names) -> pd.DataFrame:
+    """Return a row for each epoch of each usable record of the arms of these names.
+
+    Columns: `arm`, `seed`, the arm's `learning_rate`, `epoch` from 1, and what `Record.history` holds.
+    """
+    of_runs = [
+        pd.DataFrame(record.history).assign(
+            arm=arm.name,
+            seed=record.seed,
+            learning_rate=arm.learning_rate,
+            epoch=range(1, len(record.history["loss"]) + 1),
+        )
         for arm in map(named, names)
         for record in read_all(arm)[0]
-        if digest in (None, record.content["data"]["digest"])
     ]
-    return pd.DataFrame(rows, columns=["arm", "seed", *columns, "accuracy", "loss", "val_loss", "best_epoch"])
+    columns = ["arm", "seed", "learning_rate", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    return pd.concat(of_runs)[columns] if of_runs else pd.DataFrame(columns=columns)
 
 
 def pack(values: np.ndarray) -> str:

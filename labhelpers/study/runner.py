@@ -77,6 +77,7 @@ def study(arms=(), seeds=None, *, workers=None, scheduler=None) -> int:
         for fault in faults:
             print(f"WARNING: {fault}", file=sys.stderr)
         source = _cifar10()
+        print(f"{len(units)} runs are missing, a minute or two each", flush=True)
         cost = sum(unit.arm.n_train * unit.arm.epochs for unit in units)
         with (
             progress(cost, "study", unit="image", unit_scale=True) as bar,
@@ -237,6 +238,9 @@ def _cluster(scheduler, workers):
     import joblib
 
     os.environ["LAB_THREADS"] = "1"  # of the processes that are started from here
+    # A process of loky's tidies up after workers that were interrupted, and would tell of it.
+    told = [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning"]
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, told))
     # A worker whose memory has grown is replaced, which loses nothing.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
     with contextlib.ExitStack() as stack:

@@ -9,7 +9,7 @@ from scipy.stats import t
 from labhelpers.evaluation import CONFIDENCE
 
 LEVEL = 1 - CONFIDENCE  # below which a p value counts
-FEWEST = 3  # runs of an arm to judge by: the interval of two would hold any number
+FEWEST = 5  # runs of an arm to judge by: a prediction interval from fewer would hold almost any number
 
 
 class Interval(NamedTuple):

@@ -1,12 +1,14 @@
 """Verdicts in words: every number in them is filled in from the records."""
 
 import textwrap
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 
+from labhelpers.data import CLASS_NAMES
 from labhelpers.evaluation import percent
-from labhelpers.study import statistics
+from labhelpers.study import people, statistics
 from labhelpers.study.arms import ARMS, OTHER, named
 
 WIDTH, INDENT = 98, "    "
@@ -113,7 +115,7 @@ def _why_difference(verdict):
         text = f"Best of the others by validation loss is {verdict.best}, which gains {size} over {claim.arms[0]}"
     elif claim.measure in WITHIN:
         gaps = verdict.measured[claim.arms[0]]
-        text = f"In {(gaps > 0).sum()} of {len(gaps)} runs {WITHIN[claim.measure]}, on average by {size}"
+        text = f"In {(gaps > 0).sum()} of {len(gaps)} runs {WITHIN[claim.measure]}; on average the difference is {size}"
     else:
         text = f"The gain over {claim.arms[1]} is {size}"
     if difference.low <= limit <= difference.high:
@@ -128,7 +130,9 @@ def _why_difference(verdict):
 
 
 def _margin(claim):
-    return f"{claim.margin:.2f}" if claim.measure == "loss" else points(claim.margin)
+    if claim.measure == "loss":
+        return f"{claim.margin:.2f}"
+    return f"{100 * claim.margin:g} point{'s' if claim.margin != 0.01 else ''}"
 
 
 def p_value(verdict) -> str:
@@ -144,6 +148,10 @@ def besides(verdict, found) -> str:
     if claim.number is not None:
         return _what_would(verdict, found)
     tested = [named(name) for name in claim.arms]
+    if claim.measure == "animals_within":
+        return _people(found[tested[0].name])
+    if claim.measure == "cars_easiest":
+        return _ranks(found[tested[0].name])
     if len({arm.learning_rate for arm in tested}) > 1:
         return _rates(tested, found)
     if len(tested) > 1 and tested[0].epochs > tested[1].epochs:
@@ -201,6 +209,28 @@ def _chance(share):
     return "below 0.1 %" if share < 0.001 else percent(share)
 
 
+def _ranks(runs):
+    """Say which class was the easiest, how often, and where cars stood."""
+    rates = np.array(
+        [record.confusion_matrix.diagonal() for record in runs]
+    )  # every class has as many images
+    easiest = Counter(CLASS_NAMES[label] for label in rates.argmax(axis=1))
+    car = rates[:, [CLASS_NAMES.index("automobile")]]
+    ranks = 1 + (rates > car).sum(axis=1)
+    times = ", ".join(f"{name} in {n}" for name, n in easiest.most_common())
+    return f"Easiest of {len(rates)} runs: {times}. Cars rank {ranks.min()} to {ranks.max()} of {rates.shape[1]}."
+
+
+def _people(runs):
+    compared = [people.agreement(record.confusion_matrix) for record in runs]
+    correlations, shared = [one.correlation for one in compared], [one.shared for one in compared]
+    return (
+        f"People on the same images (CIFAR-10H): over all {compared[0].pairs} pairs of classes, Spearman's correlation of "
+        f"their confusions with a run's is {min(correlations):.2f} to {max(correlations):.2f}; of a run's "
+        f"{compared[0].top} most confused pairs, {np.mean(shared):.1f} are on average among people's {compared[0].top}."
+    )
+
+
 def _rates(tested, found):
     """Set Adam's rates beside those of SGD, which has no scaling of its own to make up for a wrong one."""
     tried = [tested[0], *(arm for arm in ARMS if arm.group == tested[1].group)]
@@ -226,6 +256,7 @@ def table(verdicts) -> pd.DataFrame:
             "statement": it.claim.statement,
             "original": original(it.claim),
             "ours (95 % interval)": ours(it),
+            "runs": ", ".join(map(str, it.runs.values())),
             "arms": arms(it),
             "margin": _margin(it.claim) if it.claim.margin else "",
             "p (Holm)": p_value(it),

@@ -1,0 +1,69 @@
+"""What people answered on the same test images: CIFAR-10H, 511,000 judgements, about 51 an image.
+
+Peterson, Battleday, Griffiths and Russakovsky, "Human uncertainty makes classification more robust", ICCV 2019,
+arXiv 1908.07086; data set under CC BY-NC-SA 4.0. Here stands only the published total over all images.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import spearmanr
+
+# Answers; rows are true classes, columns what was said.
+CONFUSION_MATRIX = np.array(
+    [
+        [48642, 390, 548, 78, 35, 46, 130, 52, 1025, 154],
+        [123, 49670, 19, 55, 17, 16, 19, 8, 39, 1134],
+        [180, 36, 48446, 578, 473, 410, 658, 183, 115, 21],
+        [67, 60, 716, 46762, 352, 2165, 664, 167, 89, 58],
+        [64, 33, 561, 458, 46246, 1041, 370, 2202, 72, 53],
+        [14, 14, 285, 1746, 156, 48519, 150, 176, 22, 18],
+        [13, 9, 588, 692, 255, 301, 49146, 50, 29, 17],
+        [49, 15, 121, 57, 363, 349, 24, 50049, 32, 41],
+        [581, 165, 92, 57, 20, 37, 98, 24, 49724, 302],
+        [76, 1220, 17, 21, 10, 24, 26, 49, 205, 49452],
+    ]
+)
+
+
+class Agreement(NamedTuple):
+    """How far a network and people confuse the same pairs of classes.
+
+    Attributes:
+        correlation: Spearman's, over all pairs, -1 to 1.
+        pairs: how many there are.
+        shared: how many of the network's `top` most confused pairs are among people's.
+        top: how many are looked at.
+    """
+
+    correlation: float
+    pairs: int
+    shared: int
+    top: int
+
+
+def confused_pairs(matrix) -> dict[tuple[int, int], float]:
+    """Return how often each pair of classes is mistaken for one another, either way, most often first.
+
+    Args:
+        matrix: counts, (10, 10); rows are true classes.
+
+    Returns:
+        For each pair of labels `(low, high)` the mean of the two shares of its classes' images, 0 to 1.
+    """
+    share = matrix / matrix.sum(axis=1, keepdims=True)
+    share = (share + share.T) / 2
+    pairs = {
+        (low, high): float(share[low, high])
+        for low in range(len(share))
+        for high in range(low + 1, len(share))
+    }
+    return dict(sorted(pairs.items(), key=lambda item: -item[1]))
+
+
+def agreement(matrix, top: int = 5) -> Agreement:
+    """Compare the pairs that a network confuses with those that people do; `matrix` as for `confused_pairs`."""
+    theirs, ours = confused_pairs(CONFUSION_MATRIX), confused_pairs(matrix)
+    correlation = spearmanr([ours[pair] for pair in theirs], list(theirs.values())).statistic
+    shared = {*list(theirs)[:top]} & {*list(ours)[:top]}
+    return Agreement(float(correlation), len(theirs), len(shared), top)
