@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from labhelpers.reporting import check, notebooks, readme
+from labhelpers.reporting import captions, check, notebooks, readme
 
 ROOT = Path(__file__).parents[1]
 PATHS = notebooks.notebook_paths()
@@ -60,6 +60,11 @@ def test_grammar(notebook):
     assert all(f"`{name}`" in notebook.cells[0].source for name in named), (
         "the title names the figures it makes"
     )
+
+
+def test_every_figure_has_a_caption(notebook):
+    missing = {*notebooks.expected_figures(notebook)} - {*captions.CAPTIONS}
+    assert not missing, "tell them in labhelpers/reporting/captions.py"
 
 
 def test_every_parameter_has_a_range_that_holds_its_default(notebook):

@@ -129,23 +129,29 @@ def expected_figures(notebook) -> list[str]:
     return _names_handed_to("save_figure", 1, notebook)
 
 
+def expected_figures_of(cell) -> list[str]:
+    """Return the names that one cell hands to `save_figure`, in order."""
+    return list(_handed_to("save_figure", 1, cell.source)) if cell.cell_type == "code" else []
+
+
 def expected_tables(notebook) -> list[str]:
     """Return the names that the notebook's code hands to `save_table`, in order."""
     return _names_handed_to("save_table", 0, notebook)
 
 
 def _names_handed_to(function, position, notebook):
-    names = []
-    for source in code(notebook):
-        try:
-            tree = ast.parse(source)
-        except SyntaxError:  # a magic, or a slip that the run will tell with its cell
-            continue
-        for node in ast.walk(tree):
-            called = isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if called == function and len(node.args) > position:
-                names.append(ast.literal_eval(node.args[position]))
-    return names
+    return [name for source in code(notebook) for name in _handed_to(function, position, source)]
+
+
+def _handed_to(function, position, source):
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a magic, or a slip that the run will tell with its cell
+        return
+    for node in ast.walk(tree):
+        called = isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if called == function and len(node.args) > position:
+            yield ast.literal_eval(node.args[position])
 
 
 def code(notebook) -> list[str]:

@@ -1,0 +1,131 @@
+"""The page: what stands in it, and that it holds together; how it looks and answers is in test_browser.py."""
+
+import base64
+import json
+import re
+from collections import Counter
+
+import matplotlib.image
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from labhelpers.paths import project
+from labhelpers.reporting import captions, findings, notebooks, page
+from labhelpers.study import claims, wording
+
+NUMBERS = "epoch,loss,val_loss\n1,2.5,2.4\n2,1.5,1.75\n3,1.0,1.9\n"
+
+
+@pytest.fixture
+def report(tmp_path, monkeypatch):
+    """A function that makes a page of one notebook that draws figures, as if it had run; returns its HTML."""
+
+    def made(*names, prose="", name="CIFAR-10", settings=None):
+        (tmp_path / "figures").mkdir()
+        (tmp_path / "notebooks").mkdir()
+        cells = [
+            new_markdown_cell("# 1. A title\n\n" + prose),
+            new_code_cell("SEED = 3  # a seed (0 to 9)", metadata={"tags": ["parameters"]}),
+            new_markdown_cell("## Data & look"),
+            new_code_cell("cifar = load()"),
+        ]
+        for figure in names:
+            matplotlib.image.imsave(tmp_path / f"figures/{figure}.png", np.zeros((20, 30, 3)))
+            (tmp_path / f"figures/{figure}.csv").write_text(NUMBERS)
+            png = base64.b64encode((tmp_path / f"figures/{figure}.png").read_bytes()).decode()
+            shown = new_output("display_data", {"image/png": png})
+            cells.append(new_code_cell(f'plots.save_figure(fig, "{figure}", rows)', outputs=[shown]))
+        path = tmp_path / "notebooks" / "01_first.ipynb"
+        nbformat.write(new_notebook(cells=cells), path)
+        monkeypatch.setattr(notebooks, "notebook_paths", lambda: [path])
+        run = {
+            "cifar": {"name": name, "digest": "abcdef0123456"},
+            "seconds": 4.2,
+            "ended": "2026-01-01T00:00:00Z",
+        }
+        run |= {"versions": {"tensorflow": "2.99", "keras": "3.99"}, "parameters": settings or {}}
+        run |= {"fingerprint": {"code": ""}, "files": {"figures/my_own.png": ""}}
+        (tmp_path / "run.json").write_text(json.dumps({"notebooks": {"01_first": run}}))
+        return page.write(tmp_path).read_text(encoding="utf-8")
+
+    return made
+
+
+def test_figures_are_numbered_and_referred_to(report):
+    text = report(
+        "figure2_baseline_losses", "my_own", prose="See `my_own`, then `figure2_baseline_losses` and `load`."
+    )
+    assert re.findall(r"<b>Figure (\d)\.</b>", text) == ["1", "2"]
+    assert '<a href="#figure-my_own">Figure 2</a>' in text and "<code>load</code>" in text
+    assert '<a href="#figure-figure2_baseline_losses">Figure 1</a>' in text
+
+
+def test_figure_comes_with_words_numbers_and_provenance(report):
+    text = report("figure2_baseline_losses", "my_own", settings={"SEED": 7})
+    assert "validation loss from 2.40 to 1.90; it is smallest, 1.75, after epoch 2." in text
+    assert 'alt="A figure: My own."' in text, "one without a caption is called by its name"
+    held = re.search(r'download="my_own.csv" href="data:text/csv;base64,([^"]*)"', text).group(1)
+    assert base64.b64decode(held).decode() == NUMBERS
+    assert (
+        "01_first.ipynb with SEED = 7; CIFAR-10 abcdef01; TensorFlow 2.99, Keras 3.99; 4 s, ended 2026"
+        in text
+    )
+    assert 'width="30"' in text and 'height="20"' in text, "nothing moves while it loads"
+
+
+def test_headings_are_in_order_and_ids_differ(report):
+    text = report("figure2_baseline_losses", prose="### A, too deep\n\n## B")
+    levels = [int(level) for level in re.findall(r"<h(\d)", text)]
+    assert levels[:3] == [1, 2, 2] and min(levels[1:]) == 2
+    ids = Counter(re.findall(r' id="([^"]+)"', text))
+    assert max(ids.values()) == 1
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
+
+
+def test_stand_in_images_are_told_loudly(report):
+    assert "nothing here is a result on CIFAR-10" in report("my_own", name="stand-in images")
+
+
+@pytest.mark.parametrize("settings", [{}, {"SEED": 7}])
+def test_other_settings_are_told(report, settings):
+    assert ("other settings than the notebook" in report("my_own", settings=settings)) == bool(settings)
+
+
+def test_asks_nothing_of_any_other_address(report):
+    text = report("my_own")
+    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+    assert not re.search(r'(src|href)="(?!data:|#)', text)
+
+
+def test_abstract_and_verdicts_are_of_the_records():
+    verdicts, _ = claims.verdicts()
+    said = " ".join(findings.abstract(verdicts))
+    counts = Counter(it.verdict for it in verdicts)
+    assert all(f"{n} {verdict}" in said for verdict, n in counts.items())
+    tested = [it for it in verdicts if it.claim.measure == "accuracy" and it.claim.number and it.estimate]
+    for it in tested:
+        value, interval = wording.ours(it)[:-1].split(" (")
+        assert f"is right on {value} (95 % interval {interval}; " in said
+        assert f"where the original has {wording.original(it.claim)}" in said
+    assert "committed records of runs on CIFAR-10" in said
+    assert [row["verdict"] for row in findings.rows(verdicts)] == [it.verdict for it in verdicts]
+
+
+def test_abstract_without_any_record():
+    said = " ".join(findings.abstract(claims.judge({arm.name: [] for arm in claims.ARMS})))
+    assert "too few recorded runs" in said and "the 0 committed records" in said
+
+
+@pytest.mark.parametrize("name", captions.CAPTIONS)
+def test_alt_text_of_a_figure_without_numbers(name):
+    assert captions.of(name).alt(pd.DataFrame()) == captions.CAPTIONS[name].drawn
+
+
+def test_alt_texts_read_the_committed_numbers():
+    for path in (project() / "figures").glob("*.csv"):
+        if path.stem in captions.CAPTIONS:
+            alt = captions.of(path.stem).alt(pd.read_csv(path))
+            assert alt.endswith(".") and "nan" not in alt
