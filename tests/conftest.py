@@ -27,6 +27,11 @@ from labhelpers.errors import DataUnavailable
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the file that takes longest, so that a core has it while the others share the rest."""
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_download():
     """Tests never download: the library is told so, and every connection that leaves this machine fails."""

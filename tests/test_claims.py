@@ -349,7 +349,7 @@ def test_complexity_is_a_matter_of_parameters_and_says_so(study):
     study(LARGER, [0.63])
     it = verdict("A1 complexity")
     assert it.verdict == REFUTED
-    assert "6.6 times fewer parameters" in it.why and "2.3 times more multiplications" in it.why
+    assert "6.6 times fewer parameters" in it.why and "2.3 times the multiplications" in it.why
 
 
 def test_descriptions_are_not_testable(runs_dir):

@@ -146,10 +146,35 @@ def test_nbval_over_all_notebooks(tmp_path, real_cifar):
 @pytest.fixture(scope="session")
 def quick_report(tmp_path_factory):
     """`lab report --quick` on stand-in images: what `make report` does in small where CIFAR-10 is not to be had."""
-    out = tmp_path_factory.mktemp("quick")
-    done = run("labhelpers", "report", "--quick", "--data", "standin", LAB_OUT=out)
+    copy = tmp_path_factory.mktemp("quick")
+    for folder in ("labhelpers", "notebooks", "data/runs"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.lock", copy)
+    for path in (copy / "notebooks").iterdir():
+        with_solutions(path)
+    out = copy / "report"
+    done = run("labhelpers", "report", "--quick", "--data", "standin", cwd=copy, LAB_OUT=out, PYTHONPATH=copy)
     assert done.returncode == 0, done.stderr
     return out / "standin/quick"
+
+
+def with_solutions(path):
+    """Append the folded solutions to a notebook, as cells, as a student would who types them in."""
+    notebook = nbformat.read(path, as_version=4)
+    folded = "\n".join(cell.source for cell in notebook.cells if "<details>" in cell.source)
+    for number, source in enumerate(re.findall(r"```python\n(.+?)```", folded, re.DOTALL)):
+        notebook.cells.append(nbformat.v4.new_code_cell(source, id=f"solution-{number}"))
+    nbformat.write(notebook, path)
+
+
+@pytest.mark.parametrize("stem", [path.stem for path in PATHS])
+def test_solutions_run_and_are_right(quick_report, stem):
+    ran = nbformat.read(quick_report / f"notebooks/{stem}.ipynb", as_version=4)
+    solutions = [cell for cell in ran.cells if cell.id.startswith("solution-")]
+    checked = [cell for cell in solutions if "check(" in cell.source]
+    assert checked
+    for cell in checked:
+        assert cell.outputs[-1].data["text/plain"] == "'Yes.'", cell.source
 
 
 def test_quick_report_makes_every_figure_and_compares_nothing(quick_report):
@@ -210,6 +235,6 @@ def test_page_in_a_browser_without_network(quick_report, tmp_path, width):
     assert seen["images"] == figures and seen["broken"] == 0
     assert seen["fetched"] == []
     assert seen["hidden"] == sum(
-        "<details>" in c.source for path in PATHS for c in notebooks.read(path).cells
+        c.source.count("<details>") for path in PATHS for c in notebooks.read(path).cells
     )
     assert seen["overflow"] <= 0, "no sideways scrolling"

@@ -25,7 +25,8 @@ def refresh() -> list[str]:
         source, run = notebooks.read(path), runs.get(path.stem)
         if run is None or not is_intact(folder, run):
             raise LabError(
-                f"{path.stem} has no run on CIFAR-10 in {folder}, or something changed its files since: run lab report on it first"
+                f"{path.stem} has no run on CIFAR-10 in {folder}, or something changed its files since: run lab report "
+                "on CIFAR-10 first"
             )
         if run["cifar"]["name"] != "CIFAR-10" or run["parameters"]:
             raise LabError(

@@ -137,7 +137,7 @@ def losses_by_rate(curves: pd.DataFrame, *, ax=None):
         )
     ax.set(xlabel="epoch", ylabel="validation loss (nats per image)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(title="learning rate", frameon=False)
+    ax.legend(title="learning rate", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 

@@ -129,8 +129,9 @@ def read_all(arm: Arm) -> tuple[list[Record], list[str]]:
 def table(names: list[str], digest: str | None = None) -> pd.DataFrame:
     """Return a row for each usable record of the arms of these names; none if `digest` is of other data.
 
-    What can't be used is told on stderr. Columns: `arm`, `seed`, the arm's `n_train`, `epochs`, `batch_size`, `optimizer` and `learning_rate`, then
-    `accuracy` and `loss` on the test set (0 to 1; nats per image), `val_loss` and `best_epoch`.
+    What can't be used is told on stderr. Columns: `arm`, `seed`, the arm's `n_train`, `epochs`, `batch_size`,
+    `optimizer` and `learning_rate`, then `accuracy` and `loss` on the test set (0 to 1; nats per image), `val_loss` and
+    `best_epoch`.
     """
     columns = ("n_train", "epochs", "batch_size", "optimizer", "learning_rate")
     rows = []

@@ -1,0 +1,150 @@
+"""Each exercise takes the right answer, gives a hint on wrong ones, and never tells the solution."""
+
+import re
+
+import numpy as np
+import pytest
+from test_claims import BASE, DEEPER, LARGER, around, confusion, runs_dir, study  # noqa: F401
+
+from labhelpers import data, exercises
+from labhelpers.errors import LabError
+from labhelpers.exercises import check
+from labhelpers.reporting import notebooks
+from labhelpers.study import claims, statistics
+
+
+@pytest.fixture
+def recorded(study):  # noqa: F811
+    """Runs that make every question have one answer."""
+    matrix = confusion()
+    matrix[2, 2] -= 300  # birds are hard
+    study(BASE, around(0.60, 0.005, 10), matrix=matrix)
+    study(LARGER, around(0.64, 0.005, 10))
+    study("baseline-10000", around(0.54, 0.005, 3))
+    study(DEEPER, around(0.66, 0.004, 10), best_epoch=8, val_loss=0.95)
+    study("deeper-20000", around(0.63, 0.004, 5))
+    study("deeper-40000-adam-3e-4", around(0.65, 0.004, 5), val_loss=0.94)
+    study("deeper-40000-adam-3e-3", around(0.65, 0.004, 5), val_loss=1.0)
+
+
+LUCK = statistics.chance_of_reaching(around(0.66, 0.004, 10), 0.665)
+RATES = {1e-2: 2.3, 1e-3: 1.1, 1e-4: 1.3}
+WRONG = {
+    ("01.1", "cat"): "harder",
+    ("01.2", 3_072): "blocks",
+    ("01.2", 16): "colours",
+    ("02.1", "a"): "validation images",
+    ("02.1", "c"): "smaller",
+    ("02.2", 0.7): "settings",
+    ("02.4", 0.5, 0.5): "Split",
+    ("02.4", 0.4, 0.6): "rightly",
+    ("03.1", "smaller"): "steeper",
+    ("03.2", 0.65): "smaller one",
+    ("03.3", "a"): "every seed",
+    ("03.3", "b"): "average",
+    ("04.1", "yes"): "best epoch",
+    ("04.2", "deeper"): "differences",
+    ("04.3", 296_130): "as it is",
+    ("04.3", 74_854): "bias",
+    ("04.3", 1): "layer by layer",
+    ("05.1", 0.5): "other settings",
+    ("05.2", 1e-3, 1e-3): "smaller the better",
+    ("05.2", 3e-4, 3e-4): "mean",
+    ("05.3", "a"): "risen",
+    ("05.3", "c"): "gradients",
+    ("07.1", 16): "two columns",
+    ("07.2", 0.01): "rounds",
+}
+RIGHT = [
+    ("01.1", "bird"),
+    ("01.2", 48),
+    ("02.1", "b"),
+    ("02.2", 0.6012),
+    ("02.3", RATES),
+    ("02.4", 0.7, 0.5),
+    ("03.1", "larger"),
+    ("03.2", 0.61),
+    ("03.3", "c"),
+    ("04.1", "no"),
+    ("04.2", "baseline"),
+    ("04.3", 74_946),
+    ("05.1", 0.662),
+    ("05.2", 3e-4, 1e-3),
+    ("05.3", "b"),
+    ("07.2", LUCK),
+]
+
+
+@pytest.mark.parametrize("answer", RIGHT, ids=lambda answer: answer[0])
+def test_right_answers(answer, recorded):
+    assert check(*answer) == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"), WRONG.items(), ids=lambda it: it[0] if isinstance(it, tuple) else ""
+)
+def test_wrong_answers_get_a_hint_that_does_not_tell(answer, word, recorded):
+    hint = check(*answer)
+    assert hint.startswith("Not yet. ") and word in hint
+    for solution in (right for right in RIGHT if right[0] == answer[0]):
+        assert not any(str(part) in hint.split() for part in solution[1:])
+
+
+def test_rates_are_compared_by_the_student_s_own_runs():
+    assert "3" not in check("02.3", RATES)
+    assert "0.01 came out best" in check("02.3", RATES | {1e-2: 1.0})
+    assert "three rates" in check("02.3", {1e-3: 1.0})
+
+
+def test_verdicts_are_judged_again_from_five_runs(recorded, runs_dir):  # noqa: F811
+    answers = [check("07.1", number) for number in range(len(claims.CLAIMS) + 1)]
+    before = [it.verdict for it in claims.verdicts()[0]]
+    for path in runs_dir.glob("*-seed[5-9].json"):
+        path.unlink()
+    after = [it.verdict for it in claims.verdicts()[0]]
+    changed = sum(a != b for a, b in zip(before, after, strict=True))
+    assert changed and [number for number, answer in enumerate(answers) if answer == "Yes."] == [changed]
+
+
+def test_a_recorded_run_is_no_seed_of_one_s_own(recorded):
+    assert "of your own" in check("02.2", around(0.60, 0.005, 10)[3])
+
+
+def test_mean_colour_is_worked_out_on_the_data_at_hand(cifar, monkeypatch):
+    monkeypatch.setattr(data, "load", lambda: cifar)
+    train, test = (images.mean(axis=(1, 2)) for images in (cifar.train_images, cifar.test_images))
+    means = np.array([train[cifar.train_labels == label].mean(axis=0) for label in range(10)])
+    distances = np.linalg.norm(test[:, None] - means, axis=2)
+    right = (distances.argmin(axis=1) == cifar.test_labels).mean()
+    assert check("01.3", right) == "Yes."
+    assert "three numbers" in check("01.3", right + 0.1)
+    assert "height and width" in check("01.3", right - 0.1)
+
+
+def test_every_exercise_that_a_notebook_names_is_there_and_the_other_way_round():
+    named = set()
+    for path in notebooks.notebook_paths():
+        sources = [cell.source for cell in notebooks.read(path).cells]
+        found = set(re.findall(r'check\("(\d\d\.\d)"', "\n".join(sources)))
+        assert {number[:2] for number in found} == {path.stem[:2]}
+        named |= found
+    assert named == set(exercises.EXERCISES)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (("02.9", 1), ["exercise", "'02.9'"]),
+        (("02.4", 0.5), ["02.4", "right, wrong"]),
+        (("02.4", 50, 40), ["50", "0 to 1"]),
+        (("03.1", "more"), ["'larger', 'smaller'"]),
+    ],
+)
+def test_what_is_no_answer_is_refused(answer, words, tells):
+    with tells(LabError, *words):
+        check(*answer)
+
+
+def test_without_records_the_check_says_what_to_run(runs_dir, tells):  # noqa: F811
+    with tells(LabError, "lab study --arms deeper-40000"):
+        check("04.1", "no")
