@@ -34,6 +34,11 @@ def figures_dir() -> Path:
     return out_dir() / "figures"
 
 
+def examples_dir() -> Path:
+    """Return the folder that `save_examples` writes to: for the page alone, nothing of it is committed."""
+    return out_dir() / "examples"
+
+
 @contextmanager
 def atomic_write(path, remedy="free some space or choose another folder with LAB_OUT"):
     """Give the path of a temporary file beside `path`; it takes that name only when all went well.

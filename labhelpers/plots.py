@@ -3,6 +3,8 @@
 One style for all: sized for a text column, legible there, colours that colour-blind readers can tell apart.
 """
 
+import base64
+import io
 from contextlib import contextmanager
 from itertools import cycle
 
@@ -17,7 +19,7 @@ from labhelpers import data
 from labhelpers.data import CLASS_NAMES
 from labhelpers.errors import check_whole_number
 from labhelpers.evaluation import ANIMALS, VEHICLES
-from labhelpers.paths import atomic_write, figures_dir
+from labhelpers.paths import atomic_write, examples_dir, figures_dir
 
 COLUMN_WIDTH = 4.6  # inches
 STYLE = {
@@ -40,6 +42,7 @@ sns.set_theme(style="ticks", palette="colorblind", rc=STYLE)
 PALETTE = sns.color_palette("colorblind")
 TRAINING, VALIDATION = PALETTE[0], PALETTE[1]
 GROUP_COLOURS = {"vehicle": PALETTE[0], "animal": PALETTE[2]}
+PER_CELL = 12  # images behind a cell of the confusion matrix
 GROUPED = [*VEHICLES, *ANIMALS]  # the order that makes blocks of the two groups
 
 
@@ -234,10 +237,31 @@ def save_table(name: str, numbers) -> None:
         pass
 
 
+def save_examples(name: str, images, labels, probabilities) -> None:
+    """Write images behind each cell of the confusion matrix in figure `name`, for the page: there a cell shows them.
+
+    Of each pair of true and predicted class they are the first `PER_CELL`, in the order given. `name.csv` in the
+    `examples` folder of `LAB_OUT` has a row for each: `true`, `predicted` (0 to 9), its position as `image`, the
+    `probability` of the predicted class, and itself as `webp`, in base64.
+
+    Args:
+        images: uint8, (N, 32, 32, 3).
+        labels: true classes, int, (N,), 0 to 9.
+        probabilities: (N, 10).
+    """
+    table = pd.DataFrame({"true": labels, "predicted": probabilities.argmax(axis=1)})
+    table["image"], table["probability"] = np.arange(len(table)), probabilities.max(axis=1)
+    table = table.groupby(["true", "predicted"]).head(PER_CELL).sort_values(["true", "predicted", "image"])
+    with _table_file(
+        name, table.assign(webp=[_as_text(images[at]) for at in table["image"]]), examples_dir()
+    ):
+        pass
+
+
 @contextmanager
-def _table_file(name, numbers):
+def _table_file(name, numbers, folder=None):
     """Write `name.csv`; it takes that name when the block has ended well, so figure and numbers stay in step."""
-    with atomic_write(figures_dir() / f"{name}.csv") as path:
+    with atomic_write((folder or figures_dir()) / f"{name}.csv") as path:
         pd.DataFrame(numbers).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
         yield
 
@@ -281,6 +305,12 @@ def _mosaic(rows, gap=2):
         [np.pad(image, ((0, gap), (0, gap), (0, 0)), constant_values=255) for image in row] for row in rows
     ]
     return np.vstack([np.hstack(row) for row in rows])[:-gap, :-gap]
+
+
+def _as_text(image):
+    encoded = io.BytesIO()
+    plt.imsave(encoded, image, format="webp", pil_kwargs={"quality": 96, "method": 6})
+    return base64.b64encode(encoded.getvalue()).decode()
 
 
 def _centres(n, side=32, gap=2):

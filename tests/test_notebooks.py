@@ -1,7 +1,5 @@
 """The committed notebooks: their grammar, and that they run, as nbval, papermill and `lab report` run them."""
 
-import html
-import json
 import os
 import re
 import shutil
@@ -9,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chromium
 import nbformat
 import pytest
 
@@ -185,56 +184,107 @@ def test_quick_report_makes_every_figure_and_compares_nothing(quick_report):
     assert "test accuracy,,0." in table, "nothing is set beside the original's numbers"
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-LOOK = """
-<script>
-addEventListener("load", () => document.title = JSON.stringify({
-  images: document.images.length,
-  broken: [...document.images].filter(image => !image.naturalWidth).length,
-  fetched: performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).map(e => e.name),
-  hidden: [...document.querySelectorAll("details:not(.code) pre")].length,
-  overflow: document.documentElement.scrollWidth - innerWidth,
-}));
-</script>
-"""
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if chromium.PROGRAM is None:
+        pytest.skip("no Chromium is installed")
+    with chromium.Chromium(tmp_path_factory.mktemp("chromium")) as running:
+        yield running
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@pytest.fixture
+def page(quick_report):
+    return quick_report / "index.html"
+
+
 @pytest.mark.parametrize("width", [400, 1280])
-def test_page_in_a_browser_without_network(quick_report, tmp_path, width):
-    page = tmp_path / "page.html"
-    page.write_text((quick_report / "index.html").read_text(encoding="utf-8") + LOOK, encoding="utf-8")
-    quiet = (
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-sync",
-    )
-    done = subprocess.run(
-        [
-            CHROMIUM,
-            "--headless",
-            "--no-sandbox",
-            *quiet,
-            "--disable-component-update",
-            f"--user-data-dir={tmp_path}/user",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            f"--window-size={width},900",
-            "--virtual-time-budget=10000",
-            "--dump-dom",
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    seen = json.loads(html.unescape(re.search(r"<title>(\{.*?\})</title>", done.stdout).group(1)))
+def test_page_in_a_browser_without_network(browser, page, width):
+    browser.open(page, width)
     figures = sum(len(notebooks.expected_figures(notebooks.read(path))) for path in PATHS)
-    assert seen["images"] == figures and seen["broken"] == 0
-    assert seen["fetched"] == []
-    assert seen["hidden"] == sum(
-        c.source.count("<details>") for path in PATHS for c in notebooks.read(path).cells
+    assert browser.see("document.querySelectorAll('figure > img').length") == figures
+    assert browser.see("[...document.images].filter(image => !image.naturalWidth || !image.alt).length") == 0
+    folded = sum("<details>" in cell.source for path in PATHS for cell in notebooks.read(path).cells)
+    assert browser.see("document.querySelectorAll('details:not(.code, nav *) > .highlight').length") == folded
+    assert browser.see("document.documentElement.scrollWidth - innerWidth") <= 0, "no sideways scrolling"
+    assert browser.requests == [page.as_uri()] and browser.complaints == []
+    assert page.stat().st_size < 6e6
+
+
+def shown(browser):
+    """What the confusion matrix tells, and its images; those that the browser could decode."""
+    told = "document.querySelector('.matrix .told')"
+    browser.see(f"Promise.all([...{told}.querySelectorAll('img')].map(image => image.decode()))")
+    return browser.see(
+        f"[{told}.firstChild.textContent, [...{told}.querySelectorAll('li')].map(item => item.textContent)]"
     )
-    assert seen["overflow"] <= 0, "no sideways scrolling"
+
+
+def test_cell_of_the_matrix_shows_its_images(browser, page):
+    browser.open(page, 400)
+    full = "[...document.querySelectorAll('.matrix button')].sort((a, b) => b.textContent - a.textContent)[0]"
+    key = browser.see(f"{full}.dataset.key")
+    browser.click(f".matrix button[data-key='{key}']")
+    said, images = shown(browser)
+    assert re.match(r"\w+ (recognised|taken for \w+): [\d,]+ images, [\d.]+ % of the class\.", said)
+    assert 1 <= len(images) <= 12
+    assert all(re.match(r"test image \d+: \w+, answered \w+, \d+% sure", text) for text in images)
+    by_mouse = said
+
+    browser.open(page, 1280)
+    browser.see("document.querySelector('.matrix button').focus()")
+    browser.press("ArrowRight", "ArrowDown")
+    here = "document.activeElement"
+    assert (
+        browser.see(f"{here}.closest('tr').rowIndex") == 2
+        and browser.see(f"{here}.closest('td').cellIndex") == 2
+    )
+    for key in ("Enter", " "):
+        browser.see("document.querySelector('.matrix .told').replaceChildren('nothing yet')")
+        browser.press(key)
+        assert shown(browser)[0].startswith(browser.see(f"{here}.getAttribute('aria-label')"))
+    browser.see(f"{full}.focus()")
+    browser.press("Enter")
+    assert shown(browser)[0] == by_mouse
+    assert browser.see("document.querySelectorAll('.matrix button[tabindex=\"0\"]').length") == 1
+    assert browser.complaints == []
+
+
+def test_dot_among_the_verdicts_shows_its_run(browser, page):
+    browser.open(page)
+    told = "document.querySelector('.strip .told').textContent"
+    browser.click(".strip input")
+    first = browser.see(told)
+    assert re.match(r"[\w-]+, seed 0: test accuracy [\d.]+ %, .*; record data/runs/[\w-]+-seed0\.json", first)
+    browser.press("ArrowRight")
+    assert "seed 1" in browser.see(told)
+
+
+def test_contents_follow_the_reader(browser, page):
+    browser.open(page)
+    last = PATHS[-1].stem
+    browser.see(f"document.getElementById('{last}').scrollIntoView({{behavior: 'instant'}})")
+    browser.see("new Promise(done => setTimeout(done, 300))")
+    assert browser.see("document.querySelector('nav [aria-current]').hash") == f"#{last}"
+
+
+def test_keyboard_reaches_the_report_first(browser, page):
+    browser.open(page)
+    browser.press("Tab", "Enter")
+    assert browser.see("document.activeElement.id") == "report"
+
+
+def test_page_on_paper(browser, page):
+    browser.open(page)
+    assert len(re.findall(rb"/Type /Page\b", browser.printed())) >= 10
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        style = "getComputedStyle(document.querySelector({!r})).{}"
+        assert browser.see(style.format("nav", "display")) == "none"
+        assert browser.see(style.format("figure", "breakInside")) == "avoid"
+        # A figure that answers is printed as its picture; 257 mm is what an A4 page leaves between its margins.
+        heights = browser.see(
+            "[...document.querySelectorAll('figure')].map(it => it.getBoundingClientRect().height)"
+        )
+        assert min(heights) > 100 and max(heights) < 257 / 25.4 * 96
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from labhelpers.data import CLASS_NAMES
 from labhelpers.paths import project
-from labhelpers.reporting import captions, findings, notebooks, page
-from labhelpers.study import claims, wording
+from labhelpers.reporting import answers, captions, findings, notebooks, page
+from labhelpers.study import claims, people, wording
 
 NUMBERS = "epoch,loss,val_loss\n1,2.5,2.4\n2,1.5,1.75\n3,1.0,1.9\n"
 
@@ -129,3 +130,39 @@ def test_alt_texts_read_the_committed_numbers():
         if path.stem in captions.CAPTIONS:
             alt = captions.of(path.stem).alt(pd.read_csv(path))
             assert alt.endswith(".") and "nan" not in alt
+
+
+def test_matrix_groups_classes_and_tells_what_people_say(tmp_path):
+    pairs = [(true, predicted) for true in CLASS_NAMES for predicted in CLASS_NAMES]
+    counts = pd.DataFrame(pairs, columns=["true", "predicted"]).assign(images=0)
+    counts.loc[counts["true"] == "cat", "images"] = [0, 0, 0, 1, 0, 3, 0, 0, 0, 0]
+    behind = {"true": [3], "predicted": [5], "image": [17], "probability": [0.914], "webp": ["UklG"]}
+    pd.DataFrame(behind).to_csv(tmp_path / "examples.csv", index=False)
+    it = answers.matrix(counts, tmp_path / "examples.csv", of_cifar=True)
+    assert it["names"][: it["vehicles"]] == ["airplane", "automobile", "ship", "truck"]
+    row, column = it["names"].index("cat"), it["names"].index("dog")
+    cell = it["rows"][row][column]
+    assert cell["share"] == 0.75 and cell["label"] == "Cat taken for dog: 3 images, 75.0 % of the class"
+    told = json.loads(it["data"])[cell["key"]]
+    share = people.CONFUSION_MATRIX[3, 5] / people.CONFUSION_MATRIX[3].sum()
+    assert told["said"].endswith(f"say dog in {100 * share:.1f} % of their answers.")
+    assert told["images"] == [
+        {"webp": "UklG", "text": "test image 17: cat, answered dog", "probability": "91% sure"}
+    ]
+    elsewhere = json.loads(answers.matrix(counts, tmp_path / "examples.csv", of_cifar=False)["data"])
+    assert not any("People" in told["said"] for told in elsewhere.values()), "they judged CIFAR-10"
+
+
+def test_strips_show_what_the_charts_draw():
+    verdicts, _ = claims.verdicts()
+    strips = answers.strips(verdicts)
+    assert [strip["claim"] for strip in strips] == [
+        it.claim.name for it in verdicts if it.measured and it.estimate is not None
+    ]
+    for strip in strips:
+        it = next(it for it in verdicts if it.claim.name == strip["claim"])
+        runs = it.measured[it.claim.arms[0]]
+        places = [run["at"] for run in strip["runs"]]
+        assert not places or np.corrcoef(places, runs)[0, 1] > 0.999
+        assert all(0 < place < 100 for place in [*places, *strip["bar"], *strip["band"], strip["line"]])
+        assert 2 <= len(strip["ticks"]) <= 8

@@ -1,6 +1,8 @@
 """Figures say what their numbers say, can be read, and are written whole, the same every time."""
 
+import base64
 import contextlib
+import io
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -422,3 +424,21 @@ def test_earlier_figure_keeps_its_own_numbers_when_the_disk_fills_up(folder):
     with _files_end_at(2_000), pytest.raises(LabError):
         _save(NUMBERS * 2)
     assert _contents(folder) == earlier
+
+
+# Images behind the confusion matrix
+
+
+def test_examples_are_the_first_of_each_cell(folder):
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    labels, probabilities = np.zeros(40, int), np.full((40, 10), 0.02)
+    probabilities[:, 3] = 0.82
+    probabilities[5] = probabilities[5, ::-1]  # answered with class 6
+    plots.save_examples("matrix", images, labels, probabilities)
+    table = pd.read_csv(folder.parent / "examples" / "matrix.csv")
+    assert table["predicted"].tolist() == [3] * plots.PER_CELL + [6]
+    assert table["image"].tolist() == [0, 1, 2, 3, 4, *range(6, plots.PER_CELL + 1), 5]
+    assert set(table["true"]) == {0} and set(table["probability"]) == {0.82}
+    decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(table["webp"].iloc[-1]))).convert("RGB"))
+    assert decoded.shape == (32, 32, 3)
+    assert np.abs(decoded.mean(axis=(0, 1)) - images[5].mean(axis=(0, 1))).max() < 4

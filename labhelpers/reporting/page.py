@@ -11,7 +11,7 @@ from nbconvert import HTMLExporter
 
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write
-from labhelpers.reporting import captions, findings, notebooks
+from labhelpers.reporting import answers, captions, findings, notebooks
 from labhelpers.study import claims
 
 TEMPLATE = Path(__file__).parent / "template"
@@ -44,7 +44,8 @@ def write(folder: Path) -> Path:
 
 def _render(sections, folder) -> str:
     runs = notebooks.read_runs(folder)
-    numbers = _attach_figures(sections, runs, folder)
+    verdicts, faults = claims.verdicts()
+    numbers = _attach_figures(sections, runs, folder, verdicts)
     exporter = HTMLExporter(
         template_name="report", extra_template_basedirs=[str(TEMPLATE)], exclude_anchor_links=True
     )
@@ -57,7 +58,6 @@ def _render(sections, folder) -> str:
         settings = runs.get(stem, {}).get("parameters", {})
         changed = ", ".join(f"{name} = {value}" for name, value in settings.items())
         rendered.append({"stem": stem, "body": body, "contents": contents, "changed": changed})
-    verdicts, faults = claims.verdicts()
     return exporter.environment.get_template("page.html.j2").render(
         title=TITLE,
         warnings=_warnings(sections, runs) + faults,
@@ -84,7 +84,7 @@ def _standin_line(name, loading, sections) -> str:
     return f"On {name}: nothing here is a result on CIFAR-10. Only {findings.listed(also)} read records of runs on CIFAR-10."
 
 
-def _attach_figures(sections, runs, folder) -> dict[str, int]:
+def _attach_figures(sections, runs, folder, verdicts) -> dict[str, int]:
     """Give each output that is a saved figure what the template shows with it; return the figures' numbers."""
     numbers = {}
     for stem, notebook in sections.items():
@@ -93,27 +93,34 @@ def _attach_figures(sections, runs, folder) -> dict[str, int]:
             drawn = [out for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
             for name, output in zip(notebooks.expected_figures_of(cell), drawn, strict=False):
                 numbers[name] = len(numbers) + 1
-                output.metadata["figure"] = _figure(name, output, folder) | {
+                figure = _figure(name, output, folder, runs.get(stem)) | {
                     "number": numbers[name],
                     "provenance": provenance,
                 }
+                if name == "verdicts":
+                    figure["strips"] = answers.strips(verdicts)
+                output.metadata["figure"] = figure
     return numbers
 
 
-def _figure(name, output, folder) -> dict:
+def _figure(name, output, folder, run) -> dict:
     """Return a figure as it was saved, in words, and with its numbers; the notebook's own where it wasn't."""
     caption, saved = captions.of(name), folder / "figures" / f"{name}.png"
     table = saved.with_suffix(".csv")
     csv = table.read_bytes() if table.exists() else b""
+    numbers = pd.read_csv(io.BytesIO(csv)) if csv else pd.DataFrame()
+    examples = folder / "examples" / table.name
+    of_cifar = run is not None and run["cifar"]["name"] == "CIFAR-10"
     png = saved.read_bytes() if saved.exists() else base64.b64decode(output.data["image/png"])
     return {
         "name": name,
         "caption": caption.text,
-        "alt": caption.alt(pd.read_csv(io.BytesIO(csv)) if csv else pd.DataFrame()),
+        "alt": caption.alt(numbers),
         "png": base64.b64encode(png).decode(),
         "width": int.from_bytes(png[16:20]),
         "height": int.from_bytes(png[20:24]),
         "csv": base64.b64encode(csv).decode(),
+        "matrix": answers.matrix(numbers, examples, of_cifar) if examples.exists() else None,
     }
 
 

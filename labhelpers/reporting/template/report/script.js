@@ -1,7 +1,8 @@
 "use strict";
 
 // The contents stand beside the text where there is room, and are folded above it where there is not.
-const folded = document.querySelector("nav details");
+const contents = document.querySelector("nav");
+const folded = contents.querySelector("details");
 const wide = matchMedia("(min-width: 70rem)");
 const fold = () => { folded.open = wide.matches; };
 wide.addEventListener("change", fold);
@@ -9,12 +10,14 @@ fold();
 folded.addEventListener("click", event => { if (event.target.closest("a")) fold(); });
 
 // They follow the reader: the current heading is the last one above the upper third of the window.
-const entries = [...document.querySelectorAll("nav a")];
+const entries = [...contents.querySelectorAll("a")];
 const headings = entries.map(entry => document.getElementById(entry.hash.slice(1)));
 function follow() {
   const current = headings.findLastIndex(heading => heading.getBoundingClientRect().top < innerHeight / 3);
   entries.forEach((entry, i) => i === current ? entry.setAttribute("aria-current", "location") : entry.removeAttribute("aria-current"));
-  if (wide.matches) entries[current]?.scrollIntoView({ block: "nearest" });
+  // Not by scrollIntoView(): that would move the place from which the tab key goes on.
+  const { top, bottom } = entries[Math.max(current, 0)].getBoundingClientRect();
+  if (wide.matches && (top < 0 || bottom > innerHeight)) contents.scrollTop += top - innerHeight / 2;
 }
 const watcher = new IntersectionObserver(follow, { rootMargin: "0px 0px -67% 0px" });
 headings.forEach(heading => watcher.observe(heading));
@@ -24,3 +27,48 @@ const boxes = new ResizeObserver(changed => changed.forEach(({ target }) => {
   target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
 }));
 document.querySelectorAll(".scroll, pre").forEach(box => boxes.observe(box));
+
+// Without this script there is nothing to be told.
+document.querySelectorAll(".told").forEach(told => { told.hidden = false; });
+
+// A cell of the confusion matrix shows images behind it. The matrix is one stop of the tab key; arrows go on inside.
+const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+document.querySelectorAll(".matrix").forEach(matrix => {
+  const cells = JSON.parse(matrix.querySelector("script").textContent);
+  const told = matrix.querySelector(".told");
+  const rows = [...matrix.querySelectorAll("tbody tr")].map(row => [...row.querySelectorAll("button")]);
+  const buttons = rows.flat();
+  const stopAt = button => buttons.forEach(one => { one.tabIndex = one === button ? 0 : -1; });
+  stopAt(buttons[0]);
+  function example({ webp, text, probability }) {
+    const item = document.createElement("li");
+    const image = document.createElement("img");
+    image.src = `data:image/webp;base64,${webp}`;
+    image.alt = "";
+    item.append(image, `${text}, ${probability}`);
+    return item;
+  }
+  matrix.addEventListener("click", event => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const { said, images } = cells[button.dataset.key];
+    const list = document.createElement("ul");
+    list.append(...images.map(example));
+    told.replaceChildren(said, ...(images.length ? [list] : []));
+    buttons.forEach(one => one.setAttribute("aria-pressed", one === button));
+    stopAt(button);
+  });
+  matrix.addEventListener("keydown", event => {
+    const row = rows.findIndex(one => one.includes(event.target));
+    if (row < 0 || !STEPS[event.key]) return;
+    event.preventDefault();
+    const [down, right] = STEPS[event.key];
+    const next = rows[row + down]?.[rows[row].indexOf(event.target) + right];
+    if (next) { stopAt(next); next.focus(); }
+  });
+});
+
+// A dot among the verdicts shows its run.
+document.querySelectorAll(".strip").forEach(strip => strip.addEventListener("change", event => {
+  strip.querySelector(".told").textContent = event.target.dataset.said;
+}));

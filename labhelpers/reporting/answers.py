@@ -1,0 +1,142 @@
+"""Figures that answer: a cell of the confusion matrix shows images behind it, a dot among the verdicts its run.
+
+Both are made of plain HTML, which a screen reader reads as what it is; style.css and script.js do the rest.
+"""
+
+import json
+from math import floor, log10
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from labhelpers.data import CLASS_NAMES
+from labhelpers.evaluation import ANIMALS, VEHICLES, percent
+from labhelpers.study import people, records, wording
+from labhelpers.study.arms import named
+from labhelpers.study.claims import Verdict
+
+GROUPED = [*VEHICLES, *ANIMALS]
+MARGIN = 0.06  # of a strip's width, free at both ends
+
+
+def matrix(counts: pd.DataFrame, examples: Path, of_cifar: bool) -> dict:
+    """Return a confusion matrix as cells to be asked, vehicles before animals.
+
+    Args:
+        counts: columns `true`, `predicted` (names of classes) and `images`.
+        examples: file that `plots.save_examples` wrote.
+        of_cifar: whether it is of the images that people judged too.
+
+    Returns:
+        `names` of the classes, how many are `vehicles`; `rows`, each a list of cells with `key`, `share` (0 to 1) and
+        `label`; `data`, JSON: by key what is `said` of a cell, and its `images`; and `of_cifar`.
+    """
+    names = [CLASS_NAMES[label] for label in GROUPED]
+    pairs = pd.MultiIndex.from_product([names, names])
+    images = counts.set_index(["true", "predicted"])["images"].reindex(pairs, fill_value=0)
+    matrix = images.to_numpy().reshape(len(names), len(names))
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    behind = dict(list(pd.read_csv(examples).groupby(["true", "predicted"])))
+    rows, data = [], {}
+    for row, true in enumerate(GROUPED):
+        cells = []
+        for column, predicted in enumerate(GROUPED):
+            key = f"{true}-{predicted}"
+            label = _answered(true, predicted, matrix[row, column], shares[row, column])
+            cells.append({"key": key, "share": float(shares[row, column]), "label": label})
+            shown = behind[true, predicted].to_dict("records") if (true, predicted) in behind else []
+            data[key] = {
+                "said": f"{label}. {_by_people(true, predicted) if of_cifar else ''}".strip(),
+                "images": [_example(one, true, predicted) for one in shown],
+            }
+        rows.append(cells)
+    told = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+    return {"names": names, "vehicles": len(VEHICLES), "rows": rows, "data": told, "of_cifar": of_cifar}
+
+
+def _answered(true, predicted, images, share):
+    name, of = CLASS_NAMES[true].capitalize(), f"{images:,} images, {percent(share)} of the class"
+    return (
+        f"{name} recognised: {of}"
+        if true == predicted
+        else f"{name} taken for {CLASS_NAMES[predicted]}: {of}"
+    )
+
+
+def _by_people(true, predicted):
+    said = people.CONFUSION_MATRIX[true]
+    share = percent(said[predicted] / said.sum())
+    return f"People, shown all test images of this class, say {CLASS_NAMES[predicted]} in {share} of their answers."
+
+
+def _example(row, true, predicted):
+    return {
+        "webp": row["webp"],
+        "text": f"test image {row['image']}: {CLASS_NAMES[true]}, answered {CLASS_NAMES[predicted]}",
+        "probability": f"{row['probability']:.0%} sure",
+    }
+
+
+def strips(verdicts: list[Verdict]) -> list[dict]:
+    """Return what `charts.verdict` draws for each verdict that rests on runs, with every run to be asked.
+
+    Returns:
+        For each: `claim`, `statement`, `verdict`, `unit`; `ticks` and `runs`, each with a place `at` and a `label`, a
+        run also with what is `said` of it; `bar` and `band`, pairs of places; the places `mean` and `line`, and what
+        the line is `against`. Places are per cent of the width; there is no band where there is no number.
+    """
+    return [_strip(it) for it in verdicts if it.estimate is not None and it.measured]
+
+
+def _strip(it):
+    claim, scale = it.claim, 1 if it.claim.measure == "loss" else 100
+    value, low, high = (scale * end for end in it.estimate[:3])
+    # Two arms are compared by their means, so no dot could be a difference.
+    single = claim.number is not None or len(claim.arms) == 1
+    measured = scale * it.measured[claim.arms[0]] if single else np.array([])
+    line = scale * (claim.number if claim.number is not None else claim.margin if it.best else 0)
+    band = [scale * end for end in it.prediction] if it.prediction else []
+    every = [value, low, high, line, *band, *measured]
+    start, width = min(every), max(max(every) - min(every), 1e-9)
+
+    def at(number):
+        return round(100 * (MARGIN + (1 - 2 * MARGIN) * (number - start) / width), 2)
+
+    runs = records.read_all(named(claim.arms[0]))[0] if single else []
+    unit = {"loss": "test loss (nats per image)", "accuracy": "test accuracy (%)"}
+    return {
+        "claim": claim.name,
+        "statement": claim.statement,
+        "verdict": it.verdict,
+        "unit": unit.get(claim.measure, "difference (points)"),
+        "ticks": [{"at": at(tick), "label": f"{tick:g}"} for tick in _ticks(start, width)],
+        "bar": (at(low), at(high)),
+        "band": [at(end) for end in band],
+        "mean": at(value),
+        "ours": wording.ours(it),
+        "line": at(line),
+        "against": f"the original's {wording.original(claim)}"
+        if claim.number is not None
+        else f"{line:g} points",
+        "runs": [_run(run, at(one)) for run, one in zip(runs, measured, strict=True)],
+    }
+
+
+def _run(record, at):
+    label = f"{record.arm}, seed {record.seed}: test accuracy {percent(record.accuracy)}"
+    return {
+        "at": at,
+        "label": label,
+        "said": f"{label}, test loss {record.loss:.3f}, best epoch {record.best_epoch} of {len(record.history['loss'])}; "
+        f"record data/runs/{records.path_of(named(record.arm), record.seed).name}",
+    }
+
+
+def _ticks(start, width):
+    """Return three to seven round numbers within the span."""
+    rough = width / 5
+    power = 10 ** floor(log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    first, last = np.ceil(start / step), np.floor((start + width) / step)
+    return [round(float(n * step), 10) for n in np.arange(first, last + 1)]
