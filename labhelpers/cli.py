@@ -59,6 +59,7 @@ def _parser():
     report.add_argument("--data", metavar="PATH", help="a folder, an archive, or 'standin'")
     report.add_argument("--quick", action="store_true", help="few images, one epoch, into report/quick")
     report.add_argument("--force", action="store_true", help="execute them even if nothing changed")
+    report.add_argument("--explain", action="store_true", help="say why each would run, and run nothing")
     report.add_argument(
         "-p",
         nargs=2,
@@ -106,16 +107,18 @@ def _data(options):
 
 
 def _report(options):
-    from labhelpers.reporting.execute import report
+    from labhelpers.reporting.execute import explain, report
 
-    page = report(
-        options.notebooks,
-        source=options.data,
-        quick=options.quick,
-        force=options.force,
-        values=dict(options.values),
-    )
-    print(f"the page: {page}")
+    asked = {
+        "source": options.data,
+        "quick": options.quick,
+        "force": options.force,
+        "values": dict(options.values),
+    }
+    if options.explain:
+        print(*explain(options.notebooks, **asked), sep="\n")
+    else:
+        print(f"the page: {report(options.notebooks, **asked)}")
 
 
 def _jupyter(options):

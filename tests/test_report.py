@@ -4,6 +4,9 @@ import json
 import re
 
 import nbformat
+import pytest
+
+from labhelpers.reporting import fingerprints
 
 GOOD = "10_makes_its_figure"
 
@@ -54,12 +57,92 @@ def test_runs_again_only_what_changed(reported):
     change(reported, "markdown", ", told anew")
     assert f"{GOOD}: unchanged" in succeeds(reported, "lab report"), "prose alone needs no run"
     assert "told anew" in (reported.root / "report/index.html").read_text(encoding="utf-8"), "but is shown"
-    (reported.root / "data" / "runs").mkdir()
-    (reported.root / "data" / "runs" / "one-seed0.json").write_text("{}")
-    assert "unchanged" not in succeeds(reported, "lab report"), "a record may be shown by any of them"
     change(reported, "code", "\nprint('more')")
     out = succeeds(reported, "lab report")
     assert "made line" in out and "11_writes_a_table: unchanged" in out
+
+
+def test_nothing_changed_takes_no_time(reported):
+    done = reported.lab("PYTHONPROFILEIMPORTTIME=1 lab report")
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "unchanged" in done.stdout and "nbformat" in loaded
+    slow = {
+        "papermill",
+        "nbconvert",
+        "scipy.stats",
+        "matplotlib",
+        "tensorflow",
+        "rfc3987_syntax.syntax_helpers",
+    }
+    assert not loaded & slow
+
+
+# What `lab report --explain` says of the two notebooks after a change.
+
+CHANGES = {
+    "nothing": (lambda project: None, "", "unchanged", "unchanged"),
+    "prose": (lambda project: change(project, "markdown", " more"), "", "unchanged", "unchanged"),
+    "code": (lambda project: change(project, "code", "\n1 + 1"), "", "code changed", "unchanged"),
+    "parameter": (lambda project: None, "-p FACTOR 3", "parameters changed", "unchanged"),
+    "labhelpers": (lambda project: append(project, "labhelpers/plots.py"), "", *["labhelpers changed"] * 2),
+    "page": (lambda project: append(project, "labhelpers/reporting/page.py"), "", "unchanged", "unchanged"),
+    "lock": (lambda project: append(project, "requirements.lock"), "", *["lock changed"] * 2),
+    "figure": (
+        lambda project: (project.root / "report/figures/line.png").unlink(),
+        "",
+        "figures/line.png is missing",
+        "unchanged",
+    ),
+    "table": (
+        lambda project: append(project, "report/figures/counts.csv"),
+        "",
+        "unchanged",
+        "figures/counts.csv changed",
+    ),
+    "no run": (
+        lambda project: (project.root / "report/run.json").unlink(),
+        "",
+        *["never ran to its end here"] * 2,
+    ),
+    "asked for": (lambda project: None, "--force", "--force", "--force"),
+}
+
+
+def append(project, name):
+    with (project.root / name).open("a") as file:
+        file.write("\n# a line more\n")
+
+
+@pytest.mark.parametrize(("changed", "options", "first", "second"), CHANGES.values(), ids=CHANGES.keys())
+def test_explains_what_would_run_and_runs_nothing(changed, options, first, second, reported):
+    changed(reported)
+    before = reported.state()
+    lines = succeeds(reported, f"lab report --explain {options}").splitlines()
+    stems = (GOOD, "11_writes_a_table")
+    assert lines == [
+        f"{stem}: {why if why == 'unchanged' else f'would run: {why}'}"
+        for stem, why in zip(stems, (first, second), strict=True)
+    ]
+    assert reported.state() == before
+
+
+def test_data_and_records_count_where_they_are_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(fingerprints, "runs_dir", lambda: tmp_path)
+
+    def fingerprint(source, data):
+        cells = [nbformat.v4.new_code_cell(source)]
+        return fingerprints.of_notebook(nbformat.v4.new_notebook(cells=cells), {}, data)
+
+    def changed(source):
+        before = fingerprint(source, "one")
+        (tmp_path / f"{len(list(tmp_path.iterdir()))}-seed0.json").write_text("{}")
+        after = fingerprint(source, "another")
+        return [name for name in before if before[name] != after[name]]
+
+    assert changed("print()") == []
+    assert changed("cifar = load()") == ["data"]
+    assert changed("from labhelpers.study import records") == ["records"]
+    assert changed("from labhelpers.study import records\ndata.load()") == ["data", "records"]
 
 
 def test_same_bytes_when_forced_again(reported, finished):

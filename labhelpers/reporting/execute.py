@@ -5,7 +5,6 @@ there do its results replace earlier ones, file by file. So a failed or killed r
 """
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -17,15 +16,12 @@ from importlib import metadata
 from pathlib import Path
 
 import filelock
-import papermill
-from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from labhelpers import data
 from labhelpers.errors import DataUnavailable, LabError
-from labhelpers.paths import out_dir, project
-from labhelpers.reporting import notebooks, page
-from labhelpers.study.records import runs_dir
+from labhelpers.paths import atomic_write, out_dir, project
+from labhelpers.reporting import fingerprints, notebooks
 
 # What `--quick` sets, wherever a notebook has the parameter: a rehearsal, not a result.
 QUICK = {"N_TRAIN": 2_000, "N_TRAIN_LARGER": 4_000, "EPOCHS": 1}
@@ -54,27 +50,53 @@ def report(names=(), *, source=None, quick=False, force=False, values=None) -> P
     Raises:
         LabError: anything a person can cause; what earlier runs made is untouched then.
     """
-    chosen = {path.stem: notebooks.read(path) for path in notebooks.select(list(names))}
-    settings = _settings(chosen, values or {}, quick)
-    cifar = _find_or_stand_in(source)
-    folder = _report_folder(cifar.is_standin, quick)
+    chosen, settings, cifar, folder = _plan(names, source, quick, values)
     state = {"cifar": {"name": cifar.name, "digest": cifar.digest}, "versions": _versions()}
     # The kernels start in another folder: a relative path would lead nowhere from there.
     os.environ["LAB_DATA"] = cifar.source if cifar.is_standin else str(Path(cifar.source).absolute())
     with _alone_in(folder):
         for stem, notebook in chosen.items():
-            fingerprint = _fingerprint(notebook, settings[stem], state["cifar"]["digest"])
-            if not force and _is_current(folder, stem, fingerprint):
+            fingerprint = fingerprints.of_notebook(notebook, settings[stem], cifar.digest)
+            if not force and not fingerprints.reasons(folder, stem, fingerprint):
                 print(f"{stem}: unchanged")
                 continue
             run = state | {"parameters": settings[stem], "fingerprint": fingerprint}
             _run(notebook, stem, folder, run)
-        return page.write(folder)
+        return _write_page(folder)
 
 
-def is_intact(folder: Path, run: dict) -> bool:
-    """Whether the files that a run made are still as it left them."""
-    return all(_digest(folder / name) == digest for name, digest in run["files"].items())
+def explain(names=(), *, source=None, quick=False, force=False, values=None) -> list[str]:
+    """Return for each notebook why `report` would run it, a line each; nothing is run, written or downloaded."""
+    with _environment({"LAB_OFFLINE": "1"}):
+        chosen, settings, cifar, folder = _plan(names, source, quick, values)
+    lines = []
+    for stem, notebook in chosen.items():
+        fingerprint = fingerprints.of_notebook(notebook, settings[stem], cifar.digest)
+        why = ["--force"] * force + fingerprints.reasons(folder, stem, fingerprint)
+        lines.append(f"{stem}: would run: {', '.join(why)}" if why else f"{stem}: unchanged")
+    return lines
+
+
+def _plan(names, source, quick, values):
+    """Return the chosen notebooks and their parameters, both by stem, the data, and the folder for the results."""
+    chosen = {path.stem: notebooks.read(path) for path in notebooks.select(list(names))}
+    settings = _settings(chosen, values or {}, quick)
+    cifar = _find_or_stand_in(source)
+    return chosen, settings, cifar, _report_folder(cifar.is_standin, quick)
+
+
+def _write_page(folder) -> Path:
+    """Write the page, unless it is there and made of what there is now."""
+    path, record = folder / "index.html", folder / "run.json"
+    if path.exists() and notebooks.read_page(folder) == fingerprints.of_page(folder):
+        return path
+    from labhelpers.reporting import page  # here, since it takes a second to load
+
+    path = page.write(folder)
+    runs = {"notebooks": notebooks.read_runs(folder), "page": fingerprints.of_page(folder)}
+    with atomic_write(record) as temporary:
+        temporary.write_text(json.dumps(runs, indent=1, sort_keys=True))
+    return path
 
 
 def _settings(chosen, values, quick) -> dict[str, dict]:
@@ -126,7 +148,7 @@ def _alone_in(folder):
                 yield
             finally:  # also what a killed run left
                 shutil.rmtree(folder / ".staging", ignore_errors=True)
-                for torso in folder.glob(".index.*"):
+                for torso in [*folder.glob(".index.*"), *folder.glob(".run.*")]:
                     torso.unlink()
     except filelock.Timeout:
         raise LabError(
@@ -139,26 +161,6 @@ def _alone_in(folder):
             f"can't write {folder}: {error.strerror or error}; free some space or choose another folder with "
             "LAB_OUT, then run again"
         ) from error
-
-
-def _fingerprint(notebook, settings, data_digest) -> dict[str, str]:
-    """Return what the results depend on, digest by digest; prose is not among it."""
-    root = project()
-    library = [path for path in sorted((root / "labhelpers").rglob("*.py")) if "reporting" not in path.parts]
-    parts = {
-        "code": "\0".join(notebooks.code(notebook)).encode(),
-        "parameters": json.dumps(settings, sort_keys=True).encode(),
-        "labhelpers": b"\0".join(path.read_bytes() for path in library),
-        "data": data_digest.encode(),
-        "records": b"\0".join(path.read_bytes() for path in sorted(runs_dir().glob("*.json"))),
-        "lock": (root / "requirements.lock").read_bytes(),
-    }
-    return {name: hashlib.sha256(content).hexdigest()[:16] for name, content in parts.items()}
-
-
-def _is_current(folder, stem, fingerprint) -> bool:
-    run = notebooks.read_runs(folder).get(stem)
-    return run is not None and run["fingerprint"] == fingerprint and is_intact(folder, run)
 
 
 def _run(notebook, stem, folder, run) -> None:
@@ -178,7 +180,7 @@ def _run(notebook, stem, folder, run) -> None:
     run["seconds"] = round(time.time() - started, 1)
     run["ended"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     made = sorted(path for path in staging.rglob("*") if path.is_file())
-    run["files"] = {path.relative_to(staging).as_posix(): _digest(path) for path in made}
+    run["files"] = {path.relative_to(staging).as_posix(): fingerprints.digest(path) for path in made}
     record = staging / "run.json"
     record.write_text(
         json.dumps({"notebooks": notebooks.read_runs(folder) | {stem: run}}, indent=1, sort_keys=True)
@@ -193,6 +195,9 @@ def _run(notebook, stem, folder, run) -> None:
 
 
 def _execute(notebook, stem, settings, staging) -> None:
+    import papermill  # here, since it takes a second to load
+    from papermill.exceptions import PapermillExecutionError
+
     environment = {
         "LAB_OUT": str(staging),
         "LAB_PROGRESS": "0",
@@ -276,10 +281,3 @@ def _check_made(staging, figures, tables) -> None:
 
 def _is_filled(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
-
-
-def _digest(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None

@@ -209,5 +209,13 @@ def read_runs(folder: Path) -> dict:
         return {}
 
 
+def read_page(folder: Path) -> dict:
+    """Return what is known of the page that was last written; nothing if that can't be read."""
+    try:
+        return json.loads((folder / "run.json").read_text(encoding="utf-8"))["page"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def _is_injected(cell) -> bool:
     return "injected-parameters" in cell.metadata.get("tags", [])

@@ -6,7 +6,7 @@ from pathlib import Path
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write, out_dir, project
 from labhelpers.reporting import notebooks, readme
-from labhelpers.reporting.execute import is_intact
+from labhelpers.reporting.fingerprints import is_intact
 
 
 def refresh() -> list[str]:
