@@ -61,7 +61,7 @@ def _same(first, second):
         ({"reshuffle": False}, keras.optimizers.Adam()),
         ({"batch_size": 66}, keras.optimizers.Adam()),  # leaves two images: fewer than parts, on many cores
     ],
-    ids=str,
+    ids=["as it is", "learning rate", "SGD", "one order", "a rest of two images"],
 )
 def test_training_is_plain_keras_training(options, theirs, split):
     """Keras's own `fit`, given the images in the same order, ends with the same numbers."""
