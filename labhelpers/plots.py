@@ -210,7 +210,8 @@ def class_gain(table: pd.DataFrame, *, ax=None):
 def save_figure(fig, name: str, numbers) -> None:
     """Write `name.png`, and the numbers behind it as `name.csv`, into the `figures` folder of `LAB_OUT`.
 
-    Both appear under their names only when whole. A figure made after stand-in images were loaded is stamped.
+    Both appear under their names only when whole. The picture carries its numbers too, as a text named `numbers`, so
+    that it can be seen whether the two belong together. A figure made after stand-in images were loaded is stamped.
 
     Args:
         fig: a matplotlib figure.
@@ -227,8 +228,8 @@ def save_figure(fig, name: str, numbers) -> None:
         fig.text(
             0.5, top, stamp, ha="center", va="bottom", fontsize=9, color="white", bbox=banner, gid="stand-in"
         )
-    with _table_file(name, numbers), atomic_write(figures_dir() / f"{name}.png") as path:
-        fig.savefig(path, bbox_inches="tight", metadata={"Software": None})
+    with _table_file(name, numbers) as text, atomic_write(figures_dir() / f"{name}.png") as path:
+        fig.savefig(path, bbox_inches="tight", metadata={"Software": None, "numbers": text})
 
 
 def save_table(name: str, numbers) -> None:
@@ -260,10 +261,11 @@ def save_examples(name: str, images, labels, probabilities) -> None:
 
 @contextmanager
 def _table_file(name, numbers, folder=None):
-    """Write `name.csv`; it takes that name when the block has ended well, so figure and numbers stay in step."""
+    """Write `name.csv`, give its text; it takes that name when the block has ended well, so that all stays in step."""
+    text = pd.DataFrame(numbers).to_csv(index=False, float_format="%.6g", lineterminator="\n")
     with atomic_write((folder or figures_dir()) / f"{name}.csv") as path:
-        pd.DataFrame(numbers).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
-        yield
+        path.write_text(text, encoding="utf-8", newline="\n")
+        yield text
 
 
 def new_axes(ax, size=None):

@@ -82,6 +82,10 @@ def gone(content):
     return None
 
 
+def retitled(content):
+    return content.replace(b"# A figure", b"# One figure")
+
+
 def to(content):
     return lambda before: content
 
@@ -517,7 +521,7 @@ FAULTS = [
     ),
     fault(
         "disk full when the page is written",
-        full_disk("report", 64_000),
+        [changed("notebooks/10_makes_its_figure.ipynb", retitled), full_disk("report", 8_000)],
         "lab report",
         f"can't write …/report/index.html: {NO_SPACE}",
         marks=needs_mount,

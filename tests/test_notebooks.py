@@ -203,7 +203,8 @@ def test_page_in_a_browser_without_network(browser, page, width):
     figures = sum(len(notebooks.expected_figures(notebooks.read(path))) for path in PATHS)
     assert browser.see("document.querySelectorAll('figure > img').length") == figures
     assert browser.see("[...document.images].filter(image => !image.naturalWidth || !image.alt).length") == 0
-    folded = sum("<details>" in cell.source for path in PATHS for cell in notebooks.read(path).cells)
+    cells = [cell for path in PATHS for cell in notebooks.read(path).cells if cell.cell_type == "markdown"]
+    folded = sum(cell.source.count("```python") for cell in cells if "<details>" in cell.source)
     assert browser.see("document.querySelectorAll('details:not(.code, nav *) > .highlight').length") == folded
     assert browser.see("document.documentElement.scrollWidth - innerWidth") <= 0, "no sideways scrolling"
     assert browser.requests == [page.as_uri()] and browser.complaints == []

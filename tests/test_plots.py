@@ -316,7 +316,8 @@ def test_figure_and_numbers_are_saved_side_by_side(folder):
     assert set(_contents(folder)) == {"figure.png", "figure.csv"}
     with Image.open(folder / "figure.png") as image:
         assert image.format == "PNG" and min(image.size) > 400
-        assert set(image.info) == {"dpi"}  # no versions, no times
+        assert set(image.info) == {"dpi", "numbers"}  # no versions, no times
+        assert image.info["numbers"] == (folder / "figure.csv").read_text()
     read = pd.read_csv(folder / "figure.csv")
     pd.testing.assert_frame_equal(read, NUMBERS, rtol=1e-5, atol=0)
 

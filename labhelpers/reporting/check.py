@@ -1,10 +1,16 @@
 """Are the committed notebooks, figures and README in step with one another?"""
 
+import csv
+import html
+import io
 import re
+
+from PIL import Image
 
 from labhelpers.errors import LabError
 from labhelpers.paths import project
 from labhelpers.reporting import notebooks, readme
+from labhelpers.study import claims, wording
 
 MACHINE_PATH = re.compile(r"(/home/|/root/|/Users/|/tmp/|[A-Z]:\\\\Users)|site-packages")
 
@@ -13,25 +19,114 @@ def check() -> str:
     """Return a line that says all is in step.
 
     Raises:
-        LabError: something is not, all of it named.
+        LabError: something is not, all of it named: a number that differs with both values and where each stands.
     """
-    faults, expected = [], set()
+    faults, expected, folder = [], set(), project() / "figures"
+    committed = {path.name for path in folder.glob("*.*")}
     for path in notebooks.notebook_paths():
         notebook = notebooks.read(path)
         faults += [f"{path.name}: {fault}" for fault in _faults(notebook)]
         figures, tables = notebooks.expected_figures(notebook), notebooks.expected_tables(notebook)
         expected |= {f"{name}.png" for name in figures} | {f"{name}.csv" for name in figures + tables}
-    committed = {path.name for path in (project() / "figures").glob("*.*")}
+        held = [folder / f"{name}.csv" for name in figures + tables if f"{name}.csv" in committed]
+        faults += [f"{path.name}, {fault}" for fault in _shown_otherwise(notebook, held)]
     faults = list(dict.fromkeys(faults))
     faults += [f"figures/{name} is missing" for name in sorted(expected - committed)]
     faults += [f"figures/{name} is made by no notebook" for name in sorted(committed - expected)]
-    if not faults and not readme.is_current():
-        faults.append("README.md: its table of verdicts is not that of the records")
+    for name in sorted(expected & committed):
+        if name.endswith(".png") and f"{name[:-4]}.csv" in committed:
+            faults += _drawn_otherwise(folder / name)
+    faults += _judged_otherwise(folder / "verdicts.csv")
+    faults += readme.differences()
     if faults:
         raise LabError(f"{'; '.join(faults)}: run lab report, then lab refresh")
     return (
         f"in step: {len(notebooks.notebook_paths())} notebooks, {len(expected)} files in figures/, README.md"
     )
+
+
+def _drawn_otherwise(png):
+    """Tell where a picture was drawn from other numbers than those beside it."""
+    with Image.open(png) as image:
+        drawn = image.text.get("numbers")
+    if drawn is None:
+        return [f"figures/{png.name} doesn't say what numbers it shows"]
+    beside = png.with_suffix(".csv")
+    difference = _difference(
+        _rows(drawn), _read(beside), f"figures/{png.name} shows", f"figures/{beside.name} has"
+    )
+    return [difference] if difference else []
+
+
+def _judged_otherwise(path):
+    """Tell where the committed verdicts are not those of the records."""
+    if not path.exists():
+        return []
+    now = wording.table(claims.verdicts()[0]).to_dict("records")
+    difference = _difference(_read(path), now, f"figures/{path.name} has", "the records say")
+    return [difference] if difference else []
+
+
+def _shown_otherwise(notebook, paths):
+    """Tell where a table among a notebook's outputs shows other numbers than the CSV with the same columns and rows."""
+    tables = {path: _read(path) for path in paths}
+    for cell in notebook.cells:
+        for shown in filter(None, map(_table, cell.get("outputs", []))):
+            for path, held in tables.items():
+                fits = len(shown) == len(held) and len(shown[0]) > 1 and set(shown[0]) <= set(held[0])
+                place = f"cell {cell.execution_count} shows"
+                if fits and (found := _difference(shown, held, place, f"figures/{path.name} has", _rounded)):
+                    yield found
+
+
+def _difference(first, second, first_place, second_place, equal=str.__eq__):
+    """Return in words the first cell in which two tables differ, and how many more there are; nothing if none does."""
+    if len(first) != len(second):
+        return f"{first_place} {len(first)} rows, {second_place} {len(second)}"
+    found = [
+        f"{first_place} {column} {one[column] or 'nothing'} in row {number} ({next(iter(one.values()))}), "
+        f"{second_place} {other.get(column) or 'nothing'}"
+        for number, (one, other) in enumerate(zip(first, second, strict=True), 1)
+        for column in one
+        if not equal(one[column], other.get(column, ""))
+    ]
+    return found and found[0] + (f", and {len(found) - 1} more" if len(found) > 1 else "")
+
+
+def _rounded(shown, held):
+    """Whether a number, as shown, is the held one rounded; texts are to be the same."""
+    try:
+        digits = len(shown.partition(".")[2])
+        return abs(float(shown) - float(held)) <= 0.501 * 10**-digits
+    except ValueError:
+        return shown.replace("NaN", "") == held
+
+
+def _read(path):
+    return _rows(path.read_text(encoding="utf-8"))
+
+
+def _rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _table(output):
+    """Return the table that an output shows, in HTML or Markdown, as a dictionary a row; nothing if it shows none."""
+    data = output.get("data", {})
+    if "text/html" in data:
+        lines = re.findall(r"<tr.*?</tr>", data["text/html"], re.DOTALL)
+        names, *body = [re.findall(r"<t([hd])[^>]*>(.*?)</t[hd]>", line, re.DOTALL) for line in lines] or [[]]
+        # The index is written as headings: only what it labels is compared.
+        body = [[html.unescape(text) for kind, text in row if kind == "d"] for row in body]
+        width = max(map(len, body), default=0)
+        columns, body = [html.unescape(text) for _, text in names][-width:], [row for row in body if row]
+    else:
+        lines = [line for line in data.get("text/markdown", "").splitlines() if line.startswith("|")]
+        rows = [[cell.strip() for cell in line.strip().strip("|").split(" | ")] for line in lines]
+        columns, body = (rows[0], rows[2:]) if len(rows) > 2 else ([], [])
+    if not body or any(len(row) != len(columns) for row in body):
+        return None
+    return [dict(zip(columns, row, strict=True)) for row in body]
 
 
 def _faults(notebook):

@@ -1,0 +1,123 @@
+"""`lab check` names what differs, with both values and where each stands."""
+
+import nbformat
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from labhelpers import plots
+from labhelpers.errors import LabError
+from labhelpers.reporting import check, notebooks, readme
+from labhelpers.study import claims, wording
+
+TABLE = pd.DataFrame({"epoch": [1, 2], "loss": [1.61025, 1.27969], "kind": ["a & b", None]})
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project in step: a notebook that shows a table and draws a figure of it, and the verdicts of the records."""
+    monkeypatch.setenv("LAB_OUT", str(tmp_path))
+    monkeypatch.setattr(check, "project", lambda: tmp_path)
+    path = tmp_path / "notebooks" / "01_first.ipynb"
+    monkeypatch.setattr(notebooks, "notebook_paths", lambda: [path])
+    plots.save_figure(Figure(), "curve", TABLE)
+    table = wording.table(claims.verdicts()[0])
+    plots.save_figure(Figure(), "verdicts", table)
+    rows = [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
+    shown = [
+        {"text/html": TABLE.round(3).to_html()},
+        {"text/markdown": "\n".join(f"| {' | '.join(row)} |" for row in rows)},
+    ]
+    source = 'plots.save_figure(fig, "curve", table)\nplots.save_figure(fig, "verdicts", table)'
+    outputs = [new_output("display_data", data) for data in shown]
+    notebook = new_notebook(
+        cells=[new_markdown_cell("# 1."), new_code_cell(source, outputs=outputs, execution_count=1)]
+    )
+    path.parent.mkdir()
+    nbformat.write(notebooks.clean(notebook), path)
+    (tmp_path / "README.md").write_text(
+        f"# R\n\n<!-- verdicts: written by lab refresh -->\n{readme.results_table()}<!-- end of verdicts -->\n"
+    )
+    monkeypatch.setattr(readme, "project", lambda: tmp_path)
+    return tmp_path
+
+
+def change(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) >= 1
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_in_step(project):
+    assert check.check() == "in step: 1 notebooks, 4 files in figures/, README.md"
+
+
+def test_number_in_a_csv_is_named_beside_the_picture_and_the_notebook(project, tells):
+    change(project / "figures/curve.csv", "1.27969", "1.29")
+    with tells(
+        LabError,
+        "figures/curve.png shows loss 1.27969 in row 2 (2), figures/curve.csv has 1.29",
+        "01_first.ipynb, cell 1 shows loss 1.28 in row 2 (2), figures/curve.csv has 1.29",
+    ):
+        check.check()
+
+
+def test_number_that_rounds_to_what_the_notebook_shows_is_still_not_that_of_the_picture(project):
+    change(project / "figures/curve.csv", "1.27969", "1.27971")
+    with pytest.raises(LabError) as caught:
+        check.check()
+    assert "curve.png shows loss 1.27969" in str(caught.value) and "cell 1" not in str(caught.value)
+
+
+def test_number_in_a_notebook_is_named(project, tells):
+    change(project / "notebooks/01_first.ipynb", "1.61", "1.71")
+    with tells(LabError, "cell 1 shows loss 1.71 in row 1 (1), figures/curve.csv has 1.61025"):
+        check.check()
+
+
+def test_picture_of_another_run_is_named(project, tells):
+    curve = (project / "figures/curve.csv").read_bytes()
+    plots.save_figure(Figure(), "curve", TABLE * [1, 2, 1])
+    (project / "figures/curve.csv").write_bytes(curve)
+    with tells(
+        LabError,
+        "figures/curve.png shows loss 3.2205 in row 1 (1), figures/curve.csv has 1.61025, and 1 more",
+    ):
+        check.check()
+
+
+def test_picture_that_carries_no_numbers_is_named(project, tells):
+    Figure().savefig(project / "figures/curve.png")
+    with tells(LabError, "figures/curve.png doesn't say what numbers it shows"):
+        check.check()
+
+
+def test_verdict_in_a_csv_is_named(project, tells):
+    change(
+        project / "figures/verdicts.csv",
+        "D2,the images have 30x30 pixels,30,32",
+        "D2,the images have 30x30 pixels,30,31",
+    )
+    with tells(
+        LabError, "figures/verdicts.csv has ours (95 % interval) 31 in row 2 (D2), the records say 32"
+    ):
+        check.check()
+
+
+def test_number_in_the_readme_is_named(project, tells):
+    change(project / "README.md", "| 30 | 32 |", "| 30 | 31 |")
+    with tells(LabError, "README.md, D2, ours (95 % interval): 31, but the records say 32"):
+        check.check()
+
+
+def test_row_that_the_readme_lost_is_named(project, tells):
+    change(project / "README.md", "| D1 |", "| X1 |")
+    with tells(LabError, "README.md, D1: has no row", "README.md, X1: is no claim"):
+        check.check()
+
+
+def test_missing_and_foreign_figures_are_named(project, tells):
+    (project / "figures/curve.png").rename(project / "figures/other.png")
+    with tells(LabError, "figures/curve.png is missing", "figures/other.png is made by no notebook"):
+        check.check()
