@@ -133,7 +133,7 @@ CAPTIONS = {
         "a sharp rise at the right end, which is white.",
     ),
     "data_resolution": Caption(
-        "The same test images as they are, and with every 2x2 and every 4x4 pixels averaged.",
+        "The same test images as they are, and averaged over larger and larger blocks of pixels.",
         "A table of photographs, a column an image and a row a resolution: sharp enough to name in the first row, "
         "coarse in the second, mere patches of colour in the last.",
     ),
@@ -173,7 +173,7 @@ CAPTIONS = {
         _gain_of_classes,
     ),
     "larger_among_runs": Caption(
-        "Test accuracies of the recorded runs with 40,000 images, today's run, and the original's number.",
+        "Test accuracies of the recorded runs with the larger training set, today's run, and the original's number.",
         AMONG,
         _runs,
     ),
