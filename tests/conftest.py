@@ -27,9 +27,13 @@ from labhelpers.errors import DataUnavailable
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Begin with the file that takes longest, so that a core has it while the others share the rest."""
-    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+    """Give each core a file at a time, as its tests share fixtures, but begin with the long trainings, one by one."""
+    items.sort(key=lambda item: "long" not in item.keywords)
+    for item in items:
+        alone = "long" in item.keywords
+        item.add_marker(pytest.mark.xdist_group(item.name if alone else item.path.name))
 
 
 @pytest.fixture(scope="session", autouse=True)

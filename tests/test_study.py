@@ -177,11 +177,11 @@ def test_study_with_nothing_to_do_starts_nothing_slow(quick):
 FAULTS = {
     "damaged record": (
         changed("data/runs/one-seed1.json", half),
-        "WARNING: one-seed1.json is damaged (…): restore it with git, or let lab study make it anew",
+        "WARNING: one-seed1.json is damaged: restore it with git, or let lab study make it anew",
     ),
     "record with one bit flipped": (
         changed("data/runs/one-seed1.json", flipped),
-        "WARNING: one-seed1.json is damaged (…): restore it with git, or let lab study make it anew",
+        "WARNING: one-seed1.json is damaged: restore it with git, or let lab study make it anew",
     ),
     "record of another recipe": (
         changed("labhelpers/study/records.py", lambda text: text.replace(b"RECIPE = 1\n", b"RECIPE = 2\n")),

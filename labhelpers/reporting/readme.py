@@ -9,7 +9,6 @@ from labhelpers.study import claims, wording
 MARKED = re.compile(
     r"(?<=<!-- verdicts: written by lab refresh -->\n).*?(?=<!-- end of verdicts -->)", re.DOTALL
 )
-COLUMNS = ["claim", "statement", "original", "ours (95 % interval)", "verdict"]
 
 
 def results_table() -> str:
@@ -21,10 +20,7 @@ def results_table() -> str:
     verdicts, faults = claims.verdicts()
     if faults:
         raise LabError(faults[0])
-    rows = wording.table(verdicts)[COLUMNS].rename(columns={"statement": "the original says"})
-    rows["verdict"] = "**" + rows["verdict"] + "**"
-    lines = [rows.columns, ["---"] * len(COLUMNS), *rows.itertuples(index=False)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return wording.as_markdown(verdicts)
 
 
 def is_current() -> bool:

@@ -77,7 +77,7 @@ def study(arms=(), seeds=None, *, workers=None, scheduler=None) -> int:
         for fault in faults:
             print(f"WARNING: {fault}", file=sys.stderr)
         source = _cifar10()
-        print(f"{len(units)} runs are missing, a minute or two each", flush=True)
+        print(f"runs to make: {len(units)}, a minute or more each", flush=True)
         cost = sum(unit.arm.n_train * unit.arm.epochs for unit in units)
         with (
             progress(cost, "study", unit="image", unit_scale=True) as bar,

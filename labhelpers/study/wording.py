@@ -268,6 +268,15 @@ def table(verdicts) -> pd.DataFrame:
     )
 
 
+def as_markdown(verdicts) -> str:
+    """Return the verdicts as a table in Markdown, without the reasons."""
+    columns = ["claim", "verdict", "statement", "original", "ours (95 % interval)", "runs", "p (Holm)"]
+    rows = table(verdicts)[columns].rename(columns={"statement": "the original says"})
+    rows["verdict"] = "**" + rows["verdict"] + "**"
+    lines = [rows.columns, ["---"] * len(columns), *rows.itertuples(index=False)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def as_text(verdicts) -> str:
     """Lay the verdicts out for a terminal, at most `WIDTH` columns wide."""
     rows = table(verdicts)
