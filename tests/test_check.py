@@ -24,10 +24,9 @@ def project(tmp_path, monkeypatch):
     plots.save_figure(Figure(), "curve", TABLE)
     table = wording.table(claims.verdicts()[0])
     plots.save_figure(Figure(), "verdicts", table)
-    rows = [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
     shown = [
         {"text/html": TABLE.round(3).to_html()},
-        {"text/markdown": "\n".join(f"| {' | '.join(row)} |" for row in rows)},
+        {"text/markdown": wording.as_markdown(claims.verdicts()[0])},
     ]
     source = 'plots.save_figure(fig, "curve", table)\nplots.save_figure(fig, "verdicts", table)'
     outputs = [new_output("display_data", data) for data in shown]
@@ -73,6 +72,12 @@ def test_number_that_rounds_to_what_the_notebook_shows_is_still_not_that_of_the_
 def test_number_in_a_notebook_is_named(project, tells):
     change(project / "notebooks/01_first.ipynb", "1.61", "1.71")
     with tells(LabError, "cell 1 shows loss 1.71 in row 1 (1), figures/curve.csv has 1.61025"):
+        check.check()
+
+
+def test_verdict_in_a_notebook_is_named(project, tells):
+    change(project / "notebooks/01_first.ipynb", "| 30 | 32 |", "| 30 | 31 |")
+    with tells(LabError, "cell 1 shows ours (95 % interval) 31 in row 2 (D2), the records say 32"):
         check.check()
 
 

@@ -22,6 +22,7 @@ def check() -> str:
         LabError: something is not, all of it named: a number that differs with both values and where each stands.
     """
     faults, expected, folder = [], set(), project() / "figures"
+    judged = readme.rows(readme.results_table())
     committed = {path.name for path in folder.glob("*.*")}
     for path in notebooks.notebook_paths():
         notebook = notebooks.read(path)
@@ -29,7 +30,7 @@ def check() -> str:
         figures, tables = notebooks.expected_figures(notebook), notebooks.expected_tables(notebook)
         expected |= {f"{name}.png" for name in figures} | {f"{name}.csv" for name in figures + tables}
         held = [folder / f"{name}.csv" for name in figures + tables if f"{name}.csv" in committed]
-        faults += [f"{path.name}, {fault}" for fault in _shown_otherwise(notebook, held)]
+        faults += [f"{path.name}, {fault}" for fault in _shown_otherwise(notebook, held, judged)]
     faults = list(dict.fromkeys(faults))
     faults += [f"figures/{name} is missing" for name in sorted(expected - committed)]
     faults += [f"figures/{name} is made by no notebook" for name in sorted(committed - expected)]
@@ -67,15 +68,15 @@ def _judged_otherwise(path):
     return [difference] if difference else []
 
 
-def _shown_otherwise(notebook, paths):
-    """Tell where a table among a notebook's outputs shows other numbers than the CSV with the same columns and rows."""
-    tables = {path: _read(path) for path in paths}
+def _shown_otherwise(notebook, paths, judged):
+    """Tell where a table among a notebook's outputs is not that of the CSV, or of the records, with its columns and rows."""
+    tables = {f"figures/{path.name} has": _read(path) for path in paths} | {"the records say": judged}
     for cell in notebook.cells:
         for shown in filter(None, map(_table, cell.get("outputs", []))):
-            for path, held in tables.items():
+            for place, held in tables.items():
                 fits = len(shown) == len(held) and len(shown[0]) > 1 and set(shown[0]) <= set(held[0])
-                place = f"cell {cell.execution_count} shows"
-                if fits and (found := _difference(shown, held, place, f"figures/{path.name} has", _rounded)):
+                here = f"cell {cell.execution_count} shows"
+                if fits and (found := _difference(shown, held, here, place, _rounded)):
                     yield found
 
 
@@ -113,20 +114,15 @@ def _rows(text):
 def _table(output):
     """Return the table that an output shows, in HTML or Markdown, as a dictionary a row; nothing if it shows none."""
     data = output.get("data", {})
-    if "text/html" in data:
-        lines = re.findall(r"<tr.*?</tr>", data["text/html"], re.DOTALL)
-        names, *body = [re.findall(r"<t([hd])[^>]*>(.*?)</t[hd]>", line, re.DOTALL) for line in lines] or [[]]
-        # The index is written as headings: only what it labels is compared.
-        body = [[html.unescape(text) for kind, text in row if kind == "d"] for row in body]
-        width = max(map(len, body), default=0)
-        columns, body = [html.unescape(text) for _, text in names][-width:], [row for row in body if row]
-    else:
-        lines = [line for line in data.get("text/markdown", "").splitlines() if line.startswith("|")]
-        rows = [[cell.strip() for cell in line.strip().strip("|").split(" | ")] for line in lines]
-        columns, body = (rows[0], rows[2:]) if len(rows) > 2 else ([], [])
-    if not body or any(len(row) != len(columns) for row in body):
-        return None
-    return [dict(zip(columns, row, strict=True)) for row in body]
+    if "text/html" not in data:
+        return readme.rows(data.get("text/markdown", ""))
+    lines = re.findall(r"<tr.*?</tr>", data["text/html"], re.DOTALL)
+    cells = [re.findall(r"<t([hd])[^>]*>(.*?)</t[hd]>", line, re.DOTALL) for line in lines]
+    # The index is written as headings: only what it labels is compared.
+    body = [[html.unescape(text) for kind, text in row if kind == "d"] for row in cells]
+    body = [row for row in body if row]
+    names = [html.unescape(text) for _, text in cells[0]][-len(body[0]) :] if body else []
+    return [dict(zip(names, row, strict=False)) for row in body]
 
 
 def _faults(notebook):

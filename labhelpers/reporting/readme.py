@@ -37,20 +37,26 @@ def differences() -> list[str]:
     written, now = (_by_claim(text) for text in (found.group(), results_table()))
     faults = [f"README.md, {claim}: has no row" for claim in now if claim not in written]
     faults += [f"README.md, {claim}: is no claim" for claim in written if claim not in now]
-    for claim in now:
-        pairs = zip(COLUMNS, written.get(claim, []), now[claim], strict=False)
-        faults += [
-            f"README.md, {claim}, {column}: {old or 'nothing'}, but the records say {new or 'nothing'}"
-            for column, old, new in pairs
-            if old != new
-        ]
+    faults += [
+        f"README.md, {claim}, {column}: {written[claim].get(column) or 'nothing'}, but the records say {value or 'nothing'}"
+        for claim in now
+        if claim in written
+        for column, value in now[claim].items()
+        if written[claim].get(column) != value
+    ]
     # What is left are the rows' order and the table's shape.
     return faults or ([] if is_current() else ["README.md: its table of verdicts is not that of the records"])
 
 
-def _by_claim(text):
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
-    return {row[0]: row for row in rows[2:]}
+def rows(markdown: str) -> list[dict[str, str]]:
+    """Return the cells of the table in a text, a dictionary a row; none where there is no table."""
+    lines = [line.strip().strip("|").split("|") for line in markdown.splitlines() if line.startswith("|")]
+    columns, _, *body = [[cell.strip() for cell in line] for line in lines] or [[], []]
+    return [dict(zip(columns, row, strict=False)) for row in body]
+
+
+def _by_claim(markdown):
+    return {row["claim"]: row for row in rows(markdown)}
 
 
 def refresh() -> bool:
