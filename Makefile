@@ -34,7 +34,7 @@ report: setup
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest -n logical --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n logical --no-loadscope-reorder
 
 lab: setup
 	$(BIN)/lab jupyter

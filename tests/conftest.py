@@ -20,6 +20,7 @@ from pathlib import Path
 os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib; subprocesses inherit it
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from labhelpers import data, download
 from labhelpers.errors import DataUnavailable
@@ -27,13 +28,23 @@ from labhelpers.errors import DataUnavailable
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.hookimpl(tryfirst=True)
+LONGEST = ("test_notebooks.py", "test_study.py", "test_faults.py")
+
+
 def pytest_collection_modifyitems(items):
-    """Give each core a file at a time, as its tests share fixtures, but begin with the long trainings, one by one."""
-    items.sort(key=lambda item: "long" not in item.keywords)
-    for item in items:
-        alone = "long" in item.keywords
-        item.add_marker(pytest.mark.xdist_group(item.name if alone else item.path.name))
+    """Begin with what takes longest, so that at the end no core has to wait long for another."""
+    items.sort(key=lambda item: ("long" not in item.keywords, item.path.name not in LONGEST))
+
+
+class ByFile(LoadScopeScheduling):
+    """Give each core a file at a time, since its tests share fixtures, but the long tests one by one."""
+
+    def _split_scope(self, nodeid):
+        return nodeid if "::test_nbval[" in nodeid else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
