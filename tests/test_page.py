@@ -86,6 +86,13 @@ def test_headings_are_in_order_and_ids_differ(report):
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
 
 
+def test_claim_leads_to_its_chart(report):
+    text = report("verdicts")
+    led = set(re.findall('href="#verdict-([^"]+)"', text))
+    assert led and led == set(re.findall('id="verdict-([^"]+)"', text))
+    assert led == {strip["claim"].replace(" ", "-") for strip in answers.strips(claims.verdicts()[0])}
+
+
 def test_stand_in_images_are_told_loudly(report):
     assert "nothing here is a result on CIFAR-10" in report("my_own", name="stand-in images")
 

@@ -26,8 +26,11 @@ class Caption:
     seen: Callable[[pd.DataFrame], str] = lambda _: ""
 
     def alt(self, numbers: pd.DataFrame) -> str:
-        """Return the text that stands for the figure, with what its numbers say; there may be none of them."""
-        return f"{self.drawn} {'' if numbers.empty else self.seen(numbers)}".strip()
+        """Return the text that stands for the figure, with what its numbers say, if they are those it is made for."""
+        try:
+            return f"{self.drawn} {'' if numbers.empty else self.seen(numbers)}".strip()
+        except (KeyError, ValueError, TypeError):  # of a notebook that someone changed
+            return self.drawn
 
 
 def of(name: str) -> Caption:

@@ -63,6 +63,7 @@ def _render(sections, folder) -> str:
         warnings=_warnings(sections, runs) + faults,
         abstract=findings.abstract(verdicts),
         verdicts=findings.rows(verdicts),
+        shown=[strip["claim"] for strip in answers.strips(verdicts)] if "verdicts" in numbers else [],
         sections=rendered,
     )
 
@@ -110,6 +111,7 @@ def _figure(name, output, folder, run) -> dict:
     csv = table.read_bytes() if table.exists() else b""
     numbers = pd.read_csv(io.BytesIO(csv)) if csv else pd.DataFrame()
     examples = folder / "examples" / table.name
+    answering = examples.exists() and {"true", "predicted", "images"} <= set(numbers.columns)
     of_cifar = run is not None and run["cifar"]["name"] == "CIFAR-10"
     png = saved.read_bytes() if saved.exists() else base64.b64decode(output.data["image/png"])
     return {
@@ -120,7 +122,7 @@ def _figure(name, output, folder, run) -> dict:
         "width": int.from_bytes(png[16:20]),
         "height": int.from_bytes(png[20:24]),
         "csv": base64.b64encode(csv).decode(),
-        "matrix": answers.matrix(numbers, examples, of_cifar) if examples.exists() else None,
+        "matrix": answers.matrix(numbers, examples, of_cifar) if answering else None,
     }
 
 
