@@ -147,8 +147,8 @@ CAPTIONS = {
         _losses,
     ),
     "figure3_confusion_matrix": Caption(
-        "The original's Figure 3: how the baseline answers on the test images, in per cent of each true class. Frames "
-        "hold vehicles and animals together.",
+        "The original's Figure 3: how the baseline answers on the test images, in per cent of each true class; lines "
+        "set vehicles and animals apart.",
         "A confusion matrix, ten true classes down and ten predicted ones across, darker for more.",
         _matrix,
     ),
