@@ -78,8 +78,8 @@ class Chromium:
                 return answer["result"]
             self._note(answer)
 
-    def open(self, path: Path, width: int = 1280, height: int = 900) -> None:
-        """Open a file in a window of this size, and wait until it is there."""
+    def open(self, address: str, width: int = 1280, height: int = 900) -> None:
+        """Open an address in a window of this size, and wait until it is there."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -88,9 +88,9 @@ class Chromium:
             mobile=False,
         )
         self.requests, self.complaints = [], []
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=address)
         until = time.monotonic() + 60
-        while not self.see("document.readyState === 'complete' && location.protocol === 'file:'"):
+        while not self.see("document.readyState === 'complete' && location.protocol !== 'about:'"):
             assert time.monotonic() < until, "the page does not load"
             time.sleep(0.05)
 

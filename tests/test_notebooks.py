@@ -207,7 +207,7 @@ def page(quick_report):
 
 @pytest.mark.parametrize("width", [400, 1280])
 def test_page_in_a_browser_without_network(browser, page, width):
-    browser.open(page, width)
+    browser.open(page.as_uri(), width)
     figures = sum(len(notebooks.expected_figures(notebooks.read(path))) for path in PATHS)
     assert browser.see("document.querySelectorAll('figure > img').length") == figures
     assert browser.see("[...document.images].filter(image => !image.naturalWidth || !image.alt).length") == 0
@@ -229,7 +229,7 @@ def shown(browser):
 
 
 def test_cell_of_the_matrix_shows_its_images(browser, page):
-    browser.open(page, 400)
+    browser.open(page.as_uri(), 400)
     full = "[...document.querySelectorAll('.matrix button')].sort((a, b) => b.textContent - a.textContent)[0]"
     key = browser.see(f"{full}.dataset.key")
     browser.click(f".matrix button[data-key='{key}']")
@@ -239,7 +239,7 @@ def test_cell_of_the_matrix_shows_its_images(browser, page):
     assert all(re.match(r"test image \d+: \w+, answered \w+, \d+% sure", text) for text in images)
     by_mouse = said
 
-    browser.open(page, 1280)
+    browser.open(page.as_uri(), 1280)
     browser.see("document.querySelector('.matrix button').focus()")
     browser.press("ArrowRight", "ArrowDown")
     here = "document.activeElement"
@@ -259,7 +259,7 @@ def test_cell_of_the_matrix_shows_its_images(browser, page):
 
 
 def test_dot_among_the_verdicts_shows_its_run(browser, page):
-    browser.open(page)
+    browser.open(page.as_uri())
     told = "document.querySelector('.strip .told').textContent"
     browser.click(".strip input")
     first = browser.see(told)
@@ -269,7 +269,7 @@ def test_dot_among_the_verdicts_shows_its_run(browser, page):
 
 
 def test_contents_follow_the_reader(browser, page):
-    browser.open(page)
+    browser.open(page.as_uri())
     last = PATHS[-1].stem
     browser.see(f"document.getElementById('{last}').scrollIntoView({{behavior: 'instant'}})")
     browser.see("new Promise(done => setTimeout(done, 300))")
@@ -277,13 +277,13 @@ def test_contents_follow_the_reader(browser, page):
 
 
 def test_keyboard_reaches_the_report_first(browser, page):
-    browser.open(page)
+    browser.open(page.as_uri())
     browser.press("Tab", "Enter")
     assert browser.see("document.activeElement.id") == "report"
 
 
 def test_page_on_paper(browser, page):
-    browser.open(page)
+    browser.open(page.as_uri())
     assert len(re.findall(rb"/Type /Page\b", browser.printed())) >= 10
     browser.call("Emulation.setEmulatedMedia", media="print")
     try:
