@@ -169,3 +169,29 @@ def test_quick_has_a_folder_of_its_own(project):
     executed = nbformat.read(project.root / f"report/quick/notebooks/{GOOD}.ipynb", as_version=4)
     assert executed.cells[-1].outputs[0].text == "factor 2 images 2000\n"
     assert not (project.root / "report/figures").exists()
+
+
+def test_refresh_takes_a_report_over_and_then_finds_nothing_to_do(reported):
+    marks = "<!-- verdicts: written by lab refresh -->\n<!-- end of verdicts -->\n"
+    (reported.root / "README.md").write_text(marks)
+    (reported.root / "notebooks/11_writes_a_table.ipynb").unlink()  # in a way that lab check does not know
+    taken = succeeds(reported, "lab refresh").splitlines()
+    assert {f"notebooks/{GOOD}.ipynb", "figures/line.png", "figures/line.csv", "README.md"} <= set(taken)
+    assert succeeds(reported, "lab check").startswith("in step: 1 notebooks")
+    before = reported.state()
+    assert succeeds(reported, "lab refresh") == "nothing to refresh\n"
+    assert reported.state() == before
+
+
+def test_refresh_takes_no_report_with_other_settings_or_other_code(reported):
+    succeeds(reported, "lab report 10 -p FACTOR 7")
+    before = reported.state()
+    done = reported.lab("lab refresh")
+    assert done.returncode == 2 and "other parameters or data: run lab report" in done.stderr
+    succeeds(reported, "lab report")
+    change(reported, "code", "\nprint('more')")
+    done = reported.lab("lab refresh")
+    assert done.returncode == 2 and "has changed since it ran: run lab report first" in done.stderr
+    assert {name for name in reported.state() if name.startswith("figures/")} == {
+        name for name in before if name.startswith("figures/")
+    }

@@ -22,7 +22,7 @@ def abstract(verdicts) -> list[str]:
     said = [f"{counts[verdict]} {verdict}" for verdict in SIGNS if counts[verdict]]
     return [
         "A student's lab report on classifying the images of CIFAR-10 is executed again, step by step, and each of its "
-        "claims is held against training runs that differ in nothing but their seed.",
+        "claims is held against several runs of the same training, with different seeds.",
         "On the test images, "
         + "; ".join(_accuracy(it) for it in verdicts if it.claim.measure == "accuracy" and it.claim.number)
         + ".",
