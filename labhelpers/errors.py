@@ -24,7 +24,13 @@ class DataDamaged(LabError):
 
 
 class TrainingDiverged(LabError):
-    """The loss stopped being a finite number."""
+    """The loss stopped being a finite number.
+
+    Attributes:
+        history: what the training did before, as `training.train` returns it; nothing if that was in the first epoch.
+    """
+
+    history = None
 
 
 def check_whole_number(name: str, value, low: int, high: int | None = None) -> None:

@@ -24,6 +24,7 @@ from labhelpers.progress import progress
 # Batches that TensorFlow trains on between two looks at the loss and the progress bar.
 STEPS_AT_ONCE = 50
 PREDICTION_BATCH_SIZE = 500
+DIVERGED = "is no longer finite in epoch"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def train(
 
     Raises:
         LabError: a parameter outside its range, or a model that was trained before.
-        TrainingDiverged: the loss is no longer a finite number.
+        TrainingDiverged: the loss is no longer a finite number; the model has the best weights there were.
     """
     check_whole_number("epochs", epochs, 1)
     check_whole_number("batch_size", batch_size, 1, len(split.train.labels))
@@ -104,7 +105,7 @@ def train(
     learn = _in_memory(partial(_learn, model), split.train, batch_size)
     measure = _in_memory(partial(_measure, model), split.validation, PREDICTION_BATCH_SIZE)
     n, n_validation = len(split.train.labels), len(split.validation.labels)
-    rows, best_weights = [], None
+    rows, best_weights, last_weights = [], None, None
     with progress(epochs * (n + n_validation), "training", unit="image") as bar:
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
@@ -112,27 +113,29 @@ def train(
             # Keras's own `fit` on arrays, once seeded, repeats the first epoch's order in all of them (3.15 on
             # TensorFlow): a shuffle inside tf.data starts over with every pass.
             order = np.random.default_rng([seed, epoch if reshuffle else 1]).permutation(n)
-            row = _one_pass(
-                learn,
-                order,
-                STEPS_AT_ONCE * batch_size,
-                bar,
-                f"training loss is no longer finite in epoch {epoch}",
-            )
-            held_out = _one_pass(
-                measure,
-                np.arange(n_validation),
-                n_validation,
-                bar,
-                f"validation loss is no longer finite in epoch {epoch}",
-            )
+            try:
+                row = _one_pass(
+                    learn, order, STEPS_AT_ONCE * batch_size, bar, f"training loss {DIVERGED} {epoch}"
+                )
+                held_out = _one_pass(
+                    measure, np.arange(n_validation), n_validation, bar, f"validation loss {DIVERGED} {epoch}"
+                )
+            except TrainingDiverged as error:
+                if rows:
+                    error.history = _history(rows, last_weights)
+                    model.set_weights(best_weights)
+                raise
             row |= {f"val_{name}": value for name, value in held_out.items()}
+            last_weights = model.get_weights()
             if all(row["val_loss"] < earlier["val_loss"] for earlier in rows):
-                best_weights = model.get_weights()
+                best_weights = last_weights
             rows.append(row | {"seconds": time.perf_counter() - started})
             bar.set_postfix_str(f"val_loss {row['val_loss']:.3f}")
-    last_weights = model.get_weights()
     model.set_weights(best_weights)
+    return _history(rows, last_weights)
+
+
+def _history(rows, last_weights):
     return History(
         **{name: np.array([row[name] for row in rows]) for name in rows[0]}, last_weights=last_weights
     )

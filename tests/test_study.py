@@ -108,6 +108,8 @@ def run_one(arm, seed, source, threads=1):
     """Leave a note of having begun, take a moment, give made-up numbers."""
     began = Path(os.environ["NOTES"]) / f"{arm.name}-{seed}-{os.getpid()}-{time.time_ns()}"
     began.touch()
+    if began.name.startswith(os.environ.get("DIVERGES", "none")):
+        raise TrainingDiverged("the training loss is no longer finite")
     time.sleep(float(os.environ.get("MOMENT", "0.1")))
     began.rename(f"{began}-done")
     zeros = {"loss": 1.0, "accuracy": 0.5 + seed / 100}
@@ -242,6 +244,16 @@ def test_study_that_was_cut_off_carries_on(number, quick):
     assert 3 <= len(kept) < 8 and not [name for name in kept if not name.endswith(".json")]
     succeeds(quick, "lab study --workers 2")
     assert made(quick) == ALL and kept.items() <= quick.state().items()
+
+
+def test_a_run_that_diverges_keeps_no_other_from_being_made(quick):
+    quick.variables["DIVERGES"] = "one-2-"
+    done = quick.lab("lab study --workers 2")
+    line = "lab: 1 of 8 runs gave no record: one, seed 2: the training loss is no longer finite\n"
+    assert (done.returncode, done.stderr) == (2, line)
+    assert made(quick) == ALL - {"one-seed2.json"}
+    del quick.variables["DIVERGES"]
+    assert "made 1 records" in succeeds(quick, "lab study --workers 2")
 
 
 @needs_posix

@@ -226,6 +226,27 @@ def test_validation_loss_that_is_no_number_ends_the_training(split, tells):
         training.train(_model(dtype="float32"), split._replace(validation=validation), epochs=3)
 
 
+def test_what_was_learned_before_it_diverged_is_kept(split, monkeypatch):
+    """The third epoch diverges: what is left is what the first two gave."""
+    passes, one_pass = [], training._one_pass
+
+    def diverging(*arguments):
+        passes.append(arguments)
+        if len(passes) == 5:
+            raise TrainingDiverged("the training loss is no longer finite")
+        return one_pass(*arguments)
+
+    monkeypatch.setattr(training, "_one_pass", diverging)
+    model, shorter = _model(), _model()
+    with pytest.raises(TrainingDiverged) as caught:
+        training.train(model, split, epochs=3, seed=1)
+    monkeypatch.undo()
+    history = training.train(shorter, split, epochs=2, seed=1)
+    assert caught.value.history.val_loss.tolist() == history.val_loss.tolist()
+    assert _same(model.get_weights(), shorter.get_weights())
+    assert _same(caught.value.history.last_weights, history.last_weights)
+
+
 # On how many threads
 
 ONE_TRAINING = """

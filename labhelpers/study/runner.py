@@ -17,7 +17,7 @@ import filelock
 import numpy as np
 
 from labhelpers import data
-from labhelpers.errors import LabError, check_whole_number
+from labhelpers.errors import LabError, TrainingDiverged, check_whole_number
 from labhelpers.progress import progress
 from labhelpers.study import records
 from labhelpers.study.arms import ARMS, Arm, named
@@ -78,17 +78,23 @@ def study(arms=(), seeds=None, *, workers=None, scheduler=None) -> int:
             print(f"WARNING: {fault}", file=sys.stderr)
         source = _cifar10()
         print(f"runs to make: {len(units)}, a minute or more each", flush=True)
+        failed = []
         cost = sum(unit.arm.n_train * unit.arm.epochs for unit in units)
         with (
             progress(cost, "study", unit="image", unit_scale=True) as bar,
             _cluster(scheduler, workers) as run,
         ):
-            for done, (unit, content) in enumerate(run(units, source), 1):
-                records.write(content, *unit)
+            for done, (unit, content, fault) in enumerate(run(units, source), 1):
+                if fault:
+                    failed.append(f"{unit.arm.name}, seed {unit.seed}: {fault}")
+                else:
+                    records.write(content, *unit)
                 bar.update(unit.arm.n_train * unit.arm.epochs)
                 bar.set_description_str(f"run {done} of {len(units)}")
                 if bar.disable:
                     print(f"{done} of {len(units)}: {unit.arm.name}, seed {unit.seed}", flush=True)
+    if failed:
+        raise LabError(f"{len(failed)} of {len(units)} runs gave no record: {'; '.join(failed)}")
     return len(units)
 
 
@@ -103,16 +109,14 @@ def run_one(arm: Arm, seed: int, source: str, threads: int = 1) -> dict:
     model = getattr(models, arm.network)(seed)
     if arm.initial_weights == "pytorch":
         models.start_like_pytorch(model, seed)
-    history = training.train(
-        model,
-        split,
-        epochs=arm.epochs,
-        batch_size=arm.batch_size,
-        learning_rate=arm.learning_rate,
-        optimizer=arm.optimizer,
-        seed=seed,
-        reshuffle=arm.reshuffled,
-    )
+    options = ("epochs", "batch_size", "learning_rate", "optimizer")
+    settings = {name: getattr(arm, name) for name in options} | {"seed": seed, "reshuffle": arm.reshuffled}
+    try:
+        history = training.train(model, split, **settings)
+    except TrainingDiverged as error:  # which is a result, too: the best epoch came before
+        if error.history is None:
+            raise
+        history = error.history
     labels = split.test.labels
     best = evaluation.evaluate(labels, training.predict(model, split.test.images))
     costs = models.layer_costs(model)
@@ -290,6 +294,8 @@ def _unit_and_content(unit, source, parent):
     if os.getppid() == parent:  # not so in the parent itself, where one worker works, nor in a cluster
         _end_with(parent)
     try:
-        return unit, run_one(*unit, source)
+        return unit, run_one(*unit, source), None
+    except TrainingDiverged as error:  # in its first epoch; the other runs go on
+        return unit, None, str(error)
     except LabError as error:
         raise LabError(f"{unit.arm.name}, seed {unit.seed}: {error}") from error
