@@ -100,8 +100,11 @@ def _why_number(verdict):
     claim, (low, high) = verdict.claim, verdict.prediction
     number, one_run = original(claim), f"{value(claim.measure, low)} to {value(claim.measure, high)}"
     missed_by = statistics.distance(verdict.prediction, claim.interval)
-    if missed_by == 0:
+    if low <= claim.number <= high:
         return f"One further run gives {one_run}, and {number} lies in that."
+    if missed_by == 0:
+        rounded = " to ".join(value(claim.measure, end) for end in claim.interval)
+        return f"One further run gives {one_run}. What is rounded to {number}, {rounded}, reaches into that."
     side = "above" if claim.number > high else "below"
     size = "more" if missed_by > claim.margin else "less"
     return f"One further run gives {one_run}, and {number} lies {side} that by {size} than the margin."
