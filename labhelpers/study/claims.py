@@ -1,6 +1,7 @@
 """Every claim of the original report: its number, ours with its uncertainty, and a verdict by a stated rule.
 
-The margins, how large a difference must be to matter, were committed before the first record was made. The rules:
+The margins, how large a difference must be to matter, were committed before the first record was made; that an arm
+takes five runs to be judged by (`statistics.FEWEST`) came after the first fifteen records, and was three. The rules:
 
 - *reproduced*: the original's number, with its rounding, lies in the 95 % prediction interval of one run; a claim
   without a number, that something is larger: the 95 % interval of the difference lies above 0; a claim that nothing
