@@ -25,11 +25,6 @@ from labhelpers.reporting import fingerprints, notebooks
 
 # What `--quick` sets, wherever a notebook has the parameter: a rehearsal, not a result.
 QUICK = {"N_TRAIN": 2_000, "N_TRAIN_LARGER": 4_000, "EPOCHS": 1}
-# Kernels tell even of their own shutdown, and of what goes wrong in it now and then.
-KERNEL_ARGUMENTS = [
-    "--IPKernelApp.log_level=50",
-    "--IPKernelApp.logging_config={'loggers': {'tornado': {'level': 'CRITICAL'}}}",
-]
 LONGEST = 80  # characters of the path of a folder of sockets; with their names, systems take 103 and more
 VERSIONS = ("tensorflow", "keras", "numpy", "scipy", "matplotlib", "seaborn", "papermill")
 
@@ -218,7 +213,6 @@ def _execute(notebook, stem, settings, staging) -> None:
                 cwd=project() / "notebooks",
                 progress_bar=bar,
                 config=config,
-                extra_arguments=KERNEL_ARGUMENTS,
             )
     except PapermillExecutionError as error:
         reason = str(error.evalue).strip().splitlines() or ["no message"]
@@ -247,7 +241,8 @@ def _kernel_config():
         manager = {"connection_file": f"{folder}/kernel.json"}
         if sys.platform != "win32" and folder.isascii() and len(folder) <= LONGEST:
             manager["transport"] = "ipc"
-        yield Config({"KernelManager": manager})
+        # All a kernel makes is saved by its cells. Asked to shut down it may yet tell of what goes wrong in that.
+        yield Config({"KernelManager": manager, "NotebookClient": {"shutdown_kernel": "immediate"}})
 
 
 @contextlib.contextmanager
