@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+from pathlib import Path
 
 from labhelpers.errors import LabError
 
@@ -127,6 +128,8 @@ def _jupyter(options):
     folder = prepare()
     print(f"your copies of the notebooks are in {folder}; to start one over, delete it and run this again")
     os.environ["LAB_OUT"] = str(folder)
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    os.environ["PATH"] = programs  # a terminal in JupyterLab then knows `lab`, as the notebooks call it
     os.chdir(folder)
     os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab", *options.rest])
 

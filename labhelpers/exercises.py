@@ -16,6 +16,7 @@ from labhelpers.study.arms import ARMS, RATE, named
 from labhelpers.study.statistics import chance_of_reaching, prediction_interval
 
 EXERCISES: dict[str, Callable[..., str | None]] = {}
+NEVER = 0.001  # a probability below which an honest run is no longer to be expected
 
 
 def check(exercise: str, *answer) -> str:
@@ -58,6 +59,7 @@ def _hardest_class(name):
 
 @_exercise("01.2")
 def _numbers_left(numbers):
+    _are_numbers(numbers)
     if numbers == (32 // 8) ** 2:
         return "And how many colours has each of these places?"
     return None if numbers == 3 * (32 // 8) ** 2 else "How many blocks of 8x8 pixels has an image of 32x32?"
@@ -93,20 +95,18 @@ def _starts_above(letter):
 def _own_seed(accuracy):
     _is_share(accuracy)
     recorded = [record.accuracy for record in _runs("baseline-20000")]
-    low, high = prediction_interval(recorded)
     if accuracy in recorded:
         return "That is a recorded run's: take a seed of your own."
-    return (
-        None
-        if low <= accuracy <= high
-        else "A run with these settings falls there 1 time in 20: are they those above?"
-    )
+    if chance_of_reaching(recorded, accuracy) > NEVER:
+        return None
+    return "A run with these settings practically never falls there: are they those above?"
 
 
 @_exercise("02.3")
 def _best_rate(val_losses):
     if not isinstance(val_losses, dict) or len(val_losses) < 3:
         return "Give the best validation loss of three rates: {1e-2: ..., 1e-3: ..., 1e-4: ...}."
+    _are_numbers(*val_losses, *val_losses.values())
     best = min(val_losses, key=val_losses.get)
     return (
         None
@@ -138,6 +138,8 @@ def _doubling(word):
 def _longer(accuracy):
     _is_share(accuracy)
     low, _ = prediction_interval([record.accuracy for record in _runs("baseline-40000")])
+    if accuracy <= 0.1:
+        return "Guessing would do as well: is it an accuracy, from 0 to 1?"
     return (
         None
         if accuracy < low
@@ -182,6 +184,7 @@ def _suffers_more(network):
 
 @_exercise("04.3")
 def _pooled_twice(parameters):
+    _are_numbers(parameters)
     convolution, dense, logits = 3 * 3 * 3 * 18 + 18, 8 * 8 * 18 * 64 + 64, 64 * 10 + 10
     if parameters == 3 * 3 * 3 * 18 + 8 * 8 * 18 * 64 + 64 * 10:
         return "Each channel and each unit has a bias, too."
@@ -202,16 +205,14 @@ def _pooled_twice(parameters):
 @_exercise("05.1")
 def _own_rate(accuracy):
     _is_share(accuracy)
-    low, high = prediction_interval([record.accuracy for record in _runs("deeper-40000")])
-    return (
-        None
-        if low <= accuracy <= high
-        else "That lies outside of what 0.001 gives: is it the rate, or are other settings changed?"
-    )
+    if chance_of_reaching([record.accuracy for record in _runs("deeper-40000")], accuracy) > NEVER:
+        return None
+    return "That lies far outside of what 0.001 gives: is it the rate, or are other settings changed?"
 
 
 @_exercise("05.2")
 def _chosen_twice(by_validation, by_test):
+    _are_numbers(by_validation, by_test)
     _runs("deeper-40000")
     runs = records.table(["deeper-40000", *(arm.name for arm in ARMS if arm.group == RATE)])
     means = runs.query("optimizer == 'adam'").groupby("learning_rate")[["val_loss", "accuracy"]].mean()
@@ -239,6 +240,7 @@ def _not_done(letter):
 
 @_exercise("07.1")
 def _changed_verdicts(number):
+    _are_numbers(number)
     found = {arm.name: records.read_all(arm)[0] for arm in ARMS}
     all_of_them = [it.verdict for it in claims.judge(found)]
     fewer = [it.verdict for it in claims.judge({name: runs[:5] for name, runs in found.items()})]
@@ -258,6 +260,14 @@ def _luck(probability):
 def _choice(letter, right, **hints):
     check_choice("the answer", letter, sorted([right, *hints]))
     return hints.get(letter)
+
+
+def _are_numbers(*answers):
+    for answer in answers:
+        if not isinstance(answer, Real):
+            raise LabError(
+                f"the answer holds {answer!r}: give a number in its place, such as 0.5, without quotes"
+            )
 
 
 def _is_share(number):

@@ -34,7 +34,7 @@ def project(tmp_path, monkeypatch):
         cells=[new_markdown_cell("# 1."), new_code_cell(source, outputs=outputs, execution_count=1)]
     )
     path.parent.mkdir()
-    nbformat.write(notebooks.clean(notebook), path)
+    nbformat.write(notebooks.sealed(notebooks.clean(notebook)), path)
     (tmp_path / "README.md").write_text(
         f"# R\n\n<!-- verdicts: written by lab refresh -->\n{readme.results_table()}<!-- end of verdicts -->\n"
     )
@@ -78,6 +78,28 @@ def test_number_in_a_notebook_is_named(project, tells):
 def test_verdict_in_a_notebook_is_named(project, tells):
     change(project / "notebooks/01_first.ipynb", "| 30 | 32 |", "| 30 | 31 |")
     with tells(LabError, "cell 1 shows ours (95 % interval) 31 in row 2 (D2), the records say 32"):
+        check.check()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("2.0 points", "3.0 points"), ('fig, \\"curve', 'figure, \\"curve')]
+)
+def test_notebook_changed_after_its_run_is_named(project, tells, old, new):
+    path = project / "notebooks/01_first.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.cells[1].outputs.append(new_output("stream", text="a gain of 2.0 points"))
+    notebook.cells[0].source = "# 1. Prose may change"
+    nbformat.write(notebooks.sealed(notebook), path)
+    assert check.check().startswith("in step")
+    change(path, old, new)
+    with tells(LabError, "01_first.ipynb: its code or an output is not that of the run"):
+        check.check()
+
+
+def test_picture_cut_short_is_named(project, tells):
+    path = project / "figures/curve.png"
+    path.write_bytes(path.read_bytes()[:-200])
+    with tells(LabError, "figures/curve.png is damaged"):
         check.check()
 
 

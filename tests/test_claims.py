@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from labhelpers import cli, data
 from labhelpers.evaluation import ANIMALS, VEHICLES
@@ -209,16 +210,36 @@ def test_a_difference_above_0_reproduces_and_one_below_by_the_margin_refutes(
 
 def test_a_difference_too_small_to_matter_is_called_that(study):
     study(DEEPER, around(0.61, 0.002, 10))
-    study(SHORTER, around(0.61, 0.002, 5))
+    study(SHORTER, around(0.61, 0.002, 10)[::-1])
     it = verdict("A1 epochs")
     assert it.verdict == UNDECIDED
     assert "holds 0, and a difference as large as the margin lies outside" in it.why
 
 
+def test_runs_that_begin_alike_are_compared_seed_by_seed(study):
+    longer, shorter = around(0.62, 0.004, 10), np.random.default_rng(0).normal(0.61, 0.004, 7)
+    study(DEEPER, longer)
+    study(SHORTER, shorter)
+    it = verdict("A1 epochs")
+    truth = scipy.stats.ttest_rel(longer[:7], shorter)
+    assert it.difference.p == pytest.approx(
+        truth.pvalue, rel=0.05
+    )  # records keep accuracies of 10,000 images
+    assert it.difference[1:3] == pytest.approx(truth.confidence_interval(), abs=2e-4)
+    assert it.why.startswith("Seed by seed")
+
+
+def test_equal_runs_are_no_evidence_of_a_difference(study):
+    study(DEEPER, around(0.62, 0.004, 10))
+    study(SHORTER, around(0.62, 0.004, 10))
+    it = verdict("A1 epochs")
+    assert it.verdict == UNDECIDED and it.difference[:3] == (0, 0, 0)
+
+
 def test_a_difference_counts_only_after_holm_s_adjustment(study):
     # A gain whose p is about 0.03: enough for one claim, not for one of four.
-    study(DEEPER, around(0.614, 0.003, 10))
-    study(SHORTER, around(0.610, 0.003, 5))
+    study(DEEPER, around(0.615, 0.003, 10))
+    study(SHORTER, around(0.610, 0.003, 10)[::-1])
     alone = verdict("A1 epochs")
     assert alone.p == pytest.approx(alone.difference.p) and alone.p < 0.05
     assert alone.verdict == REPRODUCED

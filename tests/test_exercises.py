@@ -106,6 +106,12 @@ def test_verdicts_are_judged_again_from_five_runs(recorded, runs_dir):  # noqa: 
     assert changed and [number for number, answer in enumerate(answers) if answer == "Yes."] == [changed]
 
 
+def test_an_honest_run_that_was_unlucky_is_right(recorded):
+    # Outside of the interval that holds 19 runs in 20, but one in a hundred may well fall there.
+    assert check("02.2", 0.60 - 3 * 0.005) == "Yes."
+    assert check("03.2", 0.1).startswith("Not yet. Guessing")
+
+
 def test_a_recorded_run_is_no_seed_of_one_s_own(recorded):
     assert "of your own" in check("02.2", around(0.60, 0.005, 10)[3])
 
@@ -138,6 +144,11 @@ def test_every_exercise_that_a_notebook_names_is_there_and_the_other_way_round()
         (("02.4", 0.5), ["02.4", "right, wrong"]),
         (("02.4", 50, 40), ["50", "0 to 1"]),
         (("03.1", "more"), ["'larger', 'smaller'"]),
+        (("01.2", "48"), ["'48'", "without quotes"]),
+        (("02.3", {1e-2: ..., 1e-3: ..., 1e-4: ...}), ["Ellipsis", "a number"]),
+        (("02.3", {"1e-2": 1.1, "1e-3": 1.0, "1e-4": 1.2}), ["'1e-2'", "a number"]),
+        (("04.3", None), ["None", "a number"]),
+        (("07.1", "two"), ["'two'", "a number"]),
     ],
 )
 def test_what_is_no_answer_is_refused(answer, words, tells):

@@ -118,13 +118,13 @@ def test_abstract_and_verdicts_are_of_the_records():
         value, interval = wording.ours(it)[:-1].split(" (")
         assert f"is right on {value} (95 % interval {interval}; " in said
         assert f"where the original has {wording.original(it.claim)}" in said
-    assert "committed records of runs on CIFAR-10" in said
+    assert "recorded runs on CIFAR-10 that the claims are tested on" in said
     assert [row["verdict"] for row in findings.rows(verdicts)] == [it.verdict for it in verdicts]
 
 
 def test_abstract_without_any_record():
     said = " ".join(findings.abstract(claims.judge({arm.name: [] for arm in claims.ARMS})))
-    assert "too few recorded runs" in said and "the 0 committed records" in said
+    assert "too few recorded runs" in said and "the 0 recorded runs" in said
 
 
 @pytest.mark.parametrize("name", captions.CAPTIONS)

@@ -83,8 +83,8 @@ def strips(verdicts: list[Verdict]) -> list[dict]:
 
     Returns:
         For each: `claim`, `statement`, `verdict`, `unit`; `ticks` and `runs`, each with a place `at` and a `label`, a
-        run also with what is `said` of it; `bar` and `band`, pairs of places; the places `mean` and `line`, and what
-        the line is `against`. Places are per cent of the width; there is no band where there is no number.
+        run also with what is `said` of it; `bar`, `band` and `rounded`, pairs of places; the places `mean` and `line`,
+        and what the line is `against`. Places are per cent of the width; without a number `band` and `rounded` are empty.
     """
     return [_strip(it) for it in verdicts if it.estimate is not None and it.measured]
 
@@ -97,22 +97,23 @@ def _strip(it):
     measured = scale * it.measured[claim.arms[0]] if single else np.array([])
     line = scale * (claim.number if claim.number is not None else claim.margin if it.best else 0)
     band = [scale * end for end in it.prediction] if it.prediction else []
-    every = [value, low, high, line, *band, *measured]
+    rounded = [scale * end for end in claim.interval] if it.prediction else []
+    every = [value, low, high, line, *band, *rounded, *measured]
     start, width = min(every), max(max(every) - min(every), 1e-9)
 
     def at(number):
         return round(100 * (MARGIN + (1 - 2 * MARGIN) * (number - start) / width), 2)
 
     runs = records.read_all(named(claim.arms[0]))[0] if single else []
-    unit = {"loss": "test loss (nats per image)", "accuracy": "test accuracy (%)"}
     return {
         "claim": claim.name,
         "statement": claim.statement,
         "verdict": it.verdict,
-        "unit": unit.get(claim.measure, "difference (points)"),
+        "unit": wording.unit(it),
         "ticks": [{"at": at(tick), "label": f"{tick:g}"} for tick in _ticks(start, width)],
         "bar": (at(low), at(high)),
         "band": [at(end) for end in band],
+        "rounded": [at(end) for end in rounded],
         "mean": at(value),
         "ours": wording.ours(it),
         "line": at(line),

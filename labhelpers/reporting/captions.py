@@ -206,7 +206,7 @@ CAPTIONS = {
     "deeper_changes": Caption(
         "What each change to the network brings: test accuracies of the recorded runs, and their means with 95 % "
         "intervals.",
-        "A strip chart with a row for each network: a dot a run, and the mean with its interval below.",
+        "A strip chart with a row for each network: a dot a run, and the mean with its interval above.",
         _means("arm", "for “{}”"),
     ),
     "learning_rates": Caption(
@@ -221,7 +221,8 @@ CAPTIONS = {
     ),
     "verdicts": Caption(
         "What the verdicts rest on. A dot is a run; the bar is our estimate with its 95 % interval; the dashed line is "
-        "the original's number, with a grey band where one further run would fall, or what a difference is held against.",
+        "the original's number, with what rounds to it in its colour and a grey band where one further run would fall, or "
+        "what a difference is held against.",
         "A strip chart for each claim that rests on runs.",
         _verdicts,
     ),

@@ -48,8 +48,11 @@ def check() -> str:
 
 def _drawn_otherwise(png):
     """Tell where a picture was drawn from other numbers than those beside it."""
-    with Image.open(png) as image:
-        drawn = image.text.get("numbers")
+    try:
+        with Image.open(png) as image:
+            drawn = image.text.get("numbers")
+    except (OSError, SyntaxError):  # what Pillow raises for a file cut short, and for a damaged chunk
+        return [f"figures/{png.name} is damaged"]
     if drawn is None:
         return [f"figures/{png.name} doesn't say what numbers it shows"]
     beside = png.with_suffix(".csv")
@@ -128,6 +131,8 @@ def _table(output):
 def _faults(notebook):
     if notebooks.clean(notebook) != notebook:
         yield "is not cleaned"
+    if not notebooks.is_sealed(notebook):
+        yield "its code or an output is not that of the run it was taken from"
     for cell in notebook.cells:
         if cell.cell_type == "code":
             if cell.execution_count is None:

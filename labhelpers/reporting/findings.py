@@ -27,8 +27,10 @@ def abstract(verdicts) -> list[str]:
         + "; ".join(_accuracy(it) for it in verdicts if it.claim.measure == "accuracy" and it.claim.number)
         + ".",
         f"Of the {len(verdicts)} claims that the original makes, the verdicts are: {listed(said)}.",
-        f"These numbers are of the {sum(runs.values())} committed records of runs on CIFAR-10 that the claims are tested "
-        "on. The sections below also train networks of their own, one run each.",
+        f"These numbers are of the {sum(runs.values())} recorded runs on CIFAR-10 that the claims are tested on. "
+        "“Reproduced” says that the original's number, as rounded, lies where one further run of ours would fall 19 times "
+        "in 20, which is a wider interval than that of our mean. The sections below also train networks of their own, one "
+        "run each.",
     ]
 
 

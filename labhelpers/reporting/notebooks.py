@@ -1,6 +1,7 @@
 """What a notebook declares (its parameters, its figures), and how outputs are carried over and cleaned."""
 
 import ast
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import nbformat
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write, project
 
+SEAL = "labhelpers"  # in a committed notebook's metadata
 RANGE = re.compile(r"\(([-+.\de_]+) to ([-+.\de_]+)\)")
 
 
@@ -184,7 +186,8 @@ def clean(notebook):
     """Return the notebook as it is committed: outputs stay, what differs from machine to machine goes."""
     cleaned = nbformat.from_dict(notebook)
     kept = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
-    cleaned.metadata = nbformat.from_dict(kept | {"language_info": {"name": "python"}})
+    sealed = {SEAL: notebook.metadata[SEAL]} if SEAL in notebook.metadata else {}
+    cleaned.metadata = nbformat.from_dict(kept | {"language_info": {"name": "python"}} | sealed)
     for cell in cleaned.cells:
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
@@ -192,6 +195,23 @@ def clean(notebook):
             if "metadata" in output:
                 output.metadata = {}
     return cleaned
+
+
+def sealed(notebook):
+    """Return the notebook with a digest of its code and outputs, by which `is_sealed` sees what is changed later."""
+    copy = nbformat.from_dict(notebook)
+    copy.metadata[SEAL] = {"sha256": _digest(notebook)}
+    return copy
+
+
+def is_sealed(notebook) -> bool:
+    """Whether code and outputs are still those that were sealed; prose may change."""
+    return notebook.metadata.get(SEAL) == {"sha256": _digest(notebook)}
+
+
+def _digest(notebook) -> str:
+    run = [(cell.source, cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
 
 
 def write(notebook, path: Path) -> None:

@@ -35,7 +35,7 @@ def refresh() -> list[str]:
         executed = notebooks.read(folder / "notebooks" / path.name)
         if notebooks.code(source) != notebooks.code(executed):
             raise LabError(f"the code of {path.stem} has changed since it ran: run lab report first")
-        cleaned = notebooks.clean(notebooks.with_outputs(source, executed))
+        cleaned = notebooks.sealed(notebooks.clean(notebooks.with_outputs(source, executed)))
         if cleaned != source:
             notebooks.write(cleaned, path)
             changed.append(f"notebooks/{path.name}")

@@ -4,7 +4,7 @@ An arm is trained once for each of its seeds, which change initial weights and o
 those of the best validation loss. Arms stand in the order in which they are wanted.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labhelpers.errors import check_choice
 
@@ -43,6 +43,11 @@ class Arm:
         """Whether a run with these settings, such as `n_train=20_000, epochs=10`, is one of this arm."""
         return all(getattr(self, name) == value for name, value in settings.items())
 
+    def continues(self, other: "Arm") -> bool:
+        """Whether its runs begin as those of another arm do, seed by seed: all is alike, but it trains for longer."""
+        alike = replace(self, name=other.name, group=other.group, seeds=other.seeds, epochs=other.epochs)
+        return alike == other and self.epochs > other.epochs
+
 
 MAIN, CHANGE, CURVE, RATE, OTHER = (
     "main",
@@ -66,7 +71,7 @@ ARMS = (
     Arm("baseline-40000-20-epochs", CHANGE, "baseline", 40_000, 20, 5),
     Arm("wider-masks-40000", CHANGE, "wider_masks", 40_000, 20, 5),
     Arm("second-convolution-40000", CHANGE, "second_convolution", 40_000, 20, 5),
-    Arm("deeper-40000-10-epochs", CHANGE, "deeper", 40_000, 10, 5),
+    Arm("deeper-40000-10-epochs", CHANGE, "deeper", 40_000, 10, 10),
     Arm("deeper-20000", CHANGE, "deeper", 20_000, 20, 5),
     Arm("baseline-5000", CURVE, "baseline", 5_000, 10, 3),
     Arm("baseline-10000", CURVE, "baseline", 10_000, 10, 3),

@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
 from labhelpers.plots import COLUMN_WIDTH, PALETTE, new_axes
+from labhelpers.study import wording
 from labhelpers.study.statistics import mean
 
 RUN, TODAY, ORIGINAL = PALETTE[0], PALETTE[1], PALETTE[3]
@@ -161,12 +162,11 @@ def verdict(it, *, ax=None):
     line = {"color": ORIGINAL, "linestyle": "--", "linewidth": 1.5}
     if claim.number is not None:
         ax.axvspan(*(scale * end for end in it.prediction), color="0.9", linewidth=0, zorder=0)
+        ax.axvspan(*(scale * end for end in claim.interval), color=ORIGINAL, alpha=0.2, linewidth=0, zorder=0)
         ax.axvline(scale * claim.number, **line)
-        ax.set(xlabel="test loss (nats per image)" if claim.measure == "loss" else "test accuracy (%)")
     else:
         ax.axvline(scale * claim.margin if it.best else 0, **line)
-        ax.set(xlabel="difference (points)")
-    ax.set(yticks=[], ylim=(-0.8, 0.8))
+    ax.set(xlabel=wording.unit(it), yticks=[], ylim=(-0.8, 0.8))
     ax.set_title(f"{claim.name}: {claim.statement}\n{it.verdict}", loc="left", fontsize=9)
     sns.despine(ax=ax, left=True)
     return ax

@@ -32,8 +32,15 @@ def value(measure: str, number: float, interval=None) -> str:
 
 def points(difference: float, interval=None) -> str:
     """Write a difference of shares in points, with its interval where it is given."""
-    text = f"{100 * difference:.1f} points"
-    return text if interval is None else f"{text} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+    number, *ends = (f"{100 * share:.1f}".replace("-0.0", "0.0") for share in (difference, *(interval or ())))
+    return f"{number} points ({ends[0]} to {ends[1]})" if ends else f"{number} points"
+
+
+def unit(verdict) -> str:
+    """Write what a claim's axis shows, with its unit."""
+    if verdict.estimate is verdict.difference:
+        return "difference (points)"
+    return {"loss": "test loss (nats per image)", "accuracy": "test accuracy (%)"}[verdict.claim.measure]
 
 
 def original(claim) -> str:
@@ -96,6 +103,26 @@ def why(verdict) -> str:
     return " ".join(reasons)
 
 
+def among_runs(accuracies, today: float | None = None) -> str:
+    """Say where recorded runs of one arm lie, 0 to 1 each, and whether today's is one that they lead to expect."""
+    if not len(accuracies):
+        return "Of these images no runs are recorded."
+    mean, low, high, spread = (getattr(accuracies, name)() for name in ("mean", "min", "max", "std"))
+    text = (
+        f"{len(accuracies)} recorded runs: on average {percent(mean)}, from {percent(low)} to {percent(high)}, with a "
+        f"standard deviation of {100 * spread:.2f} points. "
+    )
+    if len(accuracies) < 2:
+        return text
+    expected = statistics.prediction_interval(accuracies)
+    text += f"19 times in 20 one further run gives {percent(expected.low)} to {percent(expected.high)}"
+    if today is None:
+        return f"{text}."
+    if expected.low <= today <= expected.high:
+        return f"{text}, and today's {percent(today)} lies in that."
+    return f"{text}; today's {percent(today)} lies outside: it is the twentieth run, or differs by more than its seed."
+
+
 def _why_number(verdict):
     claim, (low, high) = verdict.claim, verdict.prediction
     number, one_run = original(claim), f"{value(claim.measure, low)} to {value(claim.measure, high)}"
@@ -119,6 +146,8 @@ def _why_difference(verdict):
     elif claim.measure in WITHIN:
         gaps = verdict.measured[claim.arms[0]]
         text = f"In {(gaps > 0).sum()} of {len(gaps)} runs {WITHIN[claim.measure]}; on average the difference is {size}"
+    elif named(claim.arms[0]).continues(named(claim.arms[1])):
+        text = f"Seed by seed, as both begin alike, the gain over {claim.arms[1]} is {size}"
     else:
         text = f"The gain over {claim.arms[1]} is {size}"
     if difference.low <= limit <= difference.high:
