@@ -119,7 +119,7 @@ def _strip(it):
         "line": at(line),
         "against": f"the original's {wording.original(claim)}"
         if claim.number is not None
-        else f"{line:g} points",
+        else f"{line:g} point{'s' * (line != 1)}",
         "runs": [_run(run, at(one)) for run, one in zip(runs, measured, strict=True)],
     }
 
@@ -140,4 +140,4 @@ def _ticks(start, width):
     power = 10 ** floor(log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
     first, last = np.ceil(start / step), np.floor((start + width) / step)
-    return [round(float(n * step), 10) for n in np.arange(first, last + 1)]
+    return [round(float(n * step), 10) + 0.0 for n in np.arange(first, last + 1)]  # + 0.0: no -0
