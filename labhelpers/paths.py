@@ -7,6 +7,8 @@ from pathlib import Path
 
 from labhelpers.errors import LabError
 
+QUICK_FOLDER = "quick"  # within that of the report: where a rehearsal goes
+
 
 def project() -> Path:
     """Return the project's root: the folder that holds `notebooks` and `labhelpers`.

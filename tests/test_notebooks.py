@@ -188,6 +188,7 @@ def test_quick_report_makes_every_figure_and_compares_nothing(quick_report):
     for path in PATHS:
         for name in notebooks.expected_figures(notebooks.read(path)):
             assert (quick_report / f"figures/{name}.png").exists()
+    assert "A rehearsal (--quick)" in (quick_report / "index.html").read_text(encoding="utf-8")
     table = (quick_report / "figures/table1_baseline.csv").read_text()
     assert "test accuracy,,0." in table, "nothing is set beside the original's numbers"
 

@@ -173,3 +173,8 @@ def test_strips_show_what_the_charts_draw():
         assert not places or np.corrcoef(places, runs)[0, 1] > 0.999
         assert all(0 < place < 100 for place in [*places, *strip["bar"], *strip["band"], strip["line"]])
         assert 2 <= len(strip["ticks"]) <= 8
+        assert strip["unit"] == ("difference (points)" if it.claim.number is None else wording.unit(it))
+        if it.verdict == claims.REPRODUCED and it.prediction:
+            assert strip["rounded"][0] <= strip["band"][1] and strip["band"][0] <= strip["rounded"][1], (
+                "what is reproduced is seen to be"
+            )

@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 from labhelpers import data
 from labhelpers.errors import DataUnavailable, LabError
-from labhelpers.paths import atomic_write, out_dir, project
+from labhelpers.paths import QUICK_FOLDER, atomic_write, out_dir, project
 from labhelpers.reporting import fingerprints, notebooks
 
 # What `--quick` sets, wherever a notebook has the parameter: a rehearsal, not a result.
@@ -124,7 +124,7 @@ def _find_or_stand_in(source) -> data.Found:
 
 
 def _report_folder(is_standin, quick) -> Path:
-    return out_dir().joinpath(*["standin"] * is_standin, *["quick"] * quick)
+    return out_dir().joinpath(*["standin"] * is_standin, *[QUICK_FOLDER] * quick)
 
 
 def _versions() -> dict[str, str]:

@@ -4,17 +4,21 @@ import base64
 import html
 import io
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
 from nbconvert import HTMLExporter
 
 from labhelpers.errors import LabError
-from labhelpers.paths import atomic_write
+from labhelpers.paths import QUICK_FOLDER, atomic_write
 from labhelpers.reporting import answers, captions, findings, notebooks
 from labhelpers.study import claims
 
 TEMPLATE = Path(__file__).parent / "template"
+REHEARSAL = (
+    "A rehearsal (--quick), with few images and one epoch: the numbers of sections that train are no results."
+)
 TITLE = "CIFAR-10 image classification: a lab report, executed again"
 LINK = re.compile(r"\((\d\d_\w+)\.ipynb\)")
 NAMED = re.compile(r"`(\w+)`")
@@ -45,6 +49,8 @@ def write(folder: Path) -> Path:
 def _render(sections, folder) -> str:
     runs = notebooks.read_runs(folder)
     verdicts, faults = claims.verdicts()
+    for fault in faults:
+        print(f"WARNING: {fault}", file=sys.stderr)
     numbers = _attach_figures(sections, runs, folder, verdicts)
     exporter = HTMLExporter(
         template_name="report", extra_template_basedirs=[str(TEMPLATE)], exclude_anchor_links=True
@@ -60,7 +66,7 @@ def _render(sections, folder) -> str:
         rendered.append({"stem": stem, "body": body, "contents": contents, "changed": changed})
     return exporter.environment.get_template("page.html.j2").render(
         title=TITLE,
-        warnings=_warnings(sections, runs) + faults,
+        warnings=_warnings(sections, runs) + [REHEARSAL] * (folder.name == QUICK_FOLDER) + faults,
         abstract=findings.abstract(verdicts),
         verdicts=findings.rows(verdicts),
         shown=[strip["claim"] for strip in answers.strips(verdicts)] if "verdicts" in numbers else [],
