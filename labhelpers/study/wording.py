@@ -38,7 +38,7 @@ def points(difference: float, interval=None) -> str:
 
 def unit(verdict) -> str:
     """Write what a claim's axis shows, with its unit."""
-    if verdict.estimate is verdict.difference:
+    if verdict.claim.number is None:
         return "difference (points)"
     return {"loss": "test loss (nats per image)", "accuracy": "test accuracy (%)"}[verdict.claim.measure]
 
