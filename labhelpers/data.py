@@ -35,6 +35,7 @@ HARMLESS = {  # all that a batch needs besides dictionaries, lists, strings and 
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
 }
+SIDE = 32  # pixels
 N_TRAINABLE = 45_000  # images 45,000-49,999 are always the validation set
 
 # The data sets loaded in this process: `plots.save_figure` stamps figures once drawn images are among them,
@@ -112,6 +113,14 @@ class Cifar10:
             Images(self.test_images, self.test_labels),
         )
 
+    def everything(self) -> Split:
+        """Train on all 50,000 images: nothing is left to choose by, so all must have been chosen before."""
+        return Split(
+            Images(self.train_images, self.train_labels),
+            Images(self.train_images[:0], self.train_labels[:0]),
+            Images(self.test_images, self.test_labels),
+        )
+
 
 class Found(NamedTuple):
     """A source of data that was found and verified: `name` and `digest` as in `Cifar10`, `source` to load it by."""
@@ -124,6 +133,24 @@ class Found(NamedTuple):
     def is_standin(self) -> bool:
         """Whether these are the drawn images, of which nothing may be compared with the original report."""
         return self.name != "CIFAR-10"
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Read a picture of any size and cut it to what a network sees: its middle square, as uint8, (32, 32, 3).
+
+    Raises:
+        LabError: there is no such file, or it is no picture.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as picture:
+            upright = ImageOps.exif_transpose(picture).convert("RGB")
+    except FileNotFoundError:
+        raise LabError(f"there is no file {path}: give the path of a picture") from None
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise LabError(f"{path} can't be read as a picture: take a JPEG or PNG") from error
+    return np.asarray(ImageOps.fit(upright, (SIDE, SIDE), Image.Resampling.BOX))
 
 
 def load(source: str | os.PathLike | None = None) -> Cifar10:

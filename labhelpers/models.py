@@ -4,17 +4,22 @@ Layer names say what a layer is for, so that `model.summary()` reads like the re
 """
 
 import math
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 
-from labhelpers.backend import keras
-from labhelpers.errors import check_seed
+from labhelpers.backend import PRECISIONS, keras
+from labhelpers.errors import check_choice, check_seed
 
 layers = keras.layers
 
 IMAGE_SHAPE = (32, 32, 3)
 N_CLASSES = 10
+# Of the 50,000 training images, values from 0 to 1.
+CHANNEL_MEANS = (0.49140, 0.48216, 0.44653)
+CHANNEL_DEVIATIONS = (0.24703, 0.24349, 0.26159)
+FIRST_LAYER, FIRST_FILTERS = "convolution_0", 24
 
 
 def baseline(seed: int = 0) -> keras.Model:
@@ -46,6 +51,116 @@ def second_convolution(seed: int = 0) -> keras.Model:
     )
 
 
+def batch_normalized(seed: int = 0) -> keras.Model:
+    """Build `deeper` with batch normalisation (Ioffe & Szegedy 2015, arXiv 1502.03167) after each convolution."""
+    return _network(
+        "batch_normalized",
+        seed,
+        lambda: [*_convolution(18, 5, "_1", normalized=True), *_convolution(10, 3, "_2", normalized=True)],
+    )
+
+
+def three_blocks(seed: int = 0, widths=(16, 64, 64), precision: str = "float32") -> keras.Model:
+    """Build three blocks of two convolutions after a small first one: the shape of airbench94, a quarter as wide.
+
+    After Jordan 2024 (arXiv 2404.00498, section 3.1): images are standardised; a 2x2 convolution of 24 filters; in each
+    block two 3x3 convolutions with batch normalisation and GELU, max pooling after the first; one dense layer.
+
+    Args:
+        seed: fixes the initial weights.
+        widths: filters of the blocks' convolutions.
+        precision: of the arithmetic, a Keras dtype policy: "float32" or "mixed_bfloat16"; weights are float32.
+    """
+    check_seed(seed)
+    check_choice("precision", precision, PRECISIONS)
+    keras.utils.set_random_seed(int(seed))
+    with _arithmetic(precision):
+        return _three_blocks(widths)
+
+
+def three_wide_blocks(seed: int = 0, precision: str = "float32") -> keras.Model:
+    """Build `three_blocks` as wide as airbench94: 64, 256 and 256 filters."""
+    return three_blocks(seed, (64, 256, 256), precision)
+
+
+def _three_blocks(widths):
+    return keras.Sequential(
+        [
+            layers.Input(IMAGE_SHAPE, dtype="uint8", name="images"),
+            # (x / 255 - mean) / deviation, the channels' own of the training set.
+            layers.Rescaling(
+                [1 / (255 * deviation) for deviation in CHANNEL_DEVIATIONS],
+                [
+                    -mean / deviation
+                    for mean, deviation in zip(CHANNEL_MEANS, CHANNEL_DEVIATIONS, strict=True)
+                ],
+                name="standardising",
+            ),
+            layers.Conv2D(FIRST_FILTERS, 2, name=FIRST_LAYER),
+            layers.Activation("gelu", name="gelu"),
+            *(layer for number, filters in enumerate(widths, 1) for layer in _block(filters, number)),
+            layers.MaxPooling2D(3, name="pooling"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(N_CLASSES, use_bias=False, name="dense"),
+            # Small logits at first make the first steps small, too. Logits stay float32 under mixed precision.
+            layers.Rescaling(1 / 9, dtype="float32", name="logits"),
+        ],
+        name="three_blocks" if widths[0] == 16 else "three_wide_blocks",
+    )
+
+
+@contextmanager
+def _arithmetic(precision):
+    """Let layers that are built now compute in this precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _block(filters, number):
+    """Return two convolutions with batch normalisation and GELU, the first one pooled."""
+    parts = []
+    for letter in "ab":
+        name = f"{number}{letter}"
+        parts.append(layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"convolution_{name}"))
+        if letter == "a":
+            parts.append(layers.MaxPooling2D(2, name=f"pooling_{number}"))
+        # GELU and the next convolution make up for a scale. Statistics of a few hundred images at a time.
+        parts.append(layers.BatchNormalization(momentum=0.9, scale=False, epsilon=1e-5, name=f"norm_{name}"))
+        parts.append(layers.Activation("gelu", name=f"gelu_{name}"))
+    return parts
+
+
+def start_whitened(model: keras.Model, images) -> None:
+    """Fix the first layer of `three_blocks` so that what it gives is white: uncorrelated, each with variance 1.
+
+    Its filters are the directions of the 2x2 patches' covariance, each divided by the deviation along it, and their
+    negatives (Page 2018; Jordan 2024, arXiv 2404.00498, section 3.2). Only the bias is still trained. The convolutions
+    after it begin by passing on what they get, as far as they have filters for it (section 3.3).
+
+    Args:
+        images: of the training set, uint8, (N, 32, 32, 3); the first 5,000 are looked at.
+    """
+    first = model.get_layer(FIRST_LAYER)
+    standardised = model.layers[0](np.asarray(images[:5000])).numpy().astype("float32")
+    patches = np.lib.stride_tricks.sliding_window_view(standardised, (2, 2), axis=(1, 2))
+    patches = patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, FIRST_FILTERS // 2)
+    values, vectors = np.linalg.eigh(patches.T @ patches / len(patches))
+    filters = (vectors / np.sqrt(values + 5e-4)).reshape(2, 2, 3, -1)
+    first.kernel.assign(np.concatenate([filters, -filters], axis=-1))
+    first.kernel.trainable = False
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D) and layer is not first:
+            kernel = layer.kernel.numpy()
+            passed_on = min(kernel.shape[2:])
+            kernel[..., :passed_on] = 0
+            kernel[1, 1, range(passed_on), range(passed_on)] = 1
+            layer.kernel.assign(kernel)
+
+
 def _network(name, seed, convolutions):
     """Build uint8 images, scaled to [-1, 1]; the convolutions; dense 64 with ReLU; ten logits."""
     check_seed(seed)
@@ -63,11 +178,16 @@ def _network(name, seed, convolutions):
     )
 
 
-def _convolution(filters, side, number=""):
+def _convolution(filters, side, number="", *, normalized=False):
     """Return a convolution that keeps the size, with ReLU, and the 2x2 pooling after it."""
+    name, pooling = f"convolution{number}", layers.MaxPooling2D(2, name=f"pooling{number}")
+    if not normalized:
+        return [layers.Conv2D(filters, side, padding="same", activation="relu", name=name), pooling]
     return [
-        layers.Conv2D(filters, side, padding="same", activation="relu", name=f"convolution{number}"),
-        layers.MaxPooling2D(2, name=f"pooling{number}"),
+        layers.Conv2D(filters, side, padding="same", use_bias=False, name=name),
+        layers.BatchNormalization(momentum=0.9, name=f"norm{number}"),
+        layers.Activation("relu", name=f"relu{number}"),
+        pooling,
     ]
 
 

@@ -45,6 +45,8 @@ class History:
     seconds: np.ndarray
     last_weights: list
 
+    COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+
     @property
     def best_epoch(self) -> int:
         """The epoch, counted from 1, with the smallest validation loss: its weights are the model's."""
@@ -143,11 +145,20 @@ def _history(rows, last_weights):
 
 def predict(model: keras.Model, images) -> np.ndarray:
     """Return the probability of each class, float32, (N, 10), for uint8 images (N, 32, 32, 3)."""
-    forward = tf.function(partial(_logits, model, training=False), reduce_retracing=True)
-    starts = range(0, len(images), PREDICTION_BATCH_SIZE)
-    batches = [images[start : start + PREDICTION_BATCH_SIZE] for start in starts]
-    logits = [forward(tf.constant(batch), parts=min(PARTS, len(batch))) for batch in batches]
-    return tf.nn.softmax(tf.concat(logits, 0)).numpy()
+    return predictor(model)(images)
+
+
+def predictor(model: keras.Model):
+    """Return a function of images as `predict`, for one who asks more than once: TensorFlow prepares it only once."""
+    forward = tf.function(partial(batch_logits, model, training=False), reduce_retracing=True)
+
+    def run(images):
+        starts = range(0, len(images), PREDICTION_BATCH_SIZE)
+        batches = [images[start : start + PREDICTION_BATCH_SIZE] for start in starts]
+        logits = [forward(tf.constant(batch), parts=min(PARTS, len(batch))) for batch in batches]
+        return tf.nn.softmax(tf.concat(logits, 0)).numpy()
+
+    return run
 
 
 class _Adam(keras.optimizers.Adam):
@@ -176,7 +187,7 @@ OPTIMIZERS = {
 }
 
 
-def _logits(model, images, *, parts, training):
+def batch_logits(model, images, *, parts, training):
     """Return the logits of a batch, cut into parts that need not wait for one another."""
     size = tf.shape(images)[0]
     cuts = [part * size // parts for part in range(parts + 1)]
@@ -186,7 +197,7 @@ def _logits(model, images, *, parts, training):
 def _learn(model, images, labels, parts):
     """Take one step of the optimizer; return the batch's loss and logits."""
     with tf.GradientTape() as tape:
-        logits = _logits(model, images, parts=parts, training=True)
+        logits = batch_logits(model, images, parts=parts, training=True)
         loss = model.compute_loss(y=labels, y_pred=logits)
     weights = model.trainable_variables
     model.optimizer.apply(tape.gradient(loss, [weight.value for weight in weights]), weights)
@@ -195,7 +206,7 @@ def _learn(model, images, labels, parts):
 
 def _measure(model, images, labels, parts):
     """Return the batch's loss and logits."""
-    logits = _logits(model, images, parts=parts, training=False)
+    logits = batch_logits(model, images, parts=parts, training=False)
     return model.compute_loss(y=labels, y_pred=logits, training=False), logits
 
 

@@ -1,12 +1,14 @@
 """The configurations the study compares, as data: to add one is to add a line.
 
 An arm is trained once for each of its seeds, which change initial weights and order of the images; the weights are
-those of the best validation loss. Arms stand in the order in which they are wanted.
+those of the best validation loss, or, where it has a recipe, of the last epoch. Arms stand in the order in which they
+are wanted.
 """
 
 from dataclasses import dataclass, replace
 
 from labhelpers.errors import check_choice
+from labhelpers.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -17,13 +19,14 @@ class Arm:
         name: what its records are called.
         group: the question it helps to answer.
         network: a function of `labhelpers.models`.
-        n_train: training images, the first of the set unless drawn.
+        n_train: training images, the first of the set unless drawn; 50,000 leaves none to validate by.
         epochs: passes over them.
         seeds: how many runs, with seeds 0, 1, 2, …
         batch_size, learning_rate, optimizer: as for `training.train`.
-        initial_weights: "keras" or "pytorch", as for `labhelpers.models`.
+        initial_weights: "keras", "pytorch" or "whitened", as for `labhelpers.models`.
         drawn: whether each seed trains on a random draw of its own in place of the first images.
         reshuffled: whether each epoch has a new order; Keras's seeded `fit` repeats the first one's.
+        recipe: what `fast.train` trains it by; without one, `training.train` does.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Arm:
     initial_weights: str = "keras"
     drawn: bool = False
     reshuffled: bool = True
+    recipe: Recipe | None = None
 
     def matches(self, **settings) -> bool:
         """Whether a run with these settings, such as `n_train=20_000, epochs=10`, is one of this arm."""
@@ -49,12 +53,13 @@ class Arm:
         return alike == other and self.epochs > other.epochs
 
 
-MAIN, CHANGE, CURVE, RATE, OTHER = (
+MAIN, CHANGE, CURVE, RATE, OTHER, LADDER = (
     "main",
     "what made the difference",
     "learning curve",
     "learning rate",
     "what else could explain it",
+    "ladder",
 )
 
 
@@ -63,6 +68,25 @@ def _rate(optimizer, rate, seeds):
     options = {"optimizer": optimizer, "learning_rate": rate}
     return Arm(name, RATE, "deeper", 40_000, 20, seeds, **options)
 
+
+def _rung(name, recipe, network="three_blocks", n_train=40_000, seeds=3, initial_weights="whitened"):
+    options = {"batch_size": 500, "learning_rate": 0.73, "optimizer": "nesterov"}
+    return Arm(
+        f"ladder-{name}",
+        LADDER,
+        network,
+        n_train,
+        10,
+        seeds,
+        initial_weights=initial_weights,
+        recipe=recipe,
+        **options,
+    )
+
+
+PLAIN = Recipe(flips_and_shifts=False, label_smoothing=0.0, averaging=False)
+MOVED = replace(PLAIN, flips_and_shifts=True)
+SMOOTHED = replace(MOVED, label_smoothing=0.2)
 
 ARMS = (
     Arm("baseline-20000", MAIN, "baseline", 20_000, 10, 10),
@@ -91,6 +115,16 @@ ARMS = (
     Arm("deeper-40000-batch-64", OTHER, "deeper", 40_000, 20, 5, batch_size=64),
     Arm("baseline-40000-one-order", OTHER, "baseline", 40_000, 10, 5, reshuffled=False),
     Arm("deeper-40000-one-order", OTHER, "deeper", 40_000, 20, 5, reshuffled=False),
+    # Each changes one thing of the one before it; the first, one of deeper-40000-10-epochs.
+    Arm("ladder-batch-norm", LADDER, "batch_normalized", 40_000, 10, 3),
+    Arm("ladder-three-blocks", LADDER, "three_blocks", 40_000, 10, 3),
+    _rung("schedule", PLAIN, initial_weights="keras"),
+    _rung("flips-and-shifts", MOVED, initial_weights="keras"),
+    _rung("smoothing", SMOOTHED, initial_weights="keras"),
+    _rung("whitening", SMOOTHED),
+    _rung("averaging", Recipe(), seeds=5),
+    _rung("all-images", Recipe(), n_train=50_000),
+    _rung("width", Recipe(), "three_wide_blocks", n_train=50_000, seeds=5),
 )
 BY_NAME = {arm.name: arm for arm in ARMS}
 

@@ -11,7 +11,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
-from labhelpers.plots import COLUMN_WIDTH, PALETTE, new_axes
+from labhelpers.data import CLASS_NAMES
+from labhelpers.plots import COLUMN_WIDTH, GROUPED, PALETTE, new_axes
 from labhelpers.study import wording
 from labhelpers.study.statistics import mean
 
@@ -140,6 +141,102 @@ def losses_by_rate(curves: pd.DataFrame, *, ax=None):
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(title="learning rate", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
+
+
+def ladder(rungs: pd.DataFrame, *, people: float, original: float, ax=None):
+    """Show accuracy against training time, a point a rung with its interval, each named at the right.
+
+    Args:
+        rungs: `rung` (from 0), `change`, `accuracy`, `low`, `high` (0 to 1, or NaN) and `minutes`, as `ladder.summary`
+            gives them.
+        people, original: accuracies to compare with, 0 to 1.
+    """
+    ax = new_axes(ax, (1.35 * COLUMN_WIDTH, 4.2))
+    if rungs.empty:
+        return _no_runs(ax)
+    accuracy = 100 * rungs["accuracy"].to_numpy()
+    reach = np.abs(100 * rungs[["low", "high"]].to_numpy().T - accuracy)
+    ax.plot(rungs["minutes"], accuracy, "-", color="0.75", linewidth=1, zorder=0)
+    ax.errorbar(rungs["minutes"], accuracy, yerr=reach, fmt="o", color=RUN, markersize=5, capsize=2.5)
+    line = {"linewidth": 1.2, "zorder": 0}
+    ax.axhline(
+        100 * people, color=PALETTE[2], linestyle=":", label=f"one person: {100 * people:.2f} %", **line
+    )
+    ax.axhline(
+        100 * original, color=ORIGINAL, linestyle="--", label=f"original: {100 * original:.0f} %", **line
+    )
+    low, high = min(accuracy.min(), 100 * original) - 3, 100
+    ax.set(xscale="log", ylim=(low, high), xlabel="training time on two cores (minutes, log scale)")
+    ax.set(ylabel="test accuracy (%), 95 % interval")
+    ticks = [
+        t
+        for t in (0.5, 1, 2, 5, 10, 20, 50, 100)
+        if rungs["minutes"].min() / 2 < t < rungs["minutes"].max() * 2
+    ]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    # Names stand in the order of their points, as far apart as they need.
+    order = np.argsort(accuracy, kind="stable")
+    for place, at in zip(np.linspace(0.04, 0.96, max(len(order), 2)), order, strict=False):
+        row = rungs.iloc[at]
+        sign = "" if row["rung"] == 0 else "+ "
+        ax.annotate(
+            f"{row['rung'] + 1:.0f}  {sign}{row['change']}: {accuracy[at]:.1f} %",
+            (row["minutes"], accuracy[at]),
+            (1.06, place),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8.5,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "0.8",
+                "linewidth": 0.7,
+                "relpos": (0, 0.5),
+                "shrinkB": 3,
+            },
+        )
+    ax.legend(frameon=False, loc="lower right")
+    return ax
+
+
+def mistakes(matrices: dict[str, np.ndarray]):
+    """Show where each one's mistakes lie, in per cent of all its mistakes; returns the figure.
+
+    Args:
+        matrices: counts, (10, 10), by the name of who answered; rows are true classes, in the official order.
+    """
+    fig, axes = plt.subplots(
+        1,
+        len(matrices),
+        figsize=(1.5 * COLUMN_WIDTH, 1.5 * COLUMN_WIDTH / len(matrices) + 0.6),
+        layout="constrained",
+    )
+    names = [CLASS_NAMES[label] for label in GROUPED]
+    shares = []
+    for matrix in matrices.values():
+        wrong = np.array(matrix)[np.ix_(GROUPED, GROUPED)] * (1 - np.eye(len(names)))
+        shares.append(100 * wrong / max(wrong.sum(), 1))
+    top = max(share.max() for share in shares)
+    for ax, name, share in zip(np.atleast_1d(axes), matrices, shares, strict=True):
+        sns.heatmap(
+            share,
+            cmap="Blues",
+            vmin=0,
+            vmax=top,
+            square=True,
+            cbar=ax is np.atleast_1d(axes)[-1],
+            cbar_kws={"label": "% of all mistakes", "shrink": 0.7},
+            xticklabels=names,
+            yticklabels=names if ax is np.atleast_1d(axes)[0] else False,
+            linewidths=0.3,
+            mask=np.eye(len(names), dtype=bool),
+            ax=ax,
+        )
+        ax.set_facecolor("0.93")
+        ax.tick_params(length=0, labelsize=7.5)
+        ax.set(title=name, xlabel="answer")
+    np.atleast_1d(axes)[0].set_ylabel("true class")
+    return fig
 
 
 def verdict(it, *, ax=None):

@@ -1,13 +1,23 @@
 """What people answered on the same test images: CIFAR-10H, 511,000 judgements, about 51 an image.
 
 Peterson, Battleday, Griffiths and Russakovsky, "Human uncertainty makes classification more robust", ICCV 2019,
-arXiv 1908.07086; data set under CC BY-NC-SA 4.0. Here stands only the published total over all images.
+arXiv 1908.07086; data set under CC BY-NC-SA 4.0. Here stands only the published total over all images; the answers to
+each image are read from the authors' file where someone has put it.
 """
 
+import hashlib
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import spearmanr
+
+from labhelpers.errors import DataDamaged
+from labhelpers.paths import project
+
+COUNTS_FILE = "cifar10h-counts.npy"
+COUNTS_SHA256 = "9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff"
 
 # Answers; rows are true classes, columns what was said.
 CONFUSION_MATRIX = np.array(
@@ -40,6 +50,32 @@ class Agreement(NamedTuple):
     pairs: int
     shared: int
     top: int
+
+
+def counts() -> np.ndarray | None:
+    """Return how many people gave each answer to each test image, int, (10000, 10); nothing where the file is not.
+
+    It is looked for in `data`, and beside and in what `LAB_DATA` names.
+
+    Raises:
+        DataDamaged: the file is not the authors' one.
+    """
+    named = Path(os.environ.get("LAB_DATA") or project() / "data")
+    for folder in (project() / "data", named, named.parent):
+        path = folder / COUNTS_FILE
+        if path.is_file():
+            if hashlib.sha256(path.read_bytes()).hexdigest() != COUNTS_SHA256:
+                raise DataDamaged(
+                    f"{path} is not the file of CIFAR-10H: delete it, or fetch it again as data/README.md says"
+                )
+            return np.load(path)
+    return None
+
+
+def disagreement(answers) -> np.ndarray:
+    """Return how far people disagree on each image: entropy of their answers in bits, (N,), from counts (N, 10)."""
+    shares = answers / answers.sum(axis=1, keepdims=True)
+    return -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=1)
 
 
 def confused_pairs(matrix) -> dict[tuple[int, int], float]:

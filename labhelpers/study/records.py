@@ -34,8 +34,10 @@ class Record:
         seed: of the run.
         accuracy, loss: on the test set (0 to 1; nats per image), with the weights of the best epoch.
         last_accuracy, last_loss: the same with the weights of the last epoch.
-        best_epoch: counted from 1.
-        history: per epoch, float64 arrays by name: `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+        views_accuracy: the same averaged over views of each image, where the arm has a recipe.
+        best_epoch: counted from 1; by a recipe, the last.
+        history: per epoch, float64 arrays by name: `loss`, `accuracy`, `val_loss`, `val_accuracy`; those of validation
+            are empty where all images were trained on.
         confusion_matrix: of the test set, int, (10, 10); rows are true classes.
         predictions: class of each test image, uint8, (10000,).
         losses: of each test image, nats, float16, (10000,).
@@ -48,6 +50,7 @@ class Record:
     loss: float
     last_accuracy: float
     last_loss: float
+    views_accuracy: float | None
     best_epoch: int
     history: dict[str, np.ndarray]
     confusion_matrix: np.ndarray
@@ -64,6 +67,11 @@ def runs_dir() -> Path:
 def path_of(arm: Arm, seed: int) -> Path:
     """Return where the record of a run is, or would be."""
     return runs_dir() / f"{arm.name}-seed{seed}.json"
+
+
+def checkpoint_of(arm: Arm, seed: int) -> Path:
+    """Return where a run by a recipe keeps its state, from epoch to epoch until its record is written."""
+    return runs_dir() / f".{arm.name}-seed{seed}.checkpoint.npz"
 
 
 def write(content: dict, arm: Arm, seed: int) -> None:
@@ -104,7 +112,8 @@ def read(arm: Arm, seed: int) -> Record | None:
         loss=test["best"]["loss"],
         last_accuracy=test["last"]["accuracy"],
         last_loss=test["last"]["loss"],
-        best_epoch=int(np.argmin(history["val_loss"])) + 1,
+        views_accuracy=test.get("views", {}).get("accuracy"),
+        best_epoch=arm.epochs if arm.recipe else int(np.argmin(history["val_loss"])) + 1,
         history={name: np.array(values) for name, values in history.items()},
         confusion_matrix=np.array(test["confusion_matrix"]),
         predictions=unpack(test["predictions"], np.uint8),
@@ -143,7 +152,7 @@ def table(names: list[str], digest: str | None = None) -> pd.DataFrame:
             {"arm": arm.name, "seed": record.seed}
             | {name: getattr(arm, name) for name in columns}
             | {"accuracy": record.accuracy, "loss": record.loss}
-            | {"val_loss": min(record.history["val_loss"]), "best_epoch": record.best_epoch}
+            | {"val_loss": min(record.history["val_loss"], default=np.nan), "best_epoch": record.best_epoch}
             for record in found
             if digest in (None, record.content["data"]["digest"])
         ]
@@ -156,7 +165,7 @@ def histories(names) -> pd.DataFrame:
     Columns: `arm`, `seed`, the arm's `learning_rate`, `epoch` from 1, and what `Record.history` holds.
     """
     of_runs = [
-        pd.DataFrame(record.history).assign(
+        pd.DataFrame({name: values for name, values in record.history.items() if len(values)}).assign(
             arm=arm.name,
             seed=record.seed,
             learning_rate=arm.learning_rate,

@@ -89,6 +89,7 @@ def study(arms=(), seeds=None, *, workers=None, scheduler=None) -> int:
                     failed.append(f"{unit.arm.name}, seed {unit.seed}: {fault}")
                 else:
                     records.write(content, *unit)
+                    records.checkpoint_of(*unit).unlink(missing_ok=True)
                 bar.update(unit.arm.n_train * unit.arm.epochs)
                 bar.set_description_str(f"run {done} of {len(units)}")
                 if bar.disable:
@@ -102,26 +103,23 @@ def run_one(arm: Arm, seed: int, source: str, threads: int = 1) -> dict:
     """Train and test once; returns the content of the record. It runs in a process that has not started Keras yet."""
     os.environ.setdefault("LAB_THREADS", str(threads))
     os.environ["LAB_PROGRESS"] = "0"
-    from labhelpers import backend, evaluation, models, training
+    from labhelpers import backend, models
 
     cifar = _load(source)
-    split = cifar.split(arm.n_train, seed=seed if arm.drawn else None)
-    model = getattr(models, arm.network)(seed)
+    if arm.n_train > data.N_TRAINABLE:
+        split = cifar.everything()
+    else:
+        split = cifar.split(arm.n_train, seed=seed if arm.drawn else None)
+    # Only networks that take long are worth a thought of it.
+    options = {"precision": backend.faster_precision()} if arm.recipe else {}
+    model = getattr(models, arm.network)(seed, **options)
     if arm.initial_weights == "pytorch":
         models.start_like_pytorch(model, seed)
-    options = ("epochs", "batch_size", "learning_rate", "optimizer")
-    settings = {name: getattr(arm, name) for name in options} | {"seed": seed, "reshuffle": arm.reshuffled}
-    try:
-        history = training.train(model, split, **settings)
-    except TrainingDiverged as error:  # which is a result, too: the best epoch came before
-        if error.history is None:
-            raise
-        history = error.history
-    labels = split.test.labels
-    best = evaluation.evaluate(labels, training.predict(model, split.test.images))
+    elif arm.initial_weights == "whitened":
+        models.start_whitened(model, split.train.images)
+    history = _train(model, split, arm, seed)
+    test = _tested(model, split.test, history, views=arm.recipe is not None)
     costs = models.layer_costs(model)
-    model.set_weights(history.last_weights)
-    last = evaluation.evaluate(labels, training.predict(model, split.test.images))
     return {
         "recipe": records.RECIPE,
         "arm": {name: value for name, value in asdict(arm).items() if name not in ("group", "seeds")},
@@ -137,20 +135,57 @@ def run_one(arm: Arm, seed: int, source: str, threads: int = 1) -> dict:
         "history": {
             name: getattr(history, name).tolist() for name in ("loss", "accuracy", "val_loss", "val_accuracy")
         },
-        "test": {
-            "best": {"loss": best.loss, "accuracy": best.accuracy},
-            "last": {"loss": last.loss, "accuracy": last.accuracy},
-            "confusion_matrix": best.confusion_matrix.tolist(),
-            "predictions": records.pack(best.predictions.astype(np.uint8)),
-            "losses": records.pack(best.losses.astype(np.float16)),
-        },
+        "test": test,
         "threads": backend.THREADS,
+        "precision": options.get("precision", backend.PRECISIONS[0]),
         "versions": {"python": platform.python_version()}
         | {name: metadata.version(name) for name in VERSIONS},
         "processor": processor(),
         "seconds": history.seconds.round(3).tolist(),
         "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _train(model, split, arm, seed):
+    """Train as the arm says; by a recipe, with a checkpoint, since that can take an hour."""
+    from labhelpers import fast, training
+
+    settings = {name: getattr(arm, name) for name in ("epochs", "batch_size", "learning_rate")} | {
+        "seed": seed
+    }
+    if arm.recipe is not None:
+        return fast.train(model, split, arm.recipe, checkpoint=records.checkpoint_of(arm, seed), **settings)
+    try:
+        return training.train(model, split, optimizer=arm.optimizer, reshuffle=arm.reshuffled, **settings)
+    except TrainingDiverged as error:  # which is a result, too: the best epoch came before
+        if error.history is None:
+            raise
+        return error.history
+
+
+def _tested(model, part, history, views):
+    """Test the weights of the best epoch, then those of the last; over several views of each image where asked."""
+    from labhelpers import fast, training
+    from labhelpers.evaluation import evaluate
+
+    best = evaluate(part.labels, training.predict(model, part.images))
+    tested = {
+        "best": {"loss": best.loss, "accuracy": best.accuracy},
+        "confusion_matrix": best.confusion_matrix.tolist(),
+        "predictions": records.pack(best.predictions.astype(np.uint8)),
+        "losses": records.pack(best.losses.astype(np.float16)),
+    }
+    if views:
+        seen = evaluate(part.labels, fast.predict_views(model, part.images))
+        tested["views"] = {
+            "loss": seen.loss,
+            "accuracy": seen.accuracy,
+            "predictions": records.pack(seen.predictions.astype(np.uint8)),
+        }
+        return tested | {"last": tested["best"]}
+    model.set_weights(history.last_weights)
+    last = evaluate(part.labels, training.predict(model, part.images))
+    return tested | {"last": {"loss": last.loss, "accuracy": last.accuracy}}
 
 
 def repeat(name: str, seed: str) -> str:
@@ -169,6 +204,7 @@ def repeat(name: str, seed: str) -> str:
         raise LabError(f"there is no record of {name} with seed {seed} yet: run lab study --arms {name}")
     others = [other.accuracy for other in records.read_all(arm)[0]]
     again = run_one(arm, int(seed), _cifar10(), record.content["threads"])
+    records.checkpoint_of(arm, int(seed)).unlink(missing_ok=True)
     recorded = record.content
     differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != again[key]]
     same = "the same record, but for seconds and date"

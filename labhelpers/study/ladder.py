@@ -1,0 +1,71 @@
+"""From the original's network to one that is right 94 times in 100, one change at a time, on the same images."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from labhelpers.study import records, statistics
+from labhelpers.study.arms import named
+
+CORES = 2  # that training times are given for
+
+
+class Rung(NamedTuple):
+    """One change.
+
+    Attributes:
+        change: what it is, as a label.
+        arm: whose runs have it, and all changes before it.
+        views: whether a test image's probabilities are averaged over several views of it.
+    """
+
+    change: str
+    arm: str
+    views: bool = False
+
+
+RUNGS = (
+    Rung("the original's network", "deeper-40000-10-epochs"),
+    Rung("batch normalisation", "ladder-batch-norm"),
+    Rung("six convolutions", "ladder-three-blocks"),
+    Rung("momentum, changing rate", "ladder-schedule"),
+    Rung("flips and shifts", "ladder-flips-and-shifts"),
+    Rung("smoothed labels", "ladder-smoothing"),
+    Rung("whitened start", "ladder-whitening"),
+    Rung("averaged weights", "ladder-averaging"),
+    Rung("all 50,000 images", "ladder-all-images"),
+    Rung("four times the width", "ladder-width"),
+    Rung("six views of an image", "ladder-width", views=True),
+)
+TOP = RUNGS[-1]
+
+
+def runs() -> pd.DataFrame:
+    """Return a row for each recorded run of each rung, from the lowest up.
+
+    Columns: `rung` (from 0), `change`, `arm`, `seed`, `accuracy` (on the test set, 0 to 1), and `minutes` of training
+    on two cores: a run takes one of them for twice as long, while another has the other.
+    """
+    rows = []
+    for number, rung in enumerate(RUNGS):
+        for record in records.read_all(named(rung.arm))[0]:
+            minutes = sum(record.content["seconds"]) * record.content["threads"] / CORES / 60
+            accuracy = record.views_accuracy if rung.views else record.accuracy
+            rows.append((number, rung.change, rung.arm, record.seed, accuracy, minutes))
+    return pd.DataFrame(rows, columns=["rung", "change", "arm", "seed", "accuracy", "minutes"])
+
+
+def summary(of_runs: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a rung: `rung`, `change`, `runs`, mean `accuracy` with its 95 % interval `low`, `high`, `minutes`.
+
+    The interval is NaN where there is a single run.
+    """
+    rows = []
+    for (number, change), group in of_runs.groupby(["rung", "change"], sort=False):
+        accuracies = group["accuracy"].to_numpy()
+        low = high = np.nan
+        if len(accuracies) > 1:
+            _, low, high, _ = statistics.mean(accuracies)
+        rows.append((number, change, len(accuracies), accuracies.mean(), low, high, group["minutes"].mean()))
+    return pd.DataFrame(rows, columns=["rung", "change", "runs", "accuracy", "low", "high", "minutes"])

@@ -1,0 +1,196 @@
+"""Training by a recipe does what it says, and a run that was cut off ends like one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from labhelpers import data, fast, models
+from labhelpers.backend import keras
+from labhelpers.errors import LabError, TrainingDiverged
+from labhelpers.recipe import Recipe, averaging_decay, relative_rate
+
+PLAIN = Recipe(flips_and_shifts=False, label_smoothing=0.0, averaging=False)
+SETTINGS = {"epochs": 3, "batch_size": 50, "learning_rate": 0.1}
+
+
+@pytest.fixture(scope="module")
+def split():
+    images = data.load("standin").split(400)
+    return images._replace(validation=data.Images(*(part[:100] for part in images.validation)))
+
+
+def network(images=None, seed=0, widths=(4, 8, 8)):
+    model = models.three_blocks(seed, widths)
+    if images is not None:
+        models.start_whitened(model, images)
+    return model
+
+
+def trained(split, recipe, checkpoint=None, whitened=True, **settings):
+    model = network(split.train.images if whitened else None)
+    history = fast.train(model, split, recipe, checkpoint=checkpoint, **(SETTINGS | settings))
+    return model, history
+
+
+def equal(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
+
+
+def test_learns_and_tells_what_happened(split):
+    model, history = trained(split, Recipe(), epochs=6)
+    assert history.loss[-1] < history.loss[0] and history.accuracy[-1] > 0.3
+    assert [len(getattr(history, name)) for name in history.COLUMNS] == 5 * [6]
+    probabilities = fast.predict_views(model, split.validation.images)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (probabilities.argmax(axis=1) == split.validation.labels).mean() > 0.2
+
+
+def test_without_validation_images_their_columns_are_empty(split):
+    history = trained(
+        split._replace(validation=data.Images(*(part[:0] for part in split.validation))), PLAIN
+    )[1]
+    assert [len(getattr(history, name)) for name in history.COLUMNS] == [3, 3, 0, 0, 3]
+
+
+def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(split):
+    first, second, other = (trained(split, Recipe(), seed=seed)[0] for seed in (1, 1, 2))
+    assert equal(first, second) and not equal(first, other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"flips_and_shifts": True},
+        {"label_smoothing": 0.2},
+        {"averaging": True},
+        {"weight_decay": 0.1},
+        {"bias_factor": 1.0},
+        {"momentum": 0.0},
+        {"whitening_epochs": 1},
+    ],
+    ids=str,
+)
+def test_each_part_of_the_recipe_changes_the_training(split, change):
+    assert not equal(trained(split, PLAIN)[0], trained(split, replace(PLAIN, **change))[0])
+
+
+def test_a_step_is_that_of_keras_with_nesterov_momentum(split):
+    """At one rate, and without what is peculiar to the recipe, the steps are those of Keras's own optimizer."""
+    recipe = replace(PLAIN, weight_decay=0.0, bias_factor=1.0)
+    ours = network()
+    fast.train(ours, split, recipe, **(SETTINGS | {"epochs": 1, "batch_size": 200}))
+    theirs = network()
+    optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=True)
+    optimizer.build(theirs.trainable_variables)
+    order = np.random.default_rng([0, 1]).permutation(400)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    import tensorflow as tf
+
+    for step in (0, 1):
+        chosen = order[200 * step : 200 * (step + 1)]
+        # Keras keeps rate times gradients where we keep gradients: with a new rate the momentum is rescaled.
+        rate = 0.1 * relative_rate(step / 2)
+        if step:
+            for momentum in optimizer.momentums:
+                momentum.assign(momentum * rate / optimizer.learning_rate)
+        optimizer.learning_rate = rate
+        with tf.GradientTape() as tape:
+            halves = [theirs(split.train.images[half], training=True) for half in np.split(chosen, 2)]
+            value = loss(split.train.labels[chosen], tf.concat(halves, 0))
+        optimizer.apply(tape.gradient(value, [w.value for w in theirs.trainable_variables]))
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5)
+
+
+def test_only_the_bias_of_a_whitened_layer_is_trained_and_only_at_first(split):
+    before = network(split.train.images).get_layer(models.FIRST_LAYER).get_weights()
+    bias = {}
+    for epochs in (1, 3):
+        model = trained(split, replace(PLAIN, whitening_epochs=1), epochs=epochs)[0]
+        kernel, bias[epochs] = model.get_layer(models.FIRST_LAYER).get_weights()
+        assert (kernel == before[0]).all() and (bias[epochs] != before[1]).any()
+    # The rate of the first epoch depends on how many there are, so the run that stops after one is made of three.
+    never = (
+        trained(split, replace(PLAIN, whitening_epochs=0))[0].get_layer(models.FIRST_LAYER).get_weights()[1]
+    )
+    assert (never == before[1]).all()
+
+
+@pytest.mark.parametrize("done", [1, 2])
+def test_killed_and_resumed_ends_with_the_same_numbers(split, tmp_path, monkeypatch, done):
+    whole, history = trained(split, Recipe())
+    path = tmp_path / "état.npz"
+    prepare = fast._epoch_images
+
+    def killed(part, recipe, seed, epoch):
+        if epoch > done:
+            raise KeyboardInterrupt
+        return prepare(part, recipe, seed, epoch)
+
+    monkeypatch.setattr(fast, "_epoch_images", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trained(split, Recipe(), path)
+    monkeypatch.undo()
+    resumed, second = trained(split, Recipe(), path)
+    assert equal(whole, resumed)
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert (getattr(history, name) == getattr(second, name)).all()
+    finished, third = trained(split, Recipe(), path)  # is not trained again
+    assert equal(whole, finished) and (third.seconds == second.seconds).all()
+
+
+def test_kill_9_leaves_a_checkpoint_that_carries_on(split, tmp_path):
+    code = f"""
+from labhelpers import data, fast, models
+from labhelpers.recipe import Recipe
+split = data.load("standin").split(400)
+model = models.three_blocks(0, (4, 8, 8))
+models.start_whitened(model, split.train.images)
+fast.train(model, split, Recipe(), epochs=200, batch_size=50, learning_rate=0.1, checkpoint={str(tmp_path / "c.npz")!r})
+"""
+    run = subprocess.Popen([sys.executable, "-c", code])
+    path, until = tmp_path / "c.npz", time.time() + 120
+    while not path.exists() and time.time() < until:
+        time.sleep(0.05)
+    run.kill()
+    assert run.wait() == -signal.SIGKILL if os.name == "posix" else run.wait()
+    with np.load(path) as saved:
+        assert saved["rows"].item().count("accuracy") >= 1
+
+
+@pytest.mark.parametrize("spoil", ["settings", "cut", "text"])
+def test_a_checkpoint_that_does_not_fit_is_named_with_what_to_do(split, tmp_path, spoil):
+    path = tmp_path / "checkpoint.npz"
+    trained(split, PLAIN, path, epochs=1)
+    if spoil == "cut":
+        path.write_bytes(path.read_bytes()[:2000])
+    if spoil == "text":
+        path.write_text("not a checkpoint")
+    with pytest.raises(LabError, match=r"checkpoint\.npz .*: delete checkpoint\.npz to start anew"):
+        trained(split, PLAIN, path, epochs=1, seed=1)
+
+
+def test_a_loss_that_is_not_finite_ends_in_one_line(split):
+    with pytest.raises(TrainingDiverged, match="no longer finite in epoch 1: try a smaller learning_rate"):
+        trained(split, PLAIN, learning_rate=1e30)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"epochs": 0}, {"batch_size": 1}, {"batch_size": 401}, {"learning_rate": 0}, {"seed": -1}],
+    ids=str,
+)
+def test_a_bad_parameter_is_named(split, wrong):
+    with pytest.raises(LabError, match=f"{next(iter(wrong))} is "):
+        trained(split, PLAIN, **wrong)
+
+
+def test_the_rate_rises_then_falls_in_straight_lines():
+    assert [relative_rate(done) for done in (0, 0.115, 0.23, 1)] == pytest.approx([0.2, 0.6, 1, 0.07])
+    assert [averaging_decay(done) for done in (0, 0.5, 1)] == pytest.approx([0, 0.95**5 / 8, 0.95**5])
