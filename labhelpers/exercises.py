@@ -11,7 +11,7 @@ import numpy as np
 
 from labhelpers import data
 from labhelpers.errors import LabError, check_choice
-from labhelpers.study import claims, records
+from labhelpers.study import claims, ladder, people, records
 from labhelpers.study.arms import ARMS, RATE, named
 from labhelpers.study.statistics import chance_of_reaching, prediction_interval
 
@@ -233,6 +233,27 @@ def _not_done(letter):
         a="Then its validation loss would have stopped falling, or risen.",
         c="Adam divides by the size of the gradients, not by that of the rate.",
     )
+
+
+# 06, the images
+
+
+@_exercise("06.1")
+def _wrong_by_one_person(number):
+    _are_numbers(number)
+    truth = 10_000 * (1 - people.ONE_PERSON)
+    if math.isclose(number, truth / 100, abs_tol=0.05):
+        return "That is per hundred images: how many are it of 10,000?"
+    return None if abs(number - truth) < 1 else "What share of the images does one person name rightly?"
+
+
+@_exercise("06.2")
+def _largest_gain(change):
+    rungs = ladder.summary(ladder.runs())
+    check_choice("the change", change, list(rungs["change"][1:]))
+    _runs(ladder.TOP.arm)
+    gains = rungs.set_index("change")["accuracy"].diff()
+    return None if change == gains.idxmax() else f"{int((gains > gains[change]).sum())} of them gain more."
 
 
 # 07, the verdicts

@@ -105,7 +105,7 @@ def _three_blocks(widths):
             # Small logits at first make the first steps small, too. Logits stay float32 under mixed precision.
             layers.Rescaling(1 / 9, dtype="float32", name="logits"),
         ],
-        name="three_blocks" if widths[0] == 16 else "three_wide_blocks",
+        name="three_blocks",
     )
 
 

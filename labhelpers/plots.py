@@ -83,6 +83,49 @@ def image_rows(rows, captions, *, ax=None):
     return _without_frame(ax)
 
 
+def captioned_images(images, captions, *, columns: int = 5):
+    """Show images in rows, each with a caption of its own below it; returns the figure.
+
+    Args:
+        images: uint8, (N, side, side, 3).
+        captions: N strings; they may hold line breaks.
+        columns: images in a row.
+    """
+    rows = -(-len(images) // columns)
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
+    side = COLUMN_WIDTH / 4
+    fig, axes = plt.subplots(
+        *(rows, columns),
+        figsize=(columns * side, rows * (side + 0.14 * lines)),
+        layout="constrained",
+        squeeze=False,
+    )
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, image, caption in zip(axes.flat, images, captions, strict=False):
+        ax.imshow(image, interpolation="nearest")
+        ax.text(0.5, -0.05, caption, transform=ax.transAxes, ha="center", va="top", fontsize=8)
+    return fig
+
+
+def probabilities(answers: pd.DataFrame, *, ax=None):
+    """Show what each network says of one image, a bar for each class.
+
+    Args:
+        answers: probabilities, 0 to 1; a row a class, a column a network.
+    """
+    ax = new_axes(ax, (COLUMN_WIDTH, 0.7 + 0.28 * len(answers)))
+    height = 0.8 / max(answers.shape[1], 1)
+    for number, name in enumerate(answers.columns):
+        places = np.arange(len(answers)) + (number - (answers.shape[1] - 1) / 2) * height
+        ax.barh(places, 100 * answers[name], height, color=PALETTE[number % len(PALETTE)], label=name)
+    ax.set_yticks(range(len(answers)), answers.index)
+    ax.invert_yaxis()
+    ax.set(xlabel="probability (%)", xlim=(0, 100))
+    ax.legend(frameon=False, loc="lower right")
+    return ax
+
+
 def channel_histogram(counts: pd.DataFrame, *, ax=None):
     """Show how often each value from 0 to 255 occurs in each channel.
 

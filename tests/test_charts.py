@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
-from labhelpers.study import charts, claims
+from labhelpers.study import charts, claims, people
 from labhelpers.study.statistics import Estimate, Interval
 
 RUNS = pd.DataFrame(
@@ -139,9 +140,10 @@ def test_what_is_not_better_is_held_against_the_margin():
         lambda: charts.runs_by_arm(NONE),
         lambda: charts.learning_curve(NONE),
         lambda: charts.learning_rates(NONE),
+        lambda: charts.ladder(RUNGS[:0], people=0.95, original=0.67),
         lambda: charts.losses_by_rate(CURVES[:0]),
     ],
-    ids=["among_runs", "runs_by_arm", "learning_curve", "learning_rates", "losses_by_rate"],
+    ids=["among_runs", "runs_by_arm", "learning_curve", "learning_rates", "ladder", "losses_by_rate"],
 )
 def test_without_records_the_charts_say_so(draw):
     """As on stand-in images, with which no record may be compared."""
@@ -156,3 +158,47 @@ def test_without_runs_there_is_no_chart_of_a_verdict():
     fig = charts.verdicts(VERDICTS[2:])
     fig.canvas.draw()
     assert not points(fig.axes[0])
+
+
+RUNGS = pd.DataFrame(
+    {
+        "rung": [0, 1, 2],
+        "change": ["the first", "a change", "another"],
+        "accuracy": [0.65, 0.86, 0.865],
+        "low": [0.64, 0.85, np.nan],
+        "high": [0.66, 0.87, np.nan],
+        "minutes": [2.0, 3.0, 30.0],
+    }
+)
+
+
+def test_ladder_names_each_rung_with_its_accuracy_and_draws_people_and_the_original():
+    ax = charts.ladder(RUNGS, people=0.9524, original=0.67)
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["1  the first: 65.0 %", "2  + a change: 86.0 %", "3  + another: 86.5 %"]
+    places = [text.get_position()[1] for text in ax.texts]
+    assert places == sorted(places) and min(np.diff(places)) > 0.1
+    assert [text.xy for text in ax.texts] == [(2, 65), (3, 86), (30, 86.5)]
+    assert ax.get_xscale() == "log"
+    labels = ax.get_legend_handles_labels()[1]
+    assert {"one person: 95.24 %", "original: 67 %"} <= set(labels)
+
+
+def test_ladder_names_do_not_overlap():
+    rungs = pd.concat([RUNGS.assign(accuracy=0.86 + place / 1_000) for place in range(4)], ignore_index=True)
+    ax = charts.ladder(rungs[:11], people=0.9524, original=0.67)
+    ax.figure.canvas.draw()
+    boxes = [Text.get_window_extent(text) for text in ax.texts]  # without its line to the point
+    assert not any(a.overlaps(b) for at, a in enumerate(boxes) for b in boxes[:at])
+
+
+def test_mistakes_has_a_square_for_each_with_an_empty_diagonal():
+    shares = people.mistakes({"people": people.CONFUSION_MATRIX, "ours": people.CONFUSION_MATRIX.T})
+    fig = charts.mistakes(shares)
+    squares = [ax for ax in fig.axes if ax.get_title()]
+    assert [ax.get_title() for ax in squares] == ["people", "ours"]
+    for ax in squares:
+        cells = ax.collections[0].get_array()
+        assert np.ma.getmaskarray(cells).reshape(10, 10).diagonal().all()
+        assert cells.sum() == pytest.approx(100)
+    assert [label.get_text() for label in squares[0].get_yticklabels()][:2] == ["airplane", "automobile"]

@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 
-from labhelpers import models
+from labhelpers import data, models
 from labhelpers.backend import keras
 from labhelpers.errors import LabError
 
 NAMES = ("baseline", "wider_masks", "second_convolution", "deeper")
 NETWORKS = {name: getattr(models, name) for name in NAMES}
+ALL = NETWORKS | {name: getattr(models, name) for name in ("batch_normalized", "three_blocks")}
 
 
 @pytest.fixture(scope="module")
 def networks():
-    return {name: build() for name, build in NETWORKS.items()}
+    return {name: build() for name, build in ALL.items()}
 
 
 def _differs(first, second):
@@ -21,7 +22,7 @@ def _differs(first, second):
     return any(not np.array_equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ALL)
 def test_network_takes_uint8_images_and_returns_float32_logits(name, networks):
     images = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), np.uint8)
     logits = keras.ops.convert_to_numpy(networks[name](images))
@@ -104,13 +105,13 @@ def test_costs_of_a_network_of_one_s_own():
     assert models.layer_costs(model)["multiplications"].tolist() == [4 * 4 * 3 * 3 * 2 * 5, 0]
 
 
-@pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("build", ALL.values(), ids=ALL)
 def test_seed_fixes_the_first_weights(build):
     assert not _differs(build(seed=3), build(seed=3))
     assert _differs(build(seed=3), build(seed=4))
 
 
-@pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("build", ALL.values(), ids=ALL)
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "one", None])
 def test_impossible_seed_is_refused(build, seed, tells):
     with tells(LabError, f"seed is {seed!r}"):
@@ -141,3 +142,75 @@ def test_seed_fixes_the_weights_like_pytorchs():
         models.start_like_pytorch(model, seed)
     assert not _differs(first, same)
     assert _differs(first, other) and _differs(first, models.baseline(1))
+
+
+# The networks of the ladder
+
+
+@pytest.mark.parametrize("widths, parameters", [((16, 64, 64), 127_384), ((64, 256, 256), 1_973_944)])
+def test_three_blocks_have_the_layers_of_airbench94(widths, parameters):
+    model = models.three_blocks(widths=widths)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    half = ["Conv2D", "BatchNormalization", "Activation"]
+    block = [half[0], "MaxPooling2D", *half[1:], *half]
+    end = ["MaxPooling2D", "Flatten", "Dense", "Rescaling"]
+    assert kinds == ["Rescaling", "Conv2D", "Activation", *(3 * block), *end]
+    found = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [layer.filters for layer in found] == [24, *np.repeat(widths, 2)]
+    assert [layer.kernel_size for layer in found] == [(2, 2), *(6 * [(3, 3)])]
+    assert model.count_params() == parameters
+    assert model(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 10)
+
+
+def test_images_are_standardised_by_the_training_set(real_cifar):
+    standardised = np.asarray(models.three_blocks().layers[0](real_cifar.train_images))
+    np.testing.assert_allclose(standardised.mean(axis=(0, 1, 2), dtype=float), 0, atol=1e-3)
+    np.testing.assert_allclose(standardised.std(axis=(0, 1, 2), dtype=float), 1, atol=1e-3)
+
+
+def test_a_whitened_layer_gives_uncorrelated_values_of_variance_one():
+    images = data.load("standin").train_images[:5_000]
+    model = models.three_blocks()
+    models.start_whitened(model, images)
+    values = model.layers[0](images)
+    values = np.asarray(model.get_layer(models.FIRST_LAYER)(values)).reshape(-1, 24)
+    np.testing.assert_allclose(values[:, :12], -values[:, 12:], atol=1e-4)
+    second_moments = values[:, :12].T @ values[:, :12] / len(values)
+    diagonal = second_moments.diagonal()
+    np.testing.assert_allclose(second_moments, np.diag(diagonal), atol=0.01)
+    assert (diagonal < 1.01).all() and diagonal.max() > 0.99  # weak directions are not blown up all the way
+
+
+def test_convolutions_start_by_passing_on_what_they_get():
+    images = data.load("standin").train_images[:100]
+    model = models.three_blocks()
+    models.start_whitened(model, images)
+    random = np.random.default_rng(0).normal(size=(1, 8, 8, 24)).astype("float32")
+    passed = np.asarray(model.get_layer("convolution_1a")(random))
+    np.testing.assert_allclose(passed, random[..., :16], atol=1e-6)
+    wider = np.asarray(model.get_layer("convolution_2a")(random[..., :16]))
+    np.testing.assert_allclose(wider[..., :16], random[..., :16], atol=1e-6)
+    assert np.abs(wider[..., 16:]).max() > 0.01
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_precision_is_that_of_the_arithmetic_not_of_weights_and_logits(precision):
+    model = models.three_blocks(widths=(4, 8, 8), precision=precision)
+    computes = {layer.compute_dtype for layer in model.layers[:-1]}
+    assert computes == {precision.removeprefix("mixed_")}
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert np.asarray(model(np.zeros((2, 32, 32, 3), np.uint8))).dtype == np.float32
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_unknown_precision_is_refused(tells):
+    with tells(LabError, "precision is 'half'"):
+        models.three_blocks(precision="half")
+
+
+def test_batch_normalized_differs_from_deeper_in_that_alone():
+    kinds = [type(layer).__name__ for layer in models.batch_normalized().layers]
+    assert [kind for kind in kinds if kind not in ("BatchNormalization", "Activation")] == [
+        type(layer).__name__ for layer in models.deeper().layers
+    ]
+    assert kinds.count("BatchNormalization") == 2

@@ -1,9 +1,12 @@
 """People's answers are those published, and pairs are compared with scipy's correlation as the reference."""
 
+import hashlib
+
 import numpy as np
 import pytest
-from scipy.stats import rankdata
+from scipy.stats import entropy, rankdata
 
+from labhelpers.errors import DataDamaged
 from labhelpers.study import people
 
 
@@ -33,3 +36,46 @@ def test_agreement_is_full_with_themselves_and_none_with_the_reverse():
     reverse[np.diag_indices(10)] = 1_000 - (reverse.sum(axis=1) - 1_000)  # all rows have the same sum
     opposite = people.agreement(reverse)
     assert opposite.correlation == pytest.approx(-1) and opposite.shared == 0
+
+
+def test_mistakes_are_shares_of_all_of_one_s_mistakes():
+    matrix = np.diag([90] * 10)
+    matrix[0, 1], matrix[1, 0] = 10, 30
+    shares = people.mistakes({"ours": matrix, "people": people.CONFUSION_MATRIX})
+    assert len(shares) == 2 * 90 and (shares["true"] != shares["answer"]).all()
+    assert shares.groupby("who")["share"].sum().tolist() == pytest.approx([1, 1])
+    ours = shares[shares["who"] == "ours"].set_index(["true", "answer"])["share"]
+    assert ours["airplane", "automobile"] == 0.25 and ours["automobile", "airplane"] == 0.75
+
+
+def test_disagreement_is_entropy_in_bits():
+    answers = np.array([[50, 0, 0, 0], [25, 25, 0, 0], [10, 10, 10, 10], [30, 10, 0, 0]])
+    expected = [entropy(row, base=2) for row in answers]
+    assert people.disagreement(answers) == pytest.approx(expected)
+
+
+def test_answers_to_each_image_are_read_where_they_are_and_only_if_they_are_the_authors(
+    tmp_path, monkeypatch, tells
+):
+    monkeypatch.setenv("LAB_DATA", str(tmp_path / "cifar-10-batches-py"))
+    monkeypatch.setattr(people, "project", lambda: tmp_path / "project")
+    assert people.counts() is None
+    (tmp_path / people.COUNTS_FILE).write_bytes(b"something else")
+    with tells(DataDamaged, people.COUNTS_FILE, "data/README.md"):
+        people.counts()
+    counts = np.full((3, 10), 5)
+    np.save(tmp_path / people.COUNTS_FILE, counts)
+    digest = hashlib.sha256((tmp_path / people.COUNTS_FILE).read_bytes()).hexdigest()
+    monkeypatch.setattr(people, "COUNTS_SHA256", digest)
+    assert (people.counts() == counts).all()
+
+
+def test_the_authors_counts_add_up_to_the_published_table(real_cifar):
+    counts = people.counts()
+    if counts is None:
+        pytest.skip("the file of CIFAR-10H is not at hand")
+    labels = real_cifar.test_labels
+    assert counts.shape == (10_000, 10)
+    by_class = np.array([counts[labels == label].sum(axis=0) for label in range(10)])
+    assert (by_class == people.CONFUSION_MATRIX).all()
+    assert (counts.argmax(axis=1) == labels).mean() == pytest.approx(people.MAJORITY, abs=1e-3)

@@ -118,6 +118,24 @@ def _verdicts(rows):
     return f"Of all claims, {', '.join(f'{n} {verdict}' for verdict, n in counts.items())}."
 
 
+def _mistakes(rows):
+    worst = rows.loc[rows.groupby("who", sort=False)["share"].idxmax()]
+    listed = ", ".join(
+        f"for {row['who']} {row['true']} taken for {row['answer']} ({percent(row['share'])} of the mistakes)"
+        for _, row in worst.iterrows()
+    )
+    return f"Most frequent: {listed}."
+
+
+def _ladder(rows):
+    listed = ", ".join(f"{row['change']} {percent(row['accuracy'])}" for _, row in rows.iterrows())
+    return f"From the lowest rung: {listed}."
+
+
+def _captions(rows):
+    return "; ".join(caption.replace("\n", ", ") for caption in rows["caption"]) + "."
+
+
 AMONG = (
     "A strip chart of test accuracy: a dot for each recorded run, their mean with its interval above, the original's "
     "number a dashed line."
@@ -218,6 +236,33 @@ CAPTIONS = {
         "Mean validation loss per epoch for each of Adam's learning rates.",
         "A line chart of validation loss per epoch, a line for each learning rate.",
         _losses_of_rates,
+    ),
+    "mistakes": Caption(
+        "Where the mistakes of people, of the original's network and of the best one lie, in per cent of all mistakes of "
+        "each.",
+        "Three confusion matrices side by side, true classes down and answers across, darker for more.",
+        _mistakes,
+    ),
+    "ladder": Caption(
+        "From the original's network upward, one change at a time: test accuracy, with its 95 % interval over the runs, "
+        "against training time; people and the original's number as lines.",
+        "A chart of accuracy against minutes of training on a logarithmic axis, a numbered and named point for each "
+        "change.",
+        _ladder,
+    ),
+    "disputed_images": Caption(
+        "The test images that people disagree on most: label, people's two most frequent answers, the best network's.",
+        "Small photographs in two rows, blurred or cluttered, with their label and the answers below.",
+        _captions,
+    ),
+    "still_wrong": Caption(
+        "Test images that every recorded run of the best network gets wrong, those of the largest loss.",
+        "Small photographs in two rows, with their label and the answers below.",
+        _captions,
+    ),
+    "own_image": Caption(
+        "A picture as the networks see it, and what those trained just now say of it, if any were.",
+        "A picture of 32x32 pixels.",
     ),
     "verdicts": Caption(
         "What the verdicts rest on. A dot is a run; the bar is our estimate with its 95 % interval; the dashed line is "

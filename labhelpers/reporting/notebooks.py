@@ -119,11 +119,27 @@ def _default(name, text):
 
 
 def loads_data(notebook, settings: dict) -> bool:
-    """Whether a run with these parameters loads the data set, or reads the records of the study alone."""
+    """Whether a run with these parameters loads the data set, or reads the records of the study alone.
+
+    Where a notebook trains only if asked to, a function that loads it is taken to be for that.
+    """
     live = parameters(notebook).get("TRAIN_LIVE")
-    if live and not settings.get("TRAIN_LIVE", live.default):
-        return False
-    return any(re.search(r"\bload\(", source) for source in code(notebook))
+    only_if_live = live and not settings.get("TRAIN_LIVE", live.default)
+    return any(_loads(source, within_functions=not only_if_live) for source in code(notebook))
+
+
+def _loads(source, within_functions):
+    try:
+        waiting = list(ast.parse(source).body)
+    except SyntaxError:
+        return bool(re.search(r"\bload\(", source))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "load":
+            return True
+        if within_functions or not isinstance(node, ast.FunctionDef):
+            waiting += ast.iter_child_nodes(node)
+    return False
 
 
 def expected_figures(notebook) -> list[str]:

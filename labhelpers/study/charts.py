@@ -195,47 +195,39 @@ def ladder(rungs: pd.DataFrame, *, people: float, original: float, ax=None):
                 "shrinkB": 3,
             },
         )
-    ax.legend(frameon=False, loc="lower right")
+    ax.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
     return ax
 
 
-def mistakes(matrices: dict[str, np.ndarray]):
-    """Show where each one's mistakes lie, in per cent of all its mistakes; returns the figure.
+def mistakes(shares: pd.DataFrame):
+    """Show where each one's mistakes lie, in per cent of all of them; returns the figure.
 
     Args:
-        matrices: counts, (10, 10), by the name of who answered; rows are true classes, in the official order.
+        shares: `who`, `true`, `answer` and `share` (0 to 1), as `people.mistakes` gives them.
     """
+    groups = dict(list(shares.groupby("who", sort=False)))
+    width = 1.5 * COLUMN_WIDTH
     fig, axes = plt.subplots(
-        1,
-        len(matrices),
-        figsize=(1.5 * COLUMN_WIDTH, 1.5 * COLUMN_WIDTH / len(matrices) + 0.6),
-        layout="constrained",
+        1, len(groups), figsize=(width, width / len(groups) + 0.6), layout="constrained", squeeze=False
     )
     names = [CLASS_NAMES[label] for label in GROUPED]
-    shares = []
-    for matrix in matrices.values():
-        wrong = np.array(matrix)[np.ix_(GROUPED, GROUPED)] * (1 - np.eye(len(names)))
-        shares.append(100 * wrong / max(wrong.sum(), 1))
-    top = max(share.max() for share in shares)
-    for ax, name, share in zip(np.atleast_1d(axes), matrices, shares, strict=True):
+    for ax, (who, rows) in zip(axes.flat, groups.items(), strict=True):
+        cells = 100 * rows.pivot_table("share", "true", "answer").loc[names, names]
         sns.heatmap(
-            share,
+            cells,  # the diagonal, which holds no mistakes, stays empty
             cmap="Blues",
             vmin=0,
-            vmax=top,
+            vmax=100 * shares["share"].max(),
             square=True,
-            cbar=ax is np.atleast_1d(axes)[-1],
+            cbar=ax is axes.flat[-1],
             cbar_kws={"label": "% of all mistakes", "shrink": 0.7},
-            xticklabels=names,
-            yticklabels=names if ax is np.atleast_1d(axes)[0] else False,
+            yticklabels=ax is axes.flat[0],
             linewidths=0.3,
-            mask=np.eye(len(names), dtype=bool),
             ax=ax,
         )
         ax.set_facecolor("0.93")
         ax.tick_params(length=0, labelsize=7.5)
-        ax.set(title=name, xlabel="answer")
-    np.atleast_1d(axes)[0].set_ylabel("true class")
+        ax.set(title=who, xlabel="answer", ylabel="true class" if ax is axes.flat[0] else "")
     return fig
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.stats import spearmanr
 
+from labhelpers.data import CLASS_NAMES
 from labhelpers.errors import DataDamaged
 from labhelpers.paths import project
 
@@ -34,6 +36,8 @@ CONFUSION_MATRIX = np.array(
         [76, 1220, 17, 21, 10, 24, 26, 49, 205, 49452],
     ]
 )
+ONE_PERSON = CONFUSION_MATRIX.trace() / CONFUSION_MATRIX.sum()
+MAJORITY = 0.9921  # what most of those who saw an image called it, as published
 
 
 class Agreement(NamedTuple):
@@ -76,6 +80,25 @@ def disagreement(answers) -> np.ndarray:
     """Return how far people disagree on each image: entropy of their answers in bits, (N,), from counts (N, 10)."""
     shares = answers / answers.sum(axis=1, keepdims=True)
     return -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=1)
+
+
+def mistakes(matrices: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Return where each one's mistakes lie.
+
+    Args:
+        matrices: counts, (10, 10), by the name of who answered; rows are true classes.
+
+    Returns:
+        A row for each pair of a true class and a wrong answer: `who`, `true`, `answer` and its `share` of all the
+        mistakes that one made, 0 to 1.
+    """
+    rows = []
+    for who, matrix in matrices.items():
+        wrong = np.array(matrix) * (1 - np.eye(len(CLASS_NAMES), dtype=int))
+        for true, answer in zip(*np.nonzero(1 - np.eye(len(CLASS_NAMES), dtype=int)), strict=True):
+            share = wrong[true, answer] / max(wrong.sum(), 1)
+            rows.append((who, CLASS_NAMES[true], CLASS_NAMES[answer], share))
+    return pd.DataFrame(rows, columns=["who", "true", "answer", "share"])
 
 
 def confused_pairs(matrix) -> dict[tuple[int, int], float]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from labhelpers.data import CLASS_NAMES
 from labhelpers.evaluation import percent
-from labhelpers.study import people, statistics
+from labhelpers.study import ladder, people, statistics
 from labhelpers.study.arms import ARMS, OTHER, named
 
 WIDTH, INDENT = 98, "    "
@@ -69,7 +69,7 @@ def arms(verdict) -> str:
         f"{name} ({n if n == named(name).seeds else f'{n} of {named(name).seeds}'} runs)"
         for name, n in verdict.runs.items()
     ]
-    return ", ".join(counts) or "no arm"
+    return ", ".join(counts)
 
 
 def description(claim) -> str:
@@ -78,11 +78,7 @@ def description(claim) -> str:
 
 
 def missing(short: list[str]) -> str:
-    """Say which evidence is missing: arms with too few runs, or any arm at all."""
-    if not short:
-        return (
-            "No arm trains a network that might be much better on the same images: that evidence is missing."
-        )
+    """Say which arms have too few runs."""
     return f"Too few runs of {', '.join(short)}: run lab study --arms {' '.join(short)}"
 
 
@@ -184,6 +180,8 @@ def besides(verdict, found) -> str:
         return _people(found[tested[0].name])
     if claim.measure == "cars_easiest":
         return _ranks(found[tested[0].name])
+    if any(arm.recipe for arm in tested):
+        return _ladder(found)
     if len({arm.learning_rate for arm in tested}) > 1:
         return _rates(tested, found)
     if len(tested) > 1 and tested[0].epochs > tested[1].epochs:
@@ -261,6 +259,25 @@ def _people(runs):
         f"their confusions with a run's is {min(correlations):.2f} to {max(correlations):.2f}; of a run's "
         f"{compared[0].top} most confused pairs, {np.mean(shared):.1f} are on average among people's {compared[0].top}."
     )
+
+
+def _ladder(found):
+    """Say how far the same images allow to come, and people."""
+    runs = found[ladder.TOP.arm]
+    sentences = [
+        f"One person names {percent(people.ONE_PERSON)} of the same images, most of fifty people together "
+        f"{percent(people.MAJORITY)} (CIFAR-10H)"
+    ]
+    if runs:
+        plain, seen = (
+            np.mean([getattr(run, name) for run in runs]) for name in ("accuracy", "views_accuracy")
+        )
+        sentences.insert(
+            0,
+            f"The widest network, {ladder.TOP.arm}, names {percent(plain)}, and {percent(seen)} if it looks at each "
+            f"image six times (mean of {len(runs)} of {named(ladder.TOP.arm).seeds} runs)",
+        )
+    return f"{'. '.join(sentences)}."
 
 
 def _rates(tested, found):

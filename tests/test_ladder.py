@@ -1,0 +1,89 @@
+"""The ladder changes one thing at a time, and says of each rung what its records say."""
+
+import itertools
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from labhelpers.study import ladder, records, statistics
+from labhelpers.study.arms import named
+
+ARMS = [named(name) for name in dict.fromkeys(rung.arm for rung in ladder.RUNGS)]
+# What may differ between a rung and the one below it; all else must be the same.
+CHANGES = {
+    "ladder-batch-norm": {"network", "seeds", "group"},
+    "ladder-three-blocks": {"network"},
+    # A schedule is one change, though it takes another method and other batches.
+    "ladder-schedule": {"optimizer", "learning_rate", "batch_size", "recipe"},
+    "ladder-flips-and-shifts": {"recipe.flips_and_shifts"},
+    "ladder-smoothing": {"recipe.label_smoothing"},
+    "ladder-whitening": {"initial_weights"},
+    "ladder-averaging": {"recipe.averaging", "seeds"},
+    "ladder-all-images": {"n_train", "seeds"},
+    "ladder-width": {"network", "seeds"},
+}
+
+
+def _flat(arm):
+    settings = asdict(arm)
+    recipe = settings["recipe"] or {}
+    return settings | {f"recipe.{name}": value for name, value in recipe.items()}
+
+
+@pytest.mark.parametrize("lower, upper", list(itertools.pairwise(ARMS)), ids=lambda arm: arm.name)
+def test_each_rung_changes_one_thing(lower, upper):
+    before, after = _flat(lower), _flat(upper)
+    differing = {name for name in before.keys() & after.keys() if before[name] != after[name]}
+    if any(name.startswith("recipe.") for name in CHANGES[upper.name]):
+        differing.remove("recipe")
+    assert differing - {"name"} == CHANGES[upper.name]
+
+
+def test_views_change_nothing_of_the_training():
+    assert ladder.TOP.views and ladder.TOP.arm == ladder.RUNGS[-2].arm and not ladder.RUNGS[-2].views
+
+
+def test_runs_are_those_of_the_records():
+    runs = ladder.runs()
+    first = records.read_all(named("deeper-40000-10-epochs"))[0]
+    lowest = runs[runs["rung"] == 0]
+    assert lowest["accuracy"].tolist() == [record.accuracy for record in first]
+    content = first[0].content
+    # On one thread of two: two cores make two such runs in that time.
+    assert content["threads"] == 1
+    assert lowest["minutes"].iloc[0] == pytest.approx(sum(content["seconds"]) / 120)
+    assert runs["rung"].is_monotonic_increasing
+
+
+def test_a_rung_with_views_takes_the_accuracy_over_them(monkeypatch):
+    class Run:
+        seed, accuracy, views_accuracy = 0, 0.93, 0.94
+        content = {"seconds": [600.0, 600.0], "threads": 2}  # noqa: RUF012
+
+    monkeypatch.setattr(
+        records, "read_all", lambda arm: ([Run], []) if arm.name == "ladder-width" else ([], [])
+    )
+    runs = ladder.runs()
+    assert runs["accuracy"].tolist() == [0.93, 0.94] and runs["minutes"].tolist() == [20, 20]
+    assert ladder.summary(runs)[["low", "high"]].isna().all(axis=None)
+
+
+def test_summary_has_means_with_student_s_intervals():
+    runs = pd.DataFrame(
+        {
+            "rung": [0, 0, 0, 1, 1],
+            "change": ["a", "a", "a", "b", "b"],
+            "accuracy": [0.6, 0.61, 0.65, 0.8, 0.82],
+            "minutes": [1.0, 2.0, 3.0, 4.0, 4.0],
+        }
+    )
+    summary = ladder.summary(runs)
+    assert summary["runs"].tolist() == [3, 2] and summary["minutes"].tolist() == [2, 4]
+    for _, row in summary.iterrows():
+        values = runs.loc[runs["rung"] == row["rung"], "accuracy"]
+        expected = statistics.mean(values)
+        assert (row["accuracy"], row["low"], row["high"]) == pytest.approx(expected[:3])
+    assert ladder.summary(runs[:0]).empty
+    assert np.isfinite(summary[["low", "high"]].to_numpy()).all()
