@@ -90,6 +90,7 @@ bench: setup
 		$(BIN)/python -m pip install -qq --target .bench.part $(TORCH) && mv .bench.part .bench; }
 	$(BIN)/python tests/benchmarks/training.py
 	$(BIN)/python tests/benchmarks/workers.py
+	$(BIN)/python tests/benchmarks/wide.py
 
 # The oldest direct dependencies that pyproject.toml allows, in a venv that is thrown away.
 oldest:

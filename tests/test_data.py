@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from labhelpers import data, standin
 from labhelpers.errors import DataDamaged, DataUnavailable, LabError
@@ -485,3 +486,49 @@ print({"tensorflow", "keras", "jax", "torch", "labhelpers.backend"} & set(sys.mo
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("set()\n", "")
+
+
+# A picture of one's own
+
+
+@pytest.mark.parametrize("size", [(32, 32), (400, 300), (300, 400), (5, 9)])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])
+def test_picture_of_any_size_and_mode_becomes_what_a_network_sees(size, mode, tmp_path):
+    Image.new(mode, size, 1).save(tmp_path / "été.png")
+    image = data.read_image(tmp_path / "été.png")
+    assert image.shape == (32, 32, 3) and image.dtype == np.uint8
+
+
+def test_picture_is_cut_to_its_middle_and_averaged(tmp_path):
+    picture = np.zeros((64, 128, 3), np.uint8)
+    picture[::2, 32:96] = 200  # stripes, in the middle square alone
+    picture[:, :32] = 255
+    Image.fromarray(picture).save(tmp_path / "stripes.png")
+    assert (data.read_image(tmp_path / "stripes.png") == 100).all()
+
+
+def test_picture_taken_upright_is_seen_upright(tmp_path):
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[:32] = 255
+    turned = Image.fromarray(picture).rotate(90)  # as a camera that was turned stores it
+    exif = turned.getexif()
+    exif[0x0112] = 6  # "turn by 90 degrees clockwise"
+    turned.save(tmp_path / "photo.png", exif=exif)
+    seen = data.read_image(tmp_path / "photo.png")
+    assert (seen[:16] == 255).all() and (seen[16:] == 0).all()
+
+
+def test_what_is_no_picture_is_told(tmp_path, tells):
+    with tells(LabError, "there is no file", "nowhere.png"):
+        data.read_image(tmp_path / "nowhere.png")
+    (tmp_path / "letter.png").write_text("Dear Sir")
+    for path in (tmp_path / "letter.png", tmp_path):
+        with tells(LabError, path.name, "can't be read as a picture"):
+            data.read_image(path)
+
+
+def test_everything_is_trained_on_where_nothing_is_left_to_choose(cifar):
+    train, validation, test = cifar.everything()
+    assert train.images is cifar.train_images and train.labels is cifar.train_labels
+    assert validation.images.shape == (0, 32, 32, 3) and len(validation.labels) == 0
+    assert test.images is cifar.test_images

@@ -10,7 +10,7 @@ from labhelpers import data, exercises
 from labhelpers.errors import LabError
 from labhelpers.exercises import check
 from labhelpers.reporting import notebooks
-from labhelpers.study import claims, statistics
+from labhelpers.study import claims, ladder, statistics
 
 
 @pytest.fixture
@@ -25,6 +25,8 @@ def recorded(study):  # noqa: F811
     study("deeper-20000", around(0.63, 0.004, 5))
     study("deeper-40000-adam-3e-4", around(0.65, 0.004, 5), val_loss=0.94)
     study("deeper-40000-adam-3e-3", around(0.65, 0.004, 5), val_loss=1.0)
+    for number, arm in enumerate(dict.fromkeys(rung.arm for rung in ladder.RUNGS)):
+        study(arm, [0.65 + 0.02 * number + 0.05 * (number > 1)])
 
 
 LUCK = statistics.chance_of_reaching(around(0.66, 0.004, 10), 0.665)
@@ -52,6 +54,9 @@ WRONG = {
     ("05.2", 3e-4, 3e-4): "mean",
     ("05.3", "a"): "risen",
     ("05.3", "c"): "gradients",
+    ("06.1", 4.8): "of 10,000",
+    ("06.1", 500): "What share",
+    ("06.2", "batch normalisation"): "gain more",
     ("07.1", 16): "two columns",
     ("07.2", 0.01): "rounds",
 }
@@ -71,6 +76,8 @@ RIGHT = [
     ("05.1", 0.662),
     ("05.2", 3e-4, 1e-3),
     ("05.3", "b"),
+    ("06.1", 476),
+    ("06.2", "six convolutions"),
     ("07.2", LUCK),
 ]
 

@@ -30,6 +30,7 @@ ACCURACIES = ACCURACIES.assign(low=ACCURACIES["accuracy"] - 0.03, high=ACCURACIE
 GAINS = pd.DataFrame({"class": CLASS_NAMES, "gain": RNG.permutation(np.linspace(-0.05, 0.12, 10))})
 GAINS = GAINS.assign(low=GAINS["gain"] - 0.03, high=GAINS["gain"] + 0.02)
 
+ANSWERS = pd.DataFrame(RNG.dirichlet(np.ones(10), 2).T, index=CLASS_NAMES, columns=["one", "two"])
 COUNTS = pd.DataFrame({name: RNG.integers(1, 99, 256) for name in ("red", "green", "blue")})
 
 FIGURES = {
@@ -43,6 +44,7 @@ FIGURES = {
     "confusion_matrix": lambda ax=None: plots.confusion_matrix(MATRIX, ax=ax),
     "class_accuracy": lambda ax=None: plots.class_accuracy(ACCURACIES, ax=ax),
     "class_gain": lambda ax=None: plots.class_gain(GAINS, ax=ax),
+    "probabilities": lambda ax=None: plots.probabilities(ANSWERS, ax=ax),
 }
 figures = pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 
@@ -112,6 +114,7 @@ def test_tick_labels_are_large_enough_and_do_not_overlap(draw):
         ("confusion_matrix", "predicted class", "true class"),
         ("class_accuracy", "test accuracy (%), 95 % interval", ""),
         ("class_gain", "gain in test accuracy (points), 95 % interval", ""),
+        ("probabilities", "probability (%)", ""),
     ],
 )
 def test_axes_are_labelled_with_their_units(name, x, y):
@@ -149,6 +152,27 @@ def test_image_rows_are_named_and_captioned(side):
     for images, row in zip(rows.values(), ax.get_yticks(), strict=True):
         for image, column in zip(images, ax.get_xticks(), strict=True):
             np.testing.assert_array_equal(_shown_at(ax, column, row, side), image)
+
+
+@pytest.mark.parametrize("n", [1, 4, 7])
+def test_captioned_images_stand_above_their_captions(n):
+    captions = [f"image {at}\nlabel" for at in range(n)]
+    fig = plots.captioned_images(IMAGES[:n], captions, columns=4)
+    shown = [ax for ax in fig.axes if ax.images]
+    assert len(shown) == n and all(
+        (ax.images[0].get_array() == IMAGES[at]).all() for at, ax in enumerate(shown)
+    )
+    assert [ax.texts[0].get_text() for ax in shown] == captions
+    fig.canvas.draw()
+    boxes = [box for ax in shown for box in (ax.get_window_extent(), ax.texts[0].get_window_extent())]
+    assert not any(a.overlaps(b) for at, a in enumerate(boxes) for b in boxes[:at])
+
+
+def test_probabilities_are_bars_in_per_cent_of_each_network():
+    ax = plots.probabilities(ANSWERS)
+    widths = [[bar.get_width() for bar in bars] for bars in ax.containers]
+    np.testing.assert_allclose(widths, 100 * ANSWERS.to_numpy().T)
+    assert _legend(ax) == ["one", "two"] and _texts(ax.get_yticklabels()) == list(CLASS_NAMES)
 
 
 def test_channel_histogram_gives_each_value_s_share_in_per_cent():

@@ -33,30 +33,52 @@ from labhelpers.study import arms, records, runner
 
 
 @pytest.fixture(scope="module")
-def content():
-    """The record of a short run on stand-in images, made twice in processes of their own."""
+def contents():
+    """The records of two short runs on stand-in images, one of them by a recipe, made twice in other processes."""
     code = """
 import json
-from labhelpers.study import runner
+from functools import partial
+from labhelpers import models
+from labhelpers.recipe import Recipe
+from labhelpers.study import records, runner
 from labhelpers.study.arms import Arm
 
-arm = Arm("tiny", "main", "deeper", 300, 2, 1, batch_size=64, initial_weights="pytorch", drawn=True)
-print(json.dumps(runner.run_one(arm, 0, "standin")))
+models.three_blocks = partial(models.three_blocks, widths=(2, 4, 4))
+short = Arm("tiny", "main", "deeper", 300, 2, 1, batch_size=64, initial_weights="pytorch", drawn=True)
+options = {"batch_size": 100, "learning_rate": 0.1, "initial_weights": "whitened", "recipe": Recipe()}
+fast = Arm("tiny-fast", "ladder", "three_blocks", 300, 2, 1, **options)
+made = [runner.run_one(arm, 0, "standin") for arm in (short, fast)]
+print(json.dumps(made))
+records.checkpoint_of(fast, 0).unlink()  # as the study does when the record is written
 """
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True) for _ in range(2)]
     assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
     return [json.loads(run.stdout) for run in runs]
 
 
-def test_run_again_gives_the_same_record_but_for_the_time(content):
-    first, second = content
-    assert {name for name in first if first[name] != second[name]} <= {"seconds", "ended"}
+def test_run_again_gives_the_same_record_but_for_the_time(contents):
+    for first, second in zip(*contents, strict=True):
+        assert {name for name in first if first[name] != second[name]} <= {"seconds", "ended"}
 
 
-def test_record_fits_together(content):
+def test_record_of_a_run_by_a_recipe_has_the_last_weights_and_several_views(contents):
     from labhelpers import data
 
-    record, labels = content[0], data.load("standin").test_labels
+    record, labels = contents[0][1], data.load("standin").test_labels
+    test = record["test"]
+    assert test["best"] == test["last"]
+    for tested in (test | test["best"], test["views"]):
+        predictions = records.unpack(tested["predictions"], np.uint8)
+        assert tested["accuracy"] == (predictions == labels).mean()
+    assert test["views"]["predictions"] != test["predictions"]
+    assert record["arm"]["recipe"]["label_smoothing"] == 0.2
+    assert record["precision"] in ("float32", "mixed_bfloat16")
+
+
+def test_record_fits_together(contents):
+    from labhelpers import data
+
+    record, labels = contents[0][0], data.load("standin").test_labels
     predictions = records.unpack(record["test"]["predictions"], np.uint8)
     losses = records.unpack(record["test"]["losses"], np.float16)
     matrix = np.array(record["test"]["confusion_matrix"])
