@@ -164,7 +164,7 @@ def losses(history: pd.DataFrame, *, title: str | None = None, ax=None):
         linestyle="none",
         label=f"kept: epoch {best['epoch']:.0f}",
     )
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    count_epochs(ax)
     ax.set(xlabel="epoch", ylabel="cross-entropy loss (nats per image)", title=title or "")
     ax.legend(frameon=False)
     return ax
@@ -187,7 +187,7 @@ def compare_losses(histories: dict[str, pd.DataFrame], *, ax=None):
             label=f"{name}: validation",
         )
         ax.plot(history["epoch"], history["loss"], "--", color=colour, label=f"{name}: training")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    count_epochs(ax)
     ax.set(xlabel="epoch", ylabel="cross-entropy loss (nats per image)")
     ax.legend(frameon=False)
     return ax
@@ -309,6 +309,11 @@ def _table_file(name, numbers, folder=None):
     with atomic_write((folder or figures_dir()) / f"{name}.csv") as path:
         path.write_text(text, encoding="utf-8", newline="\n")
         yield text
+
+
+def count_epochs(ax):
+    """Put whole numbers on the axis of epochs, so that the last of 10 or of 20 is among them."""
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
 def new_axes(ax, size=None):

@@ -35,9 +35,11 @@ def project(tmp_path, monkeypatch):
     )
     path.parent.mkdir()
     nbformat.write(notebooks.sealed(notebooks.clean(notebook)), path)
-    (tmp_path / "README.md").write_text(
-        f"# R\n\n<!-- verdicts: written by lab refresh -->\n{readme.results_table()}<!-- end of verdicts -->\n"
+    marked = (
+        f"<!-- {name}: written by lab refresh -->\n{table.make()}<!-- end of {name} -->\n"
+        for name, table in readme.TABLES.items()
     )
+    (tmp_path / "README.md").write_text("# R\n\n" + "\n".join(marked))
     monkeypatch.setattr(readme, "project", lambda: tmp_path)
     return tmp_path
 
@@ -135,6 +137,13 @@ def test_verdict_in_a_csv_is_named(project, tells):
 def test_number_in_the_readme_is_named(project, tells):
     change(project / "README.md", "| 30 | 32 |", "| 30 | 31 |")
     with tells(LabError, "README.md, D2, ours (95 % interval): 31, but the records say 32"):
+        check.check()
+
+
+def test_number_of_the_ladder_in_the_readme_is_named(project, tells):
+    row = next(row for row in readme.rows(readme.ladder_table()) if row["rung"] == "1")
+    change(project / "README.md", f"| {row['runs']} | {row['minutes on two cores']} |", "| 99 | 0.1 |")
+    with tells(LabError, f"README.md, {row['change']}, runs: 99, but the records say {row['runs']}"):
         check.check()
 
 

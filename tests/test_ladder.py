@@ -86,4 +86,9 @@ def test_summary_has_means_with_student_s_intervals():
         expected = statistics.mean(values)
         assert (row["accuracy"], row["low"], row["high"]) == pytest.approx(expected[:3])
     assert ladder.summary(runs[:0]).empty
+    assert summary["gain"].tolist() == pytest.approx([np.nan, 0.19], nan_ok=True)
+    first, second = ladder.as_markdown(summary).splitlines()[2:]
+    assert first == "| 1 | a | 62.0 % (55.4 to 68.6) |  | 3 | 2.0 |"
+    assert second.startswith("| 2 | b | 81.0 % (68.3 to 93.7) | +19.0 | 2 | 4.0")
+    assert "| 80.0 % |" in ladder.as_markdown(ladder.summary(runs[3:4]))
     assert np.isfinite(summary[["low", "high"]].to_numpy()).all()

@@ -51,6 +51,13 @@ def test_they_are_there():
     assert [path.stem for path in PATHS] == names
 
 
+@pytest.mark.parametrize(
+    "name", ["2", "02", "02_baseline", "02_baseline.ipynb", "notebooks/02_baseline.ipynb"]
+)
+def test_they_are_named_by_number_stem_or_file(name):
+    assert [path.stem for path in notebooks.select(["07", name])] == ["02_baseline", "07_verdicts"]
+
+
 def test_grammar(notebook):
     kinds = [cell.cell_type for cell in notebook.cells]
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")

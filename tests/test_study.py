@@ -37,7 +37,10 @@ def contents():
     """The records of two short runs on stand-in images, one of them by a recipe, made twice in other processes."""
     code = """
 import json
+import os
 from functools import partial
+
+os.environ["LAB_THREADS"] = "1"
 from labhelpers import models
 from labhelpers.recipe import Recipe
 from labhelpers.study import records, runner

@@ -63,6 +63,7 @@ def select(names: list[str]) -> list[Path]:
     chosen = set()
     for name in names:
         stem = Path(name).name.removesuffix(".ipynb")
+        stem = stem.zfill(2) if stem.isdecimal() else stem
         fits = [path for path in paths if path.stem == stem or path.stem.startswith(f"{stem}_")]
         if not fits:
             raise LabError(

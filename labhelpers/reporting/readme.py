@@ -1,14 +1,12 @@
-"""The table in README.md: a verdict on each claim, from the committed records."""
+"""The tables in README.md, from the committed records: a verdict on each claim, and the ladder."""
 
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write, project
-from labhelpers.study import claims, wording
-
-MARKED = re.compile(
-    r"(?<=<!-- verdicts: written by lab refresh -->\n).*?(?=<!-- end of verdicts -->)", re.DOTALL
-)
+from labhelpers.study import claims, ladder, wording
 
 
 def results_table() -> str:
@@ -23,29 +21,54 @@ def results_table() -> str:
     return wording.as_markdown(verdicts)
 
 
+def ladder_table() -> str:
+    """Return the ladder as Markdown."""
+    return ladder.as_markdown(ladder.summary(ladder.runs()))
+
+
+class Table(NamedTuple):
+    """A table between two comments: how it is made, the column that names its rows, and what such a row is."""
+
+    make: Callable[[], str]
+    key: str
+    row: str
+
+
+TABLES = {
+    "verdicts": Table(results_table, "claim", "claim"),
+    "ladder": Table(ladder_table, "change", "rung of the ladder"),
+}
+
+
 def is_current() -> bool:
-    """Whether README.md holds the table as it would be written now."""
-    found = MARKED.search(_path().read_text(encoding="utf-8"))
-    return found is not None and found.group() == results_table()
+    """Whether README.md holds the tables as they would be written now."""
+    return not differences()
 
 
 def differences() -> list[str]:
-    """Return for each number or word of the table that is not that of the records where it is, and both."""
-    found = MARKED.search(_path().read_text(encoding="utf-8"))
+    """Return for each number or word of a table that is not that of the records where it is, and both."""
+    text = _path().read_text(encoding="utf-8")
+    return [fault for name in TABLES for fault in _differences(name, text)]
+
+
+def _differences(name, text):
+    found = _marked(name).search(text)
     if found is None:
-        return ["README.md has lost the comments that mark its table of verdicts"]
-    written, now = (_by_claim(text) for text in (found.group(), results_table()))
-    faults = [f"README.md, {claim}: has no row" for claim in now if claim not in written]
-    faults += [f"README.md, {claim}: is no claim" for claim in written if claim not in now]
+        return [f"README.md has lost the comments that mark its table of the {name}"]
+    made = TABLES[name].make()
+    written, now = (_by_key(markdown, TABLES[name].key) for markdown in (found.group(), made))
+    faults = [f"README.md, {key}: has no row" for key in now if key not in written]
+    faults += [f"README.md, {key}: is no {TABLES[name].row}" for key in written if key not in now]
     faults += [
-        f"README.md, {claim}, {column}: {written[claim].get(column) or 'nothing'}, but the records say {value or 'nothing'}"
-        for claim in now
-        if claim in written
-        for column, value in now[claim].items()
-        if written[claim].get(column) != value
+        f"README.md, {key}, {column}: {written[key].get(column) or 'nothing'}, but the records say {value or 'nothing'}"
+        for key in now
+        if key in written
+        for column, value in now[key].items()
+        if written[key].get(column) != value
     ]
     # What is left are the rows' order and the table's shape.
-    return faults or ([] if is_current() else ["README.md: its table of verdicts is not that of the records"])
+    of_shape = f"README.md: its table of the {name} is not that of the records"
+    return faults or [of_shape] * (found.group() != made)
 
 
 def rows(markdown: str) -> list[dict[str, str]]:
@@ -55,22 +78,31 @@ def rows(markdown: str) -> list[dict[str, str]]:
     return [dict(zip(columns, row, strict=False)) for row in body]
 
 
-def _by_claim(markdown):
-    return {row["claim"]: row for row in rows(markdown)}
+def _by_key(markdown, key):
+    return {row[key]: row for row in rows(markdown)}
 
 
 def refresh() -> bool:
-    """Write the table into README.md; returns whether that changed it."""
-    text = _path().read_text(encoding="utf-8")
-    if not MARKED.search(text):
-        raise LabError(
-            "README.md has lost the comments that mark its table of verdicts: restore them with git"
-        )
-    if is_current():
+    """Write the tables into README.md; returns whether that changed it."""
+    before = text = _path().read_text(encoding="utf-8")
+    for name, table in TABLES.items():
+        found = _marked(name).search(text)
+        if not found:
+            raise LabError(
+                f"README.md has lost the comments that mark its table of the {name}: restore them with git"
+            )
+        text = text[: found.start()] + table.make() + text[found.end() :]
+    if text == before:
         return False
     with atomic_write(_path()) as temporary:
-        temporary.write_text(MARKED.sub(lambda _: results_table(), text), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
     return True
+
+
+def _marked(name):
+    return re.compile(
+        rf"(?<=<!-- {name}: written by lab refresh -->\n).*?(?=<!-- end of {name} -->)", re.DOTALL
+    )
 
 
 def _path():

@@ -9,10 +9,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.ticker import MaxNLocator
 
 from labhelpers.data import CLASS_NAMES
-from labhelpers.plots import COLUMN_WIDTH, GROUPED, PALETTE, new_axes
+from labhelpers.plots import COLUMN_WIDTH, GROUPED, PALETTE, count_epochs, new_axes
 from labhelpers.study import wording
 from labhelpers.study.statistics import mean
 
@@ -82,7 +81,7 @@ def learning_curve(runs: pd.DataFrame, *, original: dict[int, float] | None = No
         return _no_runs(ax)
     ax.plot(runs["n_train"], 100 * runs["accuracy"], "o", color=RUN, alpha=0.5, markersize=5, label="a run")
     means = 100 * runs.groupby("n_train")["accuracy"].mean()
-    ax.plot(means.index, means, "-", color="0.3", linewidth=1.2, label="mean", zorder=0)
+    ax.plot(means.index, means, "-", color="0.3", linewidth=1.2, label="mean", zorder=1.8)
     if original:
         marker = {"color": ORIGINAL, "markersize": 9, "linestyle": "none"}
         ax.plot(list(original), [100 * value for value in original.values()], "X", label="original", **marker)
@@ -138,7 +137,7 @@ def losses_by_rate(curves: pd.DataFrame, *, ax=None):
             curve["epoch"], curve["val_loss"], marker=marker, markersize=4, color=colour, label=f"{rate:g}"
         )
     ax.set(xlabel="epoch", ylabel="validation loss (nats per image)")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    count_epochs(ax)
     ax.legend(title="learning rate", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from labhelpers.evaluation import percent
 from labhelpers.study import records, statistics
 from labhelpers.study.arms import named
 
@@ -57,15 +58,32 @@ def runs() -> pd.DataFrame:
 
 
 def summary(of_runs: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a rung: `rung`, `change`, `runs`, mean `accuracy` with its 95 % interval `low`, `high`, `minutes`.
+    """Return a row a rung, with means over its runs.
 
-    The interval is NaN where there is a single run.
+    Columns: `rung`, `change`, `runs`, `accuracy` with its 95 % interval `low`, `high` (NaN where there is a single run),
+    `gain` in accuracy over the rung below, and `minutes`.
     """
     rows = []
     for (number, change), group in of_runs.groupby(["rung", "change"], sort=False):
-        accuracies = group["accuracy"].to_numpy()
         low = high = np.nan
-        if len(accuracies) > 1:
-            _, low, high, _ = statistics.mean(accuracies)
-        rows.append((number, change, len(accuracies), accuracies.mean(), low, high, group["minutes"].mean()))
-    return pd.DataFrame(rows, columns=["rung", "change", "runs", "accuracy", "low", "high", "minutes"])
+        if len(group) > 1:
+            _, low, high, _ = statistics.mean(group["accuracy"])
+        rows.append(
+            (number, change, len(group), group["accuracy"].mean(), low, high, group["minutes"].mean())
+        )
+    columns = ["rung", "change", "runs", "accuracy", "low", "high", "minutes"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(6, "gain", table["accuracy"].diff())
+    return table
+
+
+def as_markdown(rungs: pd.DataFrame) -> str:
+    """Return a summary as a table in Markdown."""
+    columns = ["rung", "change", "test accuracy (95 % interval)", "gain", "runs", "minutes on two cores"]
+    lines = [columns, ["---"] * len(columns)]
+    for row in rungs.itertuples():
+        interval = (row.low, row.high) if row.runs > 1 else None
+        gain = "" if np.isnan(row.gain) else f"{100 * row.gain:+.1f}"
+        accuracy = percent(row.accuracy, interval)
+        lines.append([str(row.rung + 1), row.change, accuracy, gain, str(row.runs), f"{row.minutes:.1f}"])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
