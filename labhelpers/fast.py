@@ -169,20 +169,15 @@ class _State:
 
 def _compiled(model, state, recipe, whole):
     """Return a function that takes a step on uint8 images and labels; `whole` trains the fixed layer's bias, too."""
-    weights = {id(weight.value): weight for weight in model.trainable_variables}
-    fixed = {
-        id(layer.bias.value)
-        for layer in model.layers
-        if getattr(layer, "kernel", None) is not None and not layer.kernel.trainable
-    }
+    norms, fixed = set(), set()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            norms.add(id(layer.beta.value))
+        elif isinstance(layer, keras.layers.Conv2D) and not layer.kernel.trainable:
+            fixed.add(id(layer.bias.value))
     chosen = [i for i, weight in enumerate(state.trained) if whole or id(weight) not in fixed]
     variables = [state.trained[i] for i in chosen]
-    factors = [
-        recipe.bias_factor
-        if "norm" in weights[id(weight)].path and weights[id(weight)].name == "beta"
-        else 1.0
-        for weight in variables
-    ]
+    factors = [recipe.bias_factor if id(weight) in norms else 1.0 for weight in variables]
 
     @tf.function(reduce_retracing=True)
     def learn(images, labels, rate):

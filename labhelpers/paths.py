@@ -41,6 +41,11 @@ def examples_dir() -> Path:
     return out_dir() / "examples"
 
 
+def checkpoints_dir() -> Path:
+    """Return the folder in which a long training of a notebook keeps its state, whatever becomes of the run's results."""
+    return project() / "report" / "checkpoints"
+
+
 @contextmanager
 def atomic_write(path, remedy="free some space or choose another folder with LAB_OUT"):
     """Give the path of a temporary file beside `path`; it takes that name only when all went well.

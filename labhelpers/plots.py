@@ -93,18 +93,16 @@ def captioned_images(images, captions, *, columns: int = 5):
     """
     rows = -(-len(images) // columns)
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
-    side = COLUMN_WIDTH / 4
-    fig, axes = plt.subplots(
-        *(rows, columns),
-        figsize=(columns * side, rows * (side + 0.14 * lines)),
-        layout="constrained",
-        squeeze=False,
-    )
-    for ax in axes.flat:
+    side, gap, below = 1.15, 0.2, 0.1 + 0.14 * lines  # inches
+    width, height = columns * (side + gap), rows * (side + below)
+    fig = plt.figure(figsize=(width, height))
+    for at, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        row, column = divmod(at, columns)
+        left, bottom = column * (side + gap) + gap / 2, height - row * (side + below) - side
+        ax = fig.add_axes((left / width, bottom / height, side / width, side / height))
         ax.set_axis_off()
-    for ax, image, caption in zip(axes.flat, images, captions, strict=False):
         ax.imshow(image, interpolation="nearest")
-        ax.text(0.5, -0.05, caption, transform=ax.transAxes, ha="center", va="top", fontsize=8)
+        ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=7.5)
     return fig
 
 
