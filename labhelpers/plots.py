@@ -83,7 +83,7 @@ def image_rows(rows, captions, *, ax=None):
     return _without_frame(ax)
 
 
-def captioned_images(images, captions, *, columns: int = 5):
+def captioned_images(images, captions, *, columns: int = 3):
     """Show images in rows, each with a caption of its own below it; returns the figure.
 
     Args:
@@ -93,7 +93,7 @@ def captioned_images(images, captions, *, columns: int = 5):
     """
     rows = -(-len(images) // columns)
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
-    side, gap, below = 1.15, 0.2, 0.1 + 0.14 * lines  # inches
+    side, gap, below = 1.3, 0.23, 0.12 + 0.14 * lines  # inches
     width, height = columns * (side + gap), rows * (side + below)
     fig = plt.figure(figsize=(width, height))
     for at, (image, caption) in enumerate(zip(images, captions, strict=True)):
@@ -102,7 +102,7 @@ def captioned_images(images, captions, *, columns: int = 5):
         ax = fig.add_axes((left / width, bottom / height, side / width, side / height))
         ax.set_axis_off()
         ax.imshow(image, interpolation="nearest")
-        ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=7.5)
+        ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=8)
     return fig
 
 

@@ -150,7 +150,7 @@ def ladder(rungs: pd.DataFrame, *, people: float, original: float, ax=None):
             gives them.
         people, original: accuracies to compare with, 0 to 1.
     """
-    ax = new_axes(ax, (1.35 * COLUMN_WIDTH, 4.2))
+    ax = new_axes(ax, (1.1 * COLUMN_WIDTH, 4.4))
     if rungs.empty:
         return _no_runs(ax)
     accuracy = 100 * rungs["accuracy"].to_numpy()
@@ -165,7 +165,7 @@ def ladder(rungs: pd.DataFrame, *, people: float, original: float, ax=None):
         100 * original, color=ORIGINAL, linestyle="--", label=f"original: {100 * original:.0f} %", **line
     )
     low, high = min(accuracy.min(), 100 * original) - 3, 100
-    ax.set(xscale="log", ylim=(low, high), xlabel="training time on two cores (minutes, log scale)")
+    ax.set(xscale="log", ylim=(low, high), xlabel="training (minutes on two cores)")
     ax.set(ylabel="test accuracy (%), 95 % interval")
     ticks = [
         t
@@ -182,7 +182,7 @@ def ladder(rungs: pd.DataFrame, *, people: float, original: float, ax=None):
         ax.annotate(
             f"{row['rung'] + 1:.0f}  {sign}{row['change']}: {accuracy[at]:.1f} %",
             (row["minutes"], accuracy[at]),
-            (1.06, place),
+            (1.08, place),
             textcoords="axes fraction",
             va="center",
             fontsize=8.5,
@@ -205,9 +205,9 @@ def mistakes(shares: pd.DataFrame):
         shares: `who`, `true`, `answer` and `share` (0 to 1), as `people.mistakes` gives them.
     """
     groups = dict(list(shares.groupby("who", sort=False)))
-    width = 1.5 * COLUMN_WIDTH
+    width = 1.2 * COLUMN_WIDTH
     fig, axes = plt.subplots(
-        1, len(groups), figsize=(width, width / len(groups) + 0.6), layout="constrained", squeeze=False
+        1, len(groups), figsize=(width, width / len(groups) + 0.8), layout="constrained", squeeze=False
     )
     names = [CLASS_NAMES[label] for label in GROUPED]
     for ax, (who, rows) in zip(axes.flat, groups.items(), strict=True):
@@ -220,12 +220,13 @@ def mistakes(shares: pd.DataFrame):
             square=True,
             cbar=ax is axes.flat[-1],
             cbar_kws={"label": "% of all mistakes", "shrink": 0.7},
-            yticklabels=ax is axes.flat[0],
+            xticklabels=names,
+            yticklabels=names if ax is axes.flat[0] else False,
             linewidths=0.3,
             ax=ax,
         )
         ax.set_facecolor("0.93")
-        ax.tick_params(length=0, labelsize=7.5)
+        ax.tick_params(length=0, labelsize=7)
         ax.set(title=who, xlabel="answer", ylabel="true class" if ax is axes.flat[0] else "")
     return fig
 
