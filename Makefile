@@ -18,7 +18,7 @@ FITTING = import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) and print( \
 help:
 	echo "make report   re-execute the notebooks that changed, write report/index.html: 3 to 6 minutes on 2 cores"
 	echo "make test     check everything, ruff first, then pytest: 7 to 14 minutes"
-	echo "make study    make the run records that are missing, if any: 1 to 3 minutes each on 2 cores"
+	echo "make study    make the run records that are missing, if any: a minute to an hour each"
 	echo "make lab      open copies of the notebooks in JupyterLab"
 	echo "make bench    training speed beside Keras's defaults and PyTorch: 15 to 20 minutes, writes tables"
 	echo "make oldest   the tests with the oldest dependencies that are allowed: 5 minutes"

@@ -86,7 +86,11 @@ def _warnings(sections, runs) -> list[str]:
 
 
 def _standin_line(name, loading, sections) -> str:
-    reading = [stem[:2] for stem in sections if stem not in loading]
+    reading = [
+        stem[:2]
+        for stem, notebook in sections.items()
+        if stem not in loading or "TRAIN_LIVE" in notebooks.parameters(notebook)
+    ]
     also = ["the abstract", "the table of verdicts", *reading]
     return f"On {name}: nothing here is a result on CIFAR-10. Only {findings.listed(also)} read records of runs on CIFAR-10."
 

@@ -1,4 +1,4 @@
-"""From the original's network to one that is right 94 times in 100, one change at a time, on the same images."""
+"""From the original's network upward, one change at a time, on the same images."""
 
 from typing import NamedTuple
 

@@ -77,11 +77,12 @@ def study(arms=(), seeds=None, *, workers=None, scheduler=None) -> int:
         for fault in faults:
             print(f"WARNING: {fault}", file=sys.stderr)
         source = _cifar10()
-        print(f"runs to make: {len(units)}, a minute or more each", flush=True)
+        seconds = _expected_seconds(units)
+        longest = max(seconds.values()) / 60
+        print(f"runs to make: {len(units)}, each in up to {longest:.0f} minutes on one core", flush=True)
         failed = []
-        cost = sum(unit.arm.n_train * unit.arm.epochs for unit in units)
         with (
-            progress(cost, "study", unit="image", unit_scale=True) as bar,
+            progress(sum(seconds.values()), "study", unit="s", unit_scale=True) as bar,
             _cluster(scheduler, workers) as run,
         ):
             for done, (unit, content, fault) in enumerate(run(units, source), 1):
@@ -90,13 +91,27 @@ def study(arms=(), seeds=None, *, workers=None, scheduler=None) -> int:
                 else:
                     records.write(content, *unit)
                     records.checkpoint_of(*unit).unlink(missing_ok=True)
-                bar.update(unit.arm.n_train * unit.arm.epochs)
+                bar.update(seconds[unit])
                 bar.set_description_str(f"run {done} of {len(units)}")
                 if bar.disable:
                     print(f"{done} of {len(units)}: {unit.arm.name}, seed {unit.seed}", flush=True)
     if failed:
         raise LabError(f"{len(failed)} of {len(units)} runs gave no record: {'; '.join(failed)}")
     return len(units)
+
+
+def _expected_seconds(units) -> dict[Unit, float]:
+    """Return how long each run takes, as the recorded runs of its network tell; networks differ a hundredfold."""
+    an_image = {}
+    for arm in ARMS:
+        for record in records.read_all(arm)[0]:
+            taken = sum(record.content["seconds"]) / (arm.n_train * arm.epochs)
+            an_image.setdefault(arm.network, []).append(taken)
+    usual = np.mean([np.mean(taken) for taken in an_image.values()]) if an_image else 1e-3
+    return {
+        unit: unit.arm.n_train * unit.arm.epochs * float(np.mean(an_image.get(unit.arm.network, usual)))
+        for unit in units
+    }
 
 
 def run_one(arm: Arm, seed: int, source: str, threads: int = 1) -> dict:
