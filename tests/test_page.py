@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from labhelpers.data import CLASS_NAMES
 from labhelpers.paths import project
 from labhelpers.reporting import answers, captions, findings, notebooks, page
-from labhelpers.study import claims, people, wording
+from labhelpers.study import claims, people, records, wording
 
 NUMBERS = "epoch,loss,val_loss\n1,2.5,2.4\n2,1.5,1.75\n3,1.0,1.9\n"
 
@@ -91,6 +91,15 @@ def test_claim_leads_to_its_chart(report):
     led = set(re.findall('href="#verdict-([^"]+)"', text))
     assert led and led == set(re.findall('id="verdict-([^"]+)"', text))
     assert led == {strip["claim"].replace(" ", "-") for strip in answers.strips(claims.verdicts()[0])}
+
+
+def test_a_record_that_cannot_be_used_is_told_when_the_page_is_made(report, monkeypatch, tmp_path, capsys):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/baseline-20000-seed1.json").write_text("{")
+    monkeypatch.setattr(records, "runs_dir", lambda: tmp_path / "runs")
+    report("my_own")
+    told = capsys.readouterr().err
+    assert told.startswith("WARNING: baseline-20000-seed1.json is damaged: restore it with git")
 
 
 def test_stand_in_images_are_told_loudly(report):
@@ -173,7 +182,10 @@ def test_strips_show_what_the_charts_draw():
         assert not places or np.corrcoef(places, runs)[0, 1] > 0.999
         assert all(0 < place < 100 for place in [*places, *strip["bar"], *strip["band"], strip["line"]])
         assert 2 <= len(strip["ticks"]) <= 8
-        assert strip["unit"] == ("difference (points)" if it.claim.number is None else wording.unit(it))
+        expected = {"B3 loss": "test loss (nats per image)"} | dict.fromkeys(
+            ("B3 accuracy", "L1", "A2"), "test accuracy (%)"
+        )
+        assert strip["unit"] == expected.get(it.claim.name, "difference (points)")
         if it.verdict == claims.REPRODUCED and it.prediction:
             assert strip["rounded"][0] <= strip["band"][1] and strip["band"][0] <= strip["rounded"][1], (
                 "what is reproduced is seen to be"
