@@ -20,7 +20,7 @@ help:
 	echo "make test     check everything, ruff first, then pytest: 7 to 14 minutes"
 	echo "make study    make the run records that are missing, if any: a minute to an hour each"
 	echo "make lab      open copies of the notebooks in JupyterLab"
-	echo "make bench    training speed beside Keras's defaults and PyTorch: 15 to 20 minutes, writes tables"
+	echo "make bench    training speed beside Keras's defaults and PyTorch: 20 to 30 minutes, writes tables"
 	echo "make oldest   the tests with the oldest dependencies that are allowed: 5 minutes"
 	echo "make lock     bring requirements.lock in step with pyproject.toml; delete it first for the newest versions"
 	echo "make clean    delete .venv and caches; results and data stay"

@@ -88,7 +88,10 @@ def faster_precision() -> str:
             times.append(time.perf_counter() - started)
         return min(times)
 
-    return PRECISIONS[seconds(tf.bfloat16) < seconds(tf.float32)]
+    try:
+        return PRECISIONS[seconds(tf.bfloat16) < seconds(tf.float32)]
+    except tf.errors.OpError:  # a TensorFlow without bfloat16's convolutions
+        return PRECISIONS[0]
 
 
 __all__ = ["PARTS", "PRECISIONS", "THREADS", "faster_precision", "keras", "tf"]

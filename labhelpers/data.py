@@ -143,6 +143,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     """
     from PIL import Image, ImageOps
 
+    path = Path(path).expanduser().absolute()
     try:
         with Image.open(path) as picture:
             upright = ImageOps.exif_transpose(picture).convert("RGB")

@@ -23,6 +23,10 @@ class DataDamaged(LabError):
     """A source of CIFAR-10 is there, but it is not the official data."""
 
 
+class CheckpointUnusable(LabError):
+    """A file that keeps the state of a training is damaged, or of another training."""
+
+
 class TrainingDiverged(LabError):
     """The loss stopped being a finite number.
 

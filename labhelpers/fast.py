@@ -15,15 +15,21 @@ import numpy as np
 from labhelpers import augmentation
 from labhelpers.backend import keras, tf
 from labhelpers.data import Split
-from labhelpers.errors import LabError, TrainingDiverged, check_positive, check_seed, check_whole_number
+from labhelpers.errors import (
+    CheckpointUnusable,
+    TrainingDiverged,
+    check_positive,
+    check_seed,
+    check_whole_number,
+)
 from labhelpers.models import N_CLASSES
 from labhelpers.paths import atomic_write
 from labhelpers.progress import progress
 from labhelpers.recipe import AVERAGED_EVERY, Recipe, averaging_decay, relative_rate
 from labhelpers.training import DIVERGED, History, batch_logits, predictor
 
-# A batch is always trained in two halves, each normalised by its own statistics, so that one thread and two compute
-# the same.
+# A batch is always trained in two halves, each normalised by its own statistics: two threads take one each, and a
+# single one, or more of them, normalises alike.
 HALVES = 2
 
 
@@ -57,7 +63,8 @@ def train(
         of the training set are those of the smoothed labels.
 
     Raises:
-        LabError: a parameter outside its range, or a checkpoint that is damaged or of another training.
+        LabError: a parameter outside its range.
+        CheckpointUnusable: the checkpoint is damaged, or of another training.
         TrainingDiverged: the loss is no longer a finite number.
     """
     n = len(split.train.labels)
@@ -67,8 +74,9 @@ def train(
     check_seed(seed)
     steps = n // batch_size
     state = _State(model, recipe)
-    asked = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    identity = _identity(model, split.train, asked | asdict(recipe))
+    whole = {"epochs": int(epochs), "batch_size": int(batch_size), "seed": int(seed)}
+    settings = whole | {"learning_rate": float(learning_rate)} | asdict(recipe)
+    identity = _identity(model, split.train, settings) if checkpoint else None
     rows = state.load(Path(checkpoint), identity) if checkpoint and Path(checkpoint).exists() else []
     predict = predictor(model)
     learn = {whole: _compiled(model, state, recipe, whole) for whole in (True, False)}
@@ -157,11 +165,13 @@ class _State:
         try:
             with np.load(path) as saved:
                 if saved["identity"] != identity:
-                    raise LabError(f"{path} is of a training with other settings or images: {remedy}")
+                    raise CheckpointUnusable(
+                        f"{path} is of a training with other settings, precision or images: {remedy}"
+                    )
                 rows = json.loads(str(saved["rows"]))
                 arrays = [saved[f"variable_{i}"] for i in range(len(self.variables))]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise LabError(f"{path} is damaged: {remedy}") from error
+            raise CheckpointUnusable(f"{path} is damaged: {remedy}") from error
         for variable, array in zip(self.variables, arrays, strict=True):
             variable.assign(array)
         return rows
@@ -224,8 +234,9 @@ def _held_out(predict, part):
 
 
 def _identity(model, part, settings):
-    """Return a digest of all that fixes a training: network and initial weights, images and settings."""
-    digest = hashlib.sha256(json.dumps(settings | {"network": model.name}, sort_keys=True).encode())
+    """Return a digest of all that fixes a training: network, precision and initial weights, images and settings."""
+    settings = settings | {"network": model.name, "precision": model.layers[0].compute_dtype}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in (*model.get_weights(), part.images, part.labels):
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()

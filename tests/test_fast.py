@@ -1,5 +1,7 @@
 """Training by a recipe does what it says, and a run that was cut off ends like one that was not."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,8 +11,8 @@ import numpy as np
 import pytest
 
 from labhelpers import data, fast, models
-from labhelpers.backend import keras
-from labhelpers.errors import LabError, TrainingDiverged
+from labhelpers.backend import keras, tf
+from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged
 from labhelpers.recipe import Recipe, averaging_decay, relative_rate
 
 PLAIN = Recipe(flips_and_shifts=False, label_smoothing=0.0, averaging=False)
@@ -103,8 +105,6 @@ def test_a_step_is_that_of_keras_with_nesterov_momentum(split):
     optimizer.build(theirs.trainable_variables)
     order = np.random.default_rng([0, 1]).permutation(400)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    import tensorflow as tf
-
     for step in (0, 1):
         chosen = order[200 * step : 200 * (step + 1)]
         # Keras keeps rate times gradients where we keep gradients: with a new rate the momentum is rescaled.
@@ -119,6 +119,38 @@ def test_a_step_is_that_of_keras_with_nesterov_momentum(split):
         optimizer.apply(tape.gradient(value, [w.value for w in theirs.trainable_variables]))
     for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5)
+
+
+def test_a_step_decays_weights_and_hurries_the_biases_of_norms_as_published(split):
+    """One step by hand, from airbench94: decay joins the gradient, divided by the factor that multiplies the rate."""
+    recipe = replace(PLAIN, label_smoothing=0.2, weight_decay=0.05, bias_factor=16.0)
+    ours, theirs = network(), network()
+    fast.train(ours, split, recipe, epochs=1, batch_size=400, learning_rate=0.5)
+    order = np.random.default_rng([0, 1]).permutation(400)
+    truth = 0.8 * np.eye(10)[split.train.labels[order]] + 0.02
+    with tf.GradientTape() as tape:
+        halves = [theirs(split.train.images[half], training=True) for half in np.split(order, 2)]
+        loss = tf.reduce_mean(-tf.reduce_sum(truth * tf.nn.log_softmax(tf.concat(halves, 0)), axis=1))
+    gradients = tape.gradient(loss, [weight.value for weight in theirs.trainable_variables])
+    for weight, gradient, after in zip(
+        theirs.trainable_variables, gradients, ours.trainable_variables, strict=True
+    ):
+        factor = 16.0 if weight.name == "beta" else 1.0
+        push = gradient.numpy() + 0.05 / factor * weight.numpy()
+        expected = weight.numpy() - factor * 0.5 * relative_rate(0) * (1 + recipe.momentum) * push
+        np.testing.assert_allclose(after.numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_join_their_average_every_five_steps(split):
+    settings = {"epochs": 1, "batch_size": 80}
+    start = network(split.train.images).get_weights()
+    plain, averaged = (
+        trained(split, replace(PLAIN, averaging=averaging), **settings)[0].get_weights()
+        for averaging in (False, True)
+    )
+    kept = averaging_decay(0.8)  # when the fifth of five steps begins, four are made
+    for first, last, average in zip(start, plain, averaged, strict=True):
+        np.testing.assert_allclose(average, kept * first + (1 - kept) * last, rtol=1e-5, atol=1e-6)
 
 
 def test_only_the_bias_of_a_whitened_layer_is_trained_and_only_at_first(split):
@@ -158,7 +190,7 @@ def test_interrupted_and_resumed_ends_with_the_same_numbers(split, tmp_path, mon
 
 
 def test_killed_and_resumed_ends_with_the_same_numbers(split, tmp_path):
-    path, epochs = tmp_path / "c.npz", 30
+    path, epochs = tmp_path / "c.npz", 40
     code = f"""
 from labhelpers import data, fast, models
 from labhelpers.recipe import Recipe
@@ -172,26 +204,34 @@ fast.train(model, split, Recipe(), epochs={epochs}, batch_size=50, learning_rate
     while not path.exists() and run.poll() is None and time.time() < until:
         time.sleep(0.02)
     run.kill()
-    assert run.wait() != 0, "it ended before it could be killed"
+    assert run.wait() == (-signal.SIGKILL if os.name == "posix" else 1) and path.exists()
     whole, resumed = (trained(split, Recipe(), where, epochs=epochs)[0] for where in (None, path))
     assert equal(whole, resumed)
 
 
-@pytest.mark.parametrize("spoil", ["settings", "cut", "text"])
-def test_a_checkpoint_that_does_not_fit_is_named_with_what_to_do(split, tmp_path, spoil):
+@pytest.mark.parametrize(
+    "spoil, why",
+    [("seed", "of a training with other settings"), ("cut", "damaged"), ("text", "damaged")],
+)
+def test_a_checkpoint_that_does_not_fit_is_named_with_what_to_do(split, tmp_path, spoil, why):
     path = tmp_path / "checkpoint.npz"
     trained(split, PLAIN, path, epochs=1)
     if spoil == "cut":
         path.write_bytes(path.read_bytes()[:2000])
     if spoil == "text":
         path.write_text("not a checkpoint")
-    with pytest.raises(LabError, match=r"checkpoint\.npz .*: delete checkpoint\.npz to start anew"):
-        trained(split, PLAIN, path, epochs=1, seed=1)
+    with pytest.raises(CheckpointUnusable, match=rf"checkpoint\.npz is {why}.*: delete checkpoint\.npz"):
+        trained(split, PLAIN, path, epochs=1, seed=int(spoil == "seed"))
 
 
 def test_a_loss_that_is_not_finite_ends_in_one_line(split):
     with pytest.raises(TrainingDiverged, match="no longer finite in epoch 1: try a smaller learning_rate"):
         trained(split, PLAIN, learning_rate=1e30)
+
+
+def test_numbers_of_numpy_are_numbers(split, tmp_path):
+    settings = {"epochs": np.int64(1), "learning_rate": np.float32(0.1), "seed": np.int64(1)}
+    trained(split, PLAIN, tmp_path / "checkpoint.npz", **settings)
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def quick_report(tmp_path_factory):
     """`lab report --quick` on stand-in images: what `make report` does in small where CIFAR-10 is not to be had."""
     copy = tmp_path_factory.mktemp("quick")
     for folder in ("labhelpers", "notebooks", "data/runs"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     shutil.copy(ROOT / "requirements.lock", copy)
     for path in (copy / "notebooks").iterdir():
         with_solutions(path)

@@ -3,6 +3,7 @@
 The commands run in a project whose training takes a moment and gives made-up numbers.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -33,12 +34,14 @@ from labhelpers.study import arms, records, runner
 
 
 @pytest.fixture(scope="module")
-def contents():
+def contents(tmp_path_factory):
     """The records of two short runs on stand-in images, one of them by a recipe, made twice in other processes."""
     code = """
 import json
 import os
+import sys
 from functools import partial
+from pathlib import Path
 
 os.environ["LAB_THREADS"] = "1"
 from labhelpers import models
@@ -46,15 +49,19 @@ from labhelpers.recipe import Recipe
 from labhelpers.study import records, runner
 from labhelpers.study.arms import Arm
 
+records.runs_dir = lambda: Path(sys.argv[1])
 models.three_blocks = partial(models.three_blocks, widths=(2, 4, 4))
 short = Arm("tiny", "main", "deeper", 300, 2, 1, batch_size=64, initial_weights="pytorch", drawn=True)
 options = {"batch_size": 100, "learning_rate": 0.1, "initial_weights": "whitened", "recipe": Recipe()}
 fast = Arm("tiny-fast", "ladder", "three_blocks", 300, 2, 1, **options)
-made = [runner.run_one(arm, 0, "standin") for arm in (short, fast)]
-print(json.dumps(made))
-records.checkpoint_of(fast, 0).unlink()  # as the study does when the record is written
+print(json.dumps([runner.run_one(arm, 0, "standin", precision="float32") for arm in (short, fast)]))
 """
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True) for _ in range(2)]
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code, tmp_path_factory.mktemp("runs")], capture_output=True, text=True
+        )
+        for _ in range(2)
+    ]
     assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
     return [json.loads(run.stdout) for run in runs]
 
@@ -75,7 +82,7 @@ def test_record_of_a_run_by_a_recipe_has_the_last_weights_and_several_views(cont
         assert tested["accuracy"] == (predictions == labels).mean()
     assert test["views"]["predictions"] != test["predictions"]
     assert record["arm"]["recipe"]["label_smoothing"] == 0.2
-    assert record["precision"] in ("float32", "mixed_bfloat16")
+    assert record["precision"] == "float32"
 
 
 def test_record_fits_together(contents):
@@ -129,7 +136,7 @@ BY_NAME = {arm.name: arm for arm in ARMS}
 """
 RUN_ONE = '''
 
-def run_one(arm, seed, source, threads=1):
+def run_one(arm, seed, source, threads=1, precision=None):
     """Leave a note of having begun, take a moment, give made-up numbers."""
     began = Path(os.environ["NOTES"]) / f"{arm.name}-{seed}-{os.getpid()}-{time.time_ns()}"
     began.touch()
@@ -320,6 +327,21 @@ def test_repeat_sets_the_run_beside_its_record_and_its_arm(quick):
     assert out[0] == "the same record, but for seconds and date"
     assert out[1] == "test accuracy 0.5200; recorded 0.5200"
     assert out[2].startswith("inside the 95 % prediction interval of one, 0.4")
+
+
+def test_repeat_of_a_record_from_before_an_arm_could_have_a_recipe(quick):
+    succeeds(quick, "lab study --arms one --workers 2")
+    path = quick.seen / "data/runs/one-seed2.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["sha256"], content["arm"]["recipe"]
+    sealed = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(content | {"sha256": sealed}), encoding="utf-8")
+    assert succeeds(quick, "lab study --repeat one 2").startswith("the same record")
+
+
+def test_repeat_of_a_single_record_has_nothing_to_compare_it_with(quick):
+    succeeds(quick, "lab study --arms one --seeds 1")
+    assert "takes more recorded runs of one than one" in succeeds(quick, "lab study --repeat one 0")
 
 
 # A Dask cluster of two workers

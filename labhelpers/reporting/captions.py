@@ -251,13 +251,15 @@ CAPTIONS = {
         _ladder,
     ),
     "disputed_images": Caption(
-        "The test images that people disagree on most: label, people's two most frequent answers, the best network's.",
-        "Small photographs in two rows, blurred or cluttered, with their label and the answers below.",
+        "The test images that people disagree on most: label, people's two most frequent answers, the best network's. "
+        "Where people's answers are not at hand, they are the first of the test images.",
+        "Small photographs in rows of three, with their label and the answers below.",
         _captions,
     ),
     "still_wrong": Caption(
-        "Test images that every recorded run of the best network gets wrong, those of the largest loss.",
-        "Small photographs in two rows, with their label and the answers below.",
+        "Test images that every recorded run of the best network gets wrong: those of the largest loss. Of stand-in "
+        "images, of which there are no runs, they are the first.",
+        "Small photographs in rows of three, with their label and the answers below.",
         _captions,
     ),
     "own_image": Caption(

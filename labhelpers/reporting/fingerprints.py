@@ -6,6 +6,7 @@ from pathlib import Path
 
 from labhelpers.paths import project
 from labhelpers.reporting import notebooks
+from labhelpers.study import people
 from labhelpers.study.records import runs_dir
 
 
@@ -23,9 +24,10 @@ def of_notebook(notebook, settings: dict, data_digest: str) -> dict[str, str]:
         "labhelpers": _content(path for path in _library(root) if "reporting" not in path.parts),
         "data": data_digest.encode() if loads_data else b"",
         "records": _content(runs_dir().glob("*.json")) if reads_records else b"",
+        "answers": _answers() if "people.counts" in code else b"",
         "lock": (root / "requirements.lock").read_bytes(),
     }
-    return {name: hashlib.sha256(content).hexdigest()[:16] for name, content in parts.items()}
+    return {name: _short(content) for name, content in parts.items()}
 
 
 def reasons(folder: Path, stem: str, fingerprint: dict[str, str]) -> list[str]:
@@ -35,6 +37,12 @@ def reasons(folder: Path, stem: str, fingerprint: dict[str, str]) -> list[str]:
         return ["never ran to its end here"]
     changed = [name for name in fingerprint if run["fingerprint"].get(name) != fingerprint[name]]
     return [f"{name} changed" for name in changed] + _damaged(folder, run["files"])
+
+
+def lacks_answers(notebook, run: dict) -> bool:
+    """Whether a notebook that shows what people answered to each image was run without these answers."""
+    asks = any("people.counts" in source for source in notebooks.code(notebook))
+    return asks and run["fingerprint"].get("answers") == _short(b"")
 
 
 def is_intact(folder: Path, run: dict) -> bool:
@@ -62,6 +70,15 @@ def of_page(folder: Path) -> dict[str, str]:
     ]
     made_of = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
     return {"made_of": made_of, "index.html": digest(folder / "index.html")}
+
+
+def _answers():
+    path = people.counts_path()
+    return path.read_bytes() if path else b""
+
+
+def _short(content):
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _library(root):

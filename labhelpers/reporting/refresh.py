@@ -6,7 +6,8 @@ from pathlib import Path
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write, out_dir, project
 from labhelpers.reporting import notebooks, readme
-from labhelpers.reporting.fingerprints import is_intact
+from labhelpers.reporting.fingerprints import is_intact, lacks_answers
+from labhelpers.study import people
 
 
 def refresh() -> list[str]:
@@ -31,6 +32,11 @@ def refresh() -> list[str]:
         if run["cifar"]["name"] != "CIFAR-10" or run["parameters"]:
             raise LabError(
                 f"{path.stem} last ran with other parameters or data: run lab report {path.stem} first"
+            )
+        if lacks_answers(source, run):
+            raise LabError(
+                f"{path.stem} was run without what people answered to each image: put {people.COUNTS_FILE} where "
+                "data/README.md says, run lab report, then this again"
             )
         executed = notebooks.read(folder / "notebooks" / path.name)
         if notebooks.code(source) != notebooks.code(executed):

@@ -189,9 +189,7 @@ def _difference(arms, values, found):
 
 def _best_other(it, found):
     """Choose by validation loss, so that the test images, on which the gain is measured, have chosen nothing."""
-    losses = {
-        name: np.mean([record.history["val_loss"].min() for record in found[name]]) for name in it.claim.arms
-    }
+    losses = {name: np.mean([record.val_loss for record in found[name]]) for name in it.claim.arms}
     values = {name: np.array([record.accuracy for record in found[name]]) for name in it.claim.arms}
     reference, best = it.claim.arms[0], min(losses, key=losses.get)
     it = replace(it, measured=values)

@@ -61,7 +61,7 @@ def summary(of_runs: pd.DataFrame) -> pd.DataFrame:
     """Return a row a rung, with means over its runs.
 
     Columns: `rung`, `change`, `runs`, `accuracy` with its 95 % interval `low`, `high` (NaN where there is a single run),
-    `gain` in accuracy over the rung below, and `minutes`.
+    `gain` in accuracy over the rung below (NaN where that has no runs), and `minutes`.
     """
     rows = []
     for (number, change), group in of_runs.groupby(["rung", "change"], sort=False):
@@ -73,7 +73,7 @@ def summary(of_runs: pd.DataFrame) -> pd.DataFrame:
         )
     columns = ["rung", "change", "runs", "accuracy", "low", "high", "minutes"]
     table = pd.DataFrame(rows, columns=columns)
-    table.insert(6, "gain", table["accuracy"].diff())
+    table.insert(6, "gain", table["accuracy"].diff().where(table["rung"].diff() == 1))
     return table
 
 

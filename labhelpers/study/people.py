@@ -59,21 +59,24 @@ class Agreement(NamedTuple):
 def counts() -> np.ndarray | None:
     """Return how many people gave each answer to each test image, int, (10000, 10); nothing where the file is not.
 
-    It is looked for in `data`, and beside and in what `LAB_DATA` names.
-
     Raises:
         DataDamaged: the file is not the authors' one.
     """
+    path = counts_path()
+    if path is None:
+        return None
+    if hashlib.sha256(path.read_bytes()).hexdigest() != COUNTS_SHA256:
+        raise DataDamaged(
+            f"{path} is not the file of CIFAR-10H: delete it, or fetch it again as data/README.md says"
+        )
+    return np.load(path)
+
+
+def counts_path() -> Path | None:
+    """Return where the file of the answers is: in `data`, or in or beside what `LAB_DATA` names."""
     named = Path(os.environ.get("LAB_DATA") or project() / "data")
-    for folder in (project() / "data", named, named.parent):
-        path = folder / COUNTS_FILE
-        if path.is_file():
-            if hashlib.sha256(path.read_bytes()).hexdigest() != COUNTS_SHA256:
-                raise DataDamaged(
-                    f"{path} is not the file of CIFAR-10H: delete it, or fetch it again as data/README.md says"
-                )
-            return np.load(path)
-    return None
+    paths = (folder / COUNTS_FILE for folder in (project() / "data", named, named.parent))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def disagreement(answers) -> np.ndarray:

@@ -58,6 +58,12 @@ class Record:
     losses: np.ndarray
     content: dict
 
+    @property
+    def val_loss(self) -> float:
+        """Validation loss with the weights that were kept, nats per image; NaN where all images were trained on."""
+        losses = self.history["val_loss"]
+        return float(losses[self.best_epoch - 1]) if len(losses) else np.nan
+
 
 def runs_dir() -> Path:
     """Return the folder of the records."""
@@ -152,7 +158,7 @@ def table(names: list[str], digest: str | None = None) -> pd.DataFrame:
             {"arm": arm.name, "seed": record.seed}
             | {name: getattr(arm, name) for name in columns}
             | {"accuracy": record.accuracy, "loss": record.loss}
-            | {"val_loss": min(record.history["val_loss"], default=np.nan), "best_epoch": record.best_epoch}
+            | {"val_loss": record.val_loss, "best_epoch": record.best_epoch}
             for record in found
             if digest in (None, record.content["data"]["digest"])
         ]

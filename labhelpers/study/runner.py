@@ -17,7 +17,7 @@ import filelock
 import numpy as np
 
 from labhelpers import data
-from labhelpers.errors import LabError, TrainingDiverged, check_whole_number
+from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged, check_whole_number
 from labhelpers.progress import progress
 from labhelpers.study import records
 from labhelpers.study.arms import ARMS, Arm, named
@@ -114,8 +114,11 @@ def _expected_seconds(units) -> dict[Unit, float]:
     }
 
 
-def run_one(arm: Arm, seed: int, source: str, threads: int = 1) -> dict:
-    """Train and test once; returns the content of the record. It runs in a process that has not started Keras yet."""
+def run_one(arm: Arm, seed: int, source: str, threads: int = 1, precision: str | None = None) -> dict:
+    """Train and test once; returns the content of the record. It runs in a process that has not started Keras yet.
+
+    Where the arm has a recipe, `precision` is that of the arithmetic; `None` takes the faster one.
+    """
     os.environ.setdefault("LAB_THREADS", str(threads))
     os.environ["LAB_PROGRESS"] = "0"
     from labhelpers import backend, models
@@ -126,7 +129,7 @@ def run_one(arm: Arm, seed: int, source: str, threads: int = 1) -> dict:
     else:
         split = cifar.split(arm.n_train, seed=seed if arm.drawn else None)
     # Only networks that take long are worth a thought of it.
-    options = {"precision": backend.faster_precision()} if arm.recipe else {}
+    options = {"precision": precision or backend.faster_precision()} if arm.recipe else {}
     model = getattr(models, arm.network)(seed, **options)
     if arm.initial_weights == "pytorch":
         models.start_like_pytorch(model, seed)
@@ -169,7 +172,12 @@ def _train(model, split, arm, seed):
         "seed": seed
     }
     if arm.recipe is not None:
-        return fast.train(model, split, arm.recipe, checkpoint=records.checkpoint_of(arm, seed), **settings)
+        settings |= {"checkpoint": records.checkpoint_of(arm, seed)}
+        try:
+            return fast.train(model, split, arm.recipe, **settings)
+        except CheckpointUnusable:  # of an arm that was changed since: of no use to anyone
+            settings["checkpoint"].unlink()
+            return fast.train(model, split, arm.recipe, **settings)
     try:
         return training.train(model, split, optimizer=arm.optimizer, reshuffle=arm.reshuffled, **settings)
     except TrainingDiverged as error:  # which is a result, too: the best epoch came before
@@ -218,19 +226,25 @@ def repeat(name: str, seed: str) -> str:
     if record is None:
         raise LabError(f"there is no record of {name} with seed {seed} yet: run lab study --arms {name}")
     others = [other.accuracy for other in records.read_all(arm)[0]]
-    again = run_one(arm, int(seed), _cifar10(), record.content["threads"])
-    records.checkpoint_of(arm, int(seed)).unlink(missing_ok=True)
-    recorded = record.content
+    recorded, checkpoint = record.content, records.checkpoint_of(arm, int(seed))
+    checkpoint.unlink(missing_ok=True)  # of a run that was cut off
+    again = run_one(arm, int(seed), _cifar10(), recorded["threads"], recorded.get("precision"))
+    checkpoint.unlink(missing_ok=True)
+    # A record from before an arm could have a certain setting lacks it.
+    again["arm"] = {name: value for name, value in again["arm"].items() if name in recorded["arm"]}
     differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != again[key]]
     same = "the same record, but for seconds and date"
     accuracy = again["test"]["best"]["accuracy"]
     low, high = prediction_interval(others)
     where = "inside" if low <= accuracy <= high else "outside"
+    interval = f"{where} the 95 % prediction interval of {name}, {low:.4f} to {high:.4f} (n = {len(others)})"
     return "\n".join(
         [
             same if not differing else f"differs from the record in: {', '.join(differing)}",
             f"test accuracy {accuracy:.4f}; recorded {record.accuracy:.4f}",
-            f"{where} the 95 % prediction interval of {name}, {low:.4f} to {high:.4f} (n = {len(others)})",
+            interval
+            if len(others) > 1
+            else f"a prediction interval takes more recorded runs of {name} than one",
         ]
     )
 
