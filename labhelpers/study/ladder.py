@@ -10,6 +10,7 @@ from labhelpers.study import records, statistics
 from labhelpers.study.arms import named
 
 CORES = 2  # that training times are given for
+FEWEST = 3  # runs to give an interval for: with two, Student's is 13 standard errors wide
 
 
 class Rung(NamedTuple):
@@ -60,13 +61,14 @@ def runs() -> pd.DataFrame:
 def summary(of_runs: pd.DataFrame) -> pd.DataFrame:
     """Return a row a rung, with means over its runs.
 
-    Columns: `rung`, `change`, `runs`, `accuracy` with its 95 % interval `low`, `high` (NaN where there is a single run),
+    Columns: `rung`, `change`, `runs`, `accuracy` with its 95 % interval `low`, `high` (NaN where fewer than three runs
+    tell too little),
     `gain` in accuracy over the rung below (NaN where that has no runs), and `minutes`.
     """
     rows = []
     for (number, change), group in of_runs.groupby(["rung", "change"], sort=False):
         low = high = np.nan
-        if len(group) > 1:
+        if len(group) >= FEWEST:
             _, low, high, _ = statistics.mean(group["accuracy"])
         rows.append(
             (number, change, len(group), group["accuracy"].mean(), low, high, group["minutes"].mean())
@@ -82,7 +84,7 @@ def as_markdown(rungs: pd.DataFrame) -> str:
     columns = ["rung", "change", "test accuracy (95 % interval)", "gain", "runs", "minutes on two cores"]
     lines = [columns, ["---"] * len(columns)]
     for row in rungs.itertuples():
-        interval = (row.low, row.high) if row.runs > 1 else None
+        interval = None if np.isnan(row.low) else (row.low, row.high)
         gain = "" if np.isnan(row.gain) else f"{100 * row.gain:+.1f}"
         accuracy = percent(row.accuracy, interval)
         lines.append([str(row.rung + 1), row.change, accuracy, gain, str(row.runs), f"{row.minutes:.1f}"])
