@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from labhelpers.study import claims, wording
+from labhelpers.evaluation import percent
+from labhelpers.study import claims, ladder, people, wording
 from labhelpers.study.arms import named
 
 # A sign beside each verdict, for who can't tell its colour.
@@ -27,10 +28,24 @@ def abstract(verdicts) -> list[str]:
         + "; ".join(_accuracy(it) for it in verdicts if it.claim.measure == "accuracy" and it.claim.number)
         + ".",
         f"Of the {len(verdicts)} claims that the original makes, the verdicts are: {listed(said)}.",
-        f"These numbers are of the {sum(runs.values())} recorded runs on CIFAR-10 that the claims are tested on. "
+        *_ladder(),
+        f"The claims are tested on {sum(runs.values())} recorded runs on CIFAR-10. "
         "“Reproduced” says that the original's number, as rounded, lies where one further run of ours would fall 19 times "
         "in 20, which is a wider interval than that of our mean. The sections below also train networks of their own, one "
         "run each.",
+    ]
+
+
+def _ladder():
+    """Say how far the same images have been found to lead; nothing where no rung but the lowest has runs."""
+    rungs = ladder.summary(ladder.runs())
+    if len(rungs) < 2:
+        return []
+    top = rungs.iloc[-1]
+    runs = "one run" if top["runs"] == 1 else f"{top['runs']} runs"
+    return [
+        "The original ends that its images allow of little more. A network that is improved step by step on the same images "
+        f"is right on {percent(top['accuracy'])} ({runs}), one person on {percent(people.ONE_PERSON)}."
     ]
 
 

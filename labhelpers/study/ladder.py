@@ -62,8 +62,7 @@ def summary(of_runs: pd.DataFrame) -> pd.DataFrame:
     """Return a row a rung, with means over its runs.
 
     Columns: `rung`, `change`, `runs`, `accuracy` with its 95 % interval `low`, `high` (NaN where fewer than three runs
-    tell too little),
-    `gain` in accuracy over the rung below (NaN where that has no runs), and `minutes`.
+    tell too little), `gain` in accuracy over the rung below (NaN where that has no runs), and `minutes`.
     """
     rows = []
     for (number, change), group in of_runs.groupby(["rung", "change"], sort=False):
