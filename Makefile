@@ -31,10 +31,11 @@ help:
 report: setup
 	$(BIN)/lab report
 
+# Three, even on two cores: one of them often waits for a kernel or a command to start.
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest -n logical --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --no-loadscope-reorder
 
 lab: setup
 	$(BIN)/lab jupyter

@@ -328,5 +328,5 @@ def test_pytest_has_the_last_word(stub):
     assert stub.make("-n", "test").stdout.splitlines()[-3:] == [
         ".venv/bin/ruff check .",
         ".venv/bin/ruff format --check .",
-        ".venv/bin/pytest -n logical --no-loadscope-reorder",
+        ".venv/bin/pytest -n 3 --no-loadscope-reorder",
     ]

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 from labhelpers.reporting import fingerprints
+from labhelpers.reporting.readme import TABLES
 
 GOOD = "10_makes_its_figure"
 
@@ -172,8 +173,8 @@ def test_quick_has_a_folder_of_its_own(project):
 
 
 def test_refresh_takes_a_report_over_and_then_finds_nothing_to_do(reported):
-    marks = "<!-- verdicts: written by lab refresh -->\n<!-- end of verdicts -->\n"
-    (reported.root / "README.md").write_text(marks)
+    marks = [f"<!-- {name}: written by lab refresh -->\n<!-- end of {name} -->\n" for name in TABLES]
+    (reported.root / "README.md").write_text("\n".join(marks))
     (reported.root / "notebooks/11_writes_a_table.ipynb").unlink()  # in a way that lab check does not know
     taken = succeeds(reported, "lab refresh").splitlines()
     assert {f"notebooks/{GOOD}.ipynb", "figures/line.png", "figures/line.csv", "README.md"} <= set(taken)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from labhelpers.data import CLASS_NAMES
 from labhelpers.errors import DataDamaged
@@ -126,6 +125,7 @@ def confused_pairs(matrix) -> dict[tuple[int, int], float]:
 def agreement(matrix, top: int = 5) -> Agreement:
     """Compare the pairs that a network confuses with those that people do; `matrix` as for `confused_pairs`."""
     theirs, ours = confused_pairs(CONFUSION_MATRIX), confused_pairs(matrix)
-    correlation = spearmanr([ours[pair] for pair in theirs], list(theirs.values())).statistic
+    both = pd.DataFrame({"theirs": theirs, "ours": ours})  # by pair
+    correlation = both.corr(method="spearman").loc["theirs", "ours"]
     shared = {*list(theirs)[:top]} & {*list(ours)[:top]}
     return Agreement(float(correlation), len(theirs), len(shared), top)
