@@ -4,7 +4,7 @@ from math import inf, nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtr, stdtrit  # of scipy.stats.t, which takes a second to import
 
 from labhelpers.evaluation import CONFIDENCE
 
@@ -77,7 +77,7 @@ def prediction_interval(values) -> Interval:
     values = np.asarray(values, float)
     if len(values) < 2:
         return Interval(-inf, inf)
-    reach = float(t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * _spread_of_a_further_run(values)
+    reach = _quantile(len(values) - 1) * _spread_of_a_further_run(values)
     return Interval(float(values.mean()) - reach, float(values.mean()) + reach)
 
 
@@ -92,7 +92,7 @@ def chance_of_reaching(values, number: float) -> float:
     distance, spread = abs(number - values.mean()), _spread_of_a_further_run(values)
     if spread == 0:
         return float(distance == 0)
-    return float(t.sf(distance / spread, len(values) - 1))
+    return float(stdtr(len(values) - 1, -distance / spread))
 
 
 def distance(one: Interval, other: Interval) -> float:
@@ -117,8 +117,14 @@ def _estimate(value, variances, null=0.0):
     uncertainty = sum(part**2 / freedom for part, freedom in variances)
     freedom = variance**2 / uncertainty if uncertainty else inf
     error = sqrt(variance)
-    low, high = t.interval(CONFIDENCE, freedom, value, error)
-    return Estimate(value, float(low), float(high), float(2 * t.sf(abs(value - null) / error, freedom)))
+    reach = _quantile(freedom) * error
+    return Estimate(
+        value, value - reach, value + reach, float(2 * stdtr(freedom, -abs(value - null) / error))
+    )
+
+
+def _quantile(freedom):
+    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
 
 
 def _unknown(value):
