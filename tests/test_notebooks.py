@@ -9,8 +9,11 @@ from pathlib import Path
 
 import chromium
 import nbformat
+import pandas as pd
 import pytest
+from PIL import Image
 
+from labhelpers import data
 from labhelpers.reporting import captions, check, notebooks, readme
 
 ROOT = Path(__file__).parents[1]
@@ -136,6 +139,21 @@ def test_papermill_runs_one_from_any_directory(tmp_path):
         out for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells for out in cell.get("outputs", [])
     ]
     assert not [output for output in outputs if output.get("name") == "stderr"], "a batch run is silent"
+
+
+def test_a_network_trained_live_looks_at_a_picture_of_one_s_own(tmp_path):
+    picture = tmp_path / "mine.jpg"
+    Image.new("RGB", (90, 60), "orange").save(picture)
+    settings = {"TRAIN_LIVE": True, "WIDTH": 4, "EPOCHS": 1, "MY_IMAGE": picture}
+    arguments = [part for name, value in settings.items() for part in ("-p", name, value)]
+    done = run(
+        "papermill", ROOT / "notebooks/06_image_quality.ipynb", tmp_path / "out.ipynb", *arguments,
+        LAB_OUT=tmp_path, LAB_DATA="standin",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = pd.read_csv(next(tmp_path.rglob("own_image.csv")))
+    assert list(said["class"]) == list(data.CLASS_NAMES)
+    assert said[["deeper", "yours"]].sum().tolist() == pytest.approx([1, 1], abs=1e-4)
 
 
 def committed():
