@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 
-from labhelpers.backend import PRECISIONS, keras
+from labhelpers.backend import PRECISIONS, keras, tf
 from labhelpers.errors import check_choice, check_seed
 
 layers = keras.layers
@@ -97,7 +97,7 @@ def _three_blocks(widths):
                 name="standardising",
             ),
             layers.Conv2D(FIRST_FILTERS, 2, name=FIRST_LAYER),
-            layers.Activation("gelu", name="gelu"),
+            layers.Activation(_gelu, name="gelu"),
             *(layer for number, filters in enumerate(widths, 1) for layer in _block(filters, number)),
             layers.MaxPooling2D(3, name="pooling"),
             layers.Flatten(name="flatten"),
@@ -129,8 +129,8 @@ def _block(filters, number):
         if letter == "a":
             parts.append(layers.MaxPooling2D(2, name=f"pooling_{number}"))
         # GELU and the next convolution make up for a scale. Statistics of a few hundred images at a time.
-        parts.append(layers.BatchNormalization(momentum=0.9, scale=False, epsilon=1e-5, name=f"norm_{name}"))
-        parts.append(layers.Activation("gelu", name=f"gelu_{name}"))
+        parts.append(BatchNormalization(momentum=0.9, scale=False, epsilon=1e-5, name=f"norm_{name}"))
+        parts.append(layers.Activation(_gelu, name=f"gelu_{name}"))
     return parts
 
 
@@ -185,10 +185,38 @@ def _convolution(filters, side, number="", *, normalized=False):
         return [layers.Conv2D(filters, side, padding="same", activation="relu", name=name), pooling]
     return [
         layers.Conv2D(filters, side, padding="same", use_bias=False, name=name),
-        layers.BatchNormalization(momentum=0.9, name=f"norm{number}"),
+        BatchNormalization(momentum=0.9, name=f"norm{number}"),
         layers.Activation("relu", name=f"relu{number}"),
         pooling,
     ]
+
+
+class BatchNormalization(layers.BatchNormalization):
+    """Keras's batch normalisation, trained in one kernel in place of some twenty passes over the images."""
+
+    def call(self, inputs, training=None):
+        if not training:
+            return super().call(inputs)
+        scale = self.gamma.value if self.scale else tf.ones_like(self.beta.value)
+        # The variance is that of a sample, over n - 1, where Keras takes n: thousands, in an image's every place.
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, scale, self.beta.value, epsilon=self.epsilon
+        )
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + value * (1 - self.momentum))
+        return outputs
+
+
+@tf.custom_gradient
+def _gelu(x):
+    """Return x times the normal distribution's share below x (Hendrycks & Gimpel 2016, arXiv 1606.08415, section 2).
+
+    TensorFlow's own takes three times as long in bfloat16, whose complementary error function has no fast kernel.
+    """
+    wide = tf.cast(x, tf.float32)
+    below = 0.5 + 0.5 * tf.math.erf(wide * 0.5**0.5)
+    slope = tf.cast(below + wide * tf.exp(-0.5 * wide * wide) * (2 * math.pi) ** -0.5, x.dtype)
+    return x * tf.cast(below, x.dtype), lambda upstream: upstream * slope
 
 
 def start_like_pytorch(model: keras.Model, seed: int = 0) -> None:
