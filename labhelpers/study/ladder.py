@@ -28,7 +28,7 @@ class Rung(NamedTuple):
 
 
 RUNGS = (
-    Rung("the original's network", "deeper-40000-10-epochs"),
+    Rung("the original's network", "ladder-deeper"),
     Rung("batch normalisation", "ladder-batch-norm"),
     Rung("six convolutions", "ladder-three-blocks"),
     Rung("momentum, changing rate", "ladder-schedule"),
@@ -38,7 +38,8 @@ RUNGS = (
     Rung("averaged weights", "ladder-averaging"),
     Rung("all 50,000 images", "ladder-all-images"),
     Rung("four times the width", "ladder-width"),
-    Rung("six views of an image", "ladder-width", views=True),
+    Rung("twelve epochs", "ladder-longer"),
+    Rung("six views of an image", "ladder-longer", views=True),
 )
 TOP = RUNGS[-1]
 
