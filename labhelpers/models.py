@@ -97,7 +97,7 @@ def _three_blocks(widths):
                 name="standardising",
             ),
             layers.Conv2D(FIRST_FILTERS, 2, name=FIRST_LAYER),
-            layers.Activation(_gelu, name="gelu"),
+            layers.Activation(gelu, name="gelu"),
             *(layer for number, filters in enumerate(widths, 1) for layer in _block(filters, number)),
             layers.MaxPooling2D(3, name="pooling"),
             layers.Flatten(name="flatten"),
@@ -130,7 +130,7 @@ def _block(filters, number):
             parts.append(layers.MaxPooling2D(2, name=f"pooling_{number}"))
         # GELU and the next convolution make up for a scale. Statistics of a few hundred images at a time.
         parts.append(BatchNormalization(momentum=0.9, scale=False, epsilon=1e-5, name=f"norm_{name}"))
-        parts.append(layers.Activation(_gelu, name=f"gelu_{name}"))
+        parts.append(layers.Activation(gelu, name=f"gelu_{name}"))
     return parts
 
 
@@ -208,7 +208,7 @@ class BatchNormalization(layers.BatchNormalization):
 
 
 @tf.custom_gradient
-def _gelu(x):
+def gelu(x):
     """Return x times the normal distribution's share below x (Hendrycks & Gimpel 2016, arXiv 1606.08415, section 2).
 
     TensorFlow's own takes three times as long in bfloat16, whose complementary error function has no fast kernel.

@@ -12,7 +12,7 @@ import scipy.stats
 from labhelpers import cli, data
 from labhelpers.evaluation import ANIMALS, VEHICLES
 from labhelpers.original import RESULTS
-from labhelpers.study import claims, records, statistics, wording
+from labhelpers.study import claims, ladder, records, statistics, wording
 from labhelpers.study.arms import named
 from labhelpers.study.claims import (
     BASE,
@@ -347,13 +347,13 @@ def test_a_better_network_on_the_same_images_refutes_that_there_is_none(study, g
     study(BETTER, around(0.65 + gain, 0.003, 5), val_loss=0.7)
     it = verdict("A3")
     assert it.verdict == expected and it.best == BETTER and it.estimate.value == pytest.approx(gain)
-    assert "One person names 95.2 % of the same images" in it.besides and "ladder-width" not in it.besides
+    assert "One person names 95.2 % of the same images" in it.besides and ladder.TOP.arm not in it.besides
 
 
 def test_the_widest_network_is_told_of_beside_it(study):
     study(DEEPER, around(0.65, 0.003, 10), val_loss=1.0)
     study(BETTER, around(0.85, 0.003, 5), val_loss=0.7)
-    study("ladder-width", [0.93, 0.94])
+    study(ladder.TOP.arm, [0.93, 0.94])
     besides = verdict("A3").besides
     assert "names 93.5 %, and 94.5 % if it looks at each image six times (mean of 2 of 5 runs)" in besides
 

@@ -13,7 +13,7 @@ from labhelpers.study.arms import named
 ARMS = [named(name) for name in dict.fromkeys(rung.arm for rung in ladder.RUNGS)]
 # What may differ between a rung and the one below it; all else must be the same.
 CHANGES = {
-    "ladder-batch-norm": {"network", "seeds", "group"},
+    "ladder-batch-norm": {"network"},
     "ladder-three-blocks": {"network"},
     # A schedule is one change, though it takes another method and other batches.
     "ladder-schedule": {"optimizer", "learning_rate", "batch_size", "recipe"},
@@ -23,6 +23,7 @@ CHANGES = {
     "ladder-averaging": {"recipe.averaging", "seeds"},
     "ladder-all-images": {"n_train", "seeds"},
     "ladder-width": {"network", "seeds"},
+    "ladder-longer": {"epochs", "seeds"},
 }
 
 
@@ -47,7 +48,7 @@ def test_views_change_nothing_of_the_training():
 
 def test_runs_are_those_of_the_records():
     runs = ladder.runs()
-    first = records.read_all(named("deeper-40000-10-epochs"))[0]
+    first = records.read_all(named(ladder.RUNGS[0].arm))[0]
     lowest = runs[runs["rung"] == 0]
     assert lowest["accuracy"].tolist() == [record.accuracy for record in first]
     content = first[0].content
@@ -63,7 +64,7 @@ def test_a_rung_with_views_takes_the_accuracy_over_them(monkeypatch):
         content = {"seconds": [600.0, 600.0], "threads": 2}  # noqa: RUF012
 
     monkeypatch.setattr(
-        records, "read_all", lambda arm: ([Run], []) if arm.name == "ladder-width" else ([], [])
+        records, "read_all", lambda arm: ([Run], []) if arm.name == ladder.TOP.arm else ([], [])
     )
     runs = ladder.runs()
     assert runs["accuracy"].tolist() == [0.93, 0.94] and runs["minutes"].tolist() == [20, 20]

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from labhelpers import data, models
-from labhelpers.backend import keras
+from labhelpers.backend import keras, tf
 from labhelpers.errors import LabError
 
 NAMES = ("baseline", "wider_masks", "second_convolution", "deeper")
@@ -191,6 +192,49 @@ def test_convolutions_start_by_passing_on_what_they_get():
     wider = np.asarray(model.get_layer("convolution_2a")(random[..., :16]))
     np.testing.assert_allclose(wider[..., :16], random[..., :16], atol=1e-6)
     assert np.abs(wider[..., 16:]).max() > 0.01
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-6), ("bfloat16", 2**-8)])
+def test_gelu_and_its_slope_are_those_of_the_normal_distribution(dtype, tolerance):
+    places = np.linspace(-6, 6, 97)  # exact in bfloat16
+    x = tf.constant(places, dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = models.gelu(x)
+    normal = scipy.stats.norm
+    slope = normal.cdf(places) + places * normal.pdf(places)
+    for ours, truth in ((y, places * normal.cdf(places)), (tape.gradient(y, x), slope)):
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(tf.cast(ours, "float64"), truth, rtol=2 * tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
+@pytest.mark.parametrize("scale", [True, False])
+def test_batch_normalization_is_that_of_keras(dtype, tolerance, scale):
+    random = np.random.default_rng(0)
+    images, upstream = random.normal(1, 2, (2, 20, 6, 6, 4)).astype("float32")
+    found = []
+    for kind in (models.BatchNormalization, keras.layers.BatchNormalization):
+        layer = kind(momentum=0.9, scale=scale, epsilon=1e-3, dtype=dtype)
+        layer.build(images.shape)
+        layer.beta.assign(random.normal(size=4) if not found else found[0][0].beta)
+        x = tf.cast(images, layer.compute_dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(tf.cast(y, "float32") * upstream)
+        weights = [weight.value for weight in layer.trainable_variables]
+        found.append((layer, y, *tape.gradient(loss, [x, *weights])))
+    (layer, *ours), (theirs, *truth) = found
+    for a, b in zip(ours, truth, strict=True):
+        assert a.dtype == b.dtype
+        a, b = tf.cast(a, "float64").numpy(), tf.cast(b, "float64").numpy()
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max())
+    np.testing.assert_allclose(layer.moving_mean, theirs.moving_mean, rtol=tolerance)
+    n = images[..., 0].size
+    np.testing.assert_allclose(
+        layer.moving_variance - 0.9, (theirs.moving_variance - 0.9) * n / (n - 1), rtol=tolerance
+    )
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
