@@ -20,9 +20,11 @@ def _threads() -> int:
 
 
 THREADS = _threads()
-# A batch of small images is cut into parts that pass through the network side by side, a thread each: two
-# threads share a network's many small steps far better so than when both work on every step (tests/benchmarks).
-PARTS = min(THREADS, 4)
+# A batch of small images is cut into halves that pass through the network side by side: two threads share a
+# network's many small steps far better so than when both work on every step (tests/benchmarks). Not more than two,
+# which further threads share in work on: TensorFlow adds up three gradients in the order in which memory becomes
+# free, so that runs with one seed would differ, rarely.
+PARTS = min(THREADS, 2)
 
 # TensorFlow reads these once, when it is first imported.
 SETTINGS = {

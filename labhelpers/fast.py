@@ -28,8 +28,7 @@ from labhelpers.progress import progress
 from labhelpers.recipe import AVERAGED_EVERY, Recipe, averaging_decay, relative_rate
 from labhelpers.training import DIVERGED, History, batch_logits, predictor
 
-# A batch is always trained in two halves, each normalised by its own statistics: two threads take one each, and a
-# single one, or more of them, normalises alike.
+# A batch is always trained in two halves, each normalised by its own statistics, however many threads there are.
 HALVES = 2
 
 

@@ -146,6 +146,20 @@ def test_data_and_records_count_where_they_are_used(tmp_path, monkeypatch):
     assert changed("from labhelpers.study import records\ndata.load()") == ["data", "records"]
 
 
+def test_a_file_that_a_parameter_names_counts_with_its_content(tmp_path):
+    picture, notebook = tmp_path / "mine.png", nbformat.v4.new_notebook()
+
+    def fingerprint():
+        return fingerprints.of_notebook(notebook, {"MY_IMAGE": str(picture), "EPOCHS": 1}, "")
+
+    found = []
+    for content in (None, b"a cat", b"a dog"):
+        if content:
+            picture.write_bytes(content)
+        found.append(fingerprint()["parameters"])
+    assert len(set(found)) == 3 and fingerprint()["parameters"] == found[-1]
+
+
 def test_same_bytes_when_forced_again(reported, finished):
     assert "made line" in succeeds(reported, "lab report --force")
     assert reported.results() == finished.results()

@@ -20,7 +20,7 @@ def of_notebook(notebook, settings: dict, data_digest: str) -> dict[str, str]:
     root = project()
     parts = {
         "code": code.encode(),
-        "parameters": json.dumps(settings, sort_keys=True).encode(),
+        "parameters": json.dumps(settings, sort_keys=True).encode() + _content(_named_files(settings)),
         "labhelpers": _content(path for path in _library(root) if "reporting" not in path.parts),
         "data": data_digest.encode() if loads_data else b"",
         "records": _content(runs_dir().glob("*.json")) if reads_records else b"",
@@ -70,6 +70,12 @@ def of_page(folder: Path) -> dict[str, str]:
     ]
     made_of = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
     return {"made_of": made_of, "index.html": digest(folder / "index.html")}
+
+
+def _named_files(settings):
+    """Return the files that parameters name, such as a picture of one's own."""
+    named = [Path(value) for value in settings.values() if isinstance(value, str) and value]
+    return [path for path in named if path.is_file()]
 
 
 def _answers():
