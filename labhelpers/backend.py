@@ -21,9 +21,9 @@ def _threads() -> int:
 
 THREADS = _threads()
 # A batch of small images is cut into halves that pass through the network side by side: two threads share a
-# network's many small steps far better so than when both work on every step (tests/benchmarks). Not more than two,
-# which further threads share in work on: TensorFlow adds up three gradients in the order in which memory becomes
-# free, so that runs with one seed would differ, rarely.
+# network's many small steps better so than when both work on every step. Further threads share in the work on each
+# half: TensorFlow adds up three gradients or more in the order in which memory becomes free, so that with more parts
+# runs with one seed would differ, rarely.
 PARTS = min(THREADS, 2)
 
 # TensorFlow reads these once, when it is first imported.

@@ -253,7 +253,7 @@ def _largest_gain(change):
         _runs(rung.arm, fewest=1)
     rungs = ladder.summary(ladder.runs())
     check_choice("the change", change, list(rungs["change"][1:]))
-    gains = rungs.set_index("change")["accuracy"].diff()
+    gains = rungs.set_index("change")["gain"]
     return None if change == gains.idxmax() else f"{int((gains > gains[change]).sum())} of them gain more."
 
 

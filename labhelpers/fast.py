@@ -25,7 +25,14 @@ from labhelpers.errors import (
 from labhelpers.models import N_CLASSES
 from labhelpers.paths import atomic_write
 from labhelpers.progress import progress
-from labhelpers.recipe import AVERAGED_EVERY, Recipe, averaging_decay, relative_rate
+from labhelpers.recipe import (
+    AVERAGED_EVERY,
+    BATCH_SIZE,
+    LEARNING_RATE,
+    Recipe,
+    averaging_decay,
+    relative_rate,
+)
 from labhelpers.training import DIVERGED, History, batch_logits, predictor
 
 # A batch is always trained in two halves, each normalised by its own statistics, however many threads there are.
@@ -38,8 +45,8 @@ def train(
     recipe: Recipe,
     *,
     epochs: int,
-    batch_size: int = 500,
-    learning_rate: float,
+    batch_size: int = BATCH_SIZE,
+    learning_rate: float = LEARNING_RATE,
     seed: int = 0,
     checkpoint: Path | str | None = None,
 ) -> History:
@@ -73,8 +80,8 @@ def train(
     check_seed(seed)
     steps = n // batch_size
     state = _State(model, recipe)
-    whole = {"epochs": int(epochs), "batch_size": int(batch_size), "seed": int(seed)}
-    settings = whole | {"learning_rate": float(learning_rate)} | asdict(recipe)
+    settings = {"epochs": int(epochs), "batch_size": int(batch_size), "seed": int(seed)}
+    settings |= {"learning_rate": float(learning_rate)} | asdict(recipe)
     identity = _identity(model, split.train, settings) if checkpoint else None
     rows = state.load(Path(checkpoint), identity) if checkpoint and Path(checkpoint).exists() else []
     predict = predictor(model)
@@ -196,8 +203,8 @@ def _compiled(model, state, recipe, whole):
             truth += recipe.label_smoothing / N_CLASSES
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(truth, logits))
         gradients = tape.gradient(loss, variables)
-        # Decay is subtracted, negated: TensorFlow would make one sum of an addition and the halves' gradients, and
-        # takes three in the order in which memory becomes free, so that runs with one seed would differ, rarely.
+        # Decay is subtracted, negated: TensorFlow would make one sum of three of an addition and the halves' gradients,
+        # whose order is not fixed (see `backend.PARTS`).
         for i, weight, gradient, factor in zip(chosen, variables, gradients, factors, strict=True):
             tf.raw_ops.ResourceApplyMomentum(
                 var=weight.handle,

@@ -128,7 +128,7 @@ def _block(filters, number):
         parts.append(layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"convolution_{name}"))
         if letter == "a":
             parts.append(layers.MaxPooling2D(2, name=f"pooling_{number}"))
-        # GELU and the next convolution make up for a scale. Statistics of a few hundred images at a time.
+        # GELU and the next convolution make up for a scale.
         parts.append(BatchNormalization(momentum=0.9, scale=False, epsilon=1e-5, name=f"norm_{name}"))
         parts.append(layers.Activation(gelu, name=f"gelu_{name}"))
     return parts
@@ -198,7 +198,7 @@ class BatchNormalization(layers.BatchNormalization):
         if not training:
             return super().call(inputs)
         scale = self.gamma.value if self.scale else tf.ones_like(self.beta.value)
-        # The variance is that of a sample, over n - 1, where Keras takes n: thousands, in an image's every place.
+        # The variance is that of a sample, over n - 1, where Keras takes n: hundreds at least, images times places.
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, scale, self.beta.value, epsilon=self.epsilon
         )

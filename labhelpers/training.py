@@ -35,7 +35,8 @@ class History:
         loss, accuracy: of the training set, averaged over the epoch while the weights were changing.
         val_loss, val_accuracy: of the validation set, after the epoch.
         seconds: the epoch took, validation included.
-        last_weights: those after the last epoch, as `model.get_weights` gives them; the model has the best ones.
+        last_weights: those after the last epoch, as `model.get_weights` gives them. `train` leaves the best ones in the
+            model, `fast.train` these.
     """
 
     loss: np.ndarray
@@ -49,7 +50,7 @@ class History:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch, counted from 1, with the smallest validation loss: its weights are the model's."""
+        """The epoch, counted from 1, with the smallest validation loss: its weights are the model's, after `train`."""
         return int(np.argmin(self.val_loss)) + 1
 
     def table(self) -> pd.DataFrame:
@@ -104,7 +105,9 @@ def train(
         metrics=["accuracy"],
     )
     model.optimizer.build(model.trainable_variables)
-    learn = _in_memory(partial(_learn, model), split.train, batch_size)
+    # Batch normalisation takes the statistics of a whole batch, on however many threads.
+    normalizes = any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
+    learn = _in_memory(partial(_learn, model), split.train, batch_size, 1 if normalizes else PARTS)
     measure = _in_memory(partial(_measure, model), split.validation, PREDICTION_BATCH_SIZE)
     n, n_validation = len(split.train.labels), len(split.validation.labels)
     rows, best_weights, last_weights = [], None, None
@@ -210,7 +213,7 @@ def _measure(model, images, labels, parts):
     return model.compute_loss(y=labels, y_pred=logits, training=False), logits
 
 
-def _in_memory(step, part, batch_size):
+def _in_memory(step, part, batch_size, parts=PARTS):
     """Return a function that takes `step` over images in a given order, batch by batch.
 
     Images and labels stay in TensorFlow's memory and the loop over batches runs inside TensorFlow, which spares
@@ -235,7 +238,7 @@ def _in_memory(step, part, batch_size):
         return run
 
     # A part without images would end the process in oneDNN, so what is left of a batch is not cut.
-    whole_batches, rest = loop(min(PARTS, batch_size)), loop(1)
+    whole_batches, rest = loop(min(parts, batch_size)), loop(1)
 
     def run(order):
         cut = len(order) - len(order) % batch_size

@@ -185,7 +185,7 @@ class Project:
         try:
             if self.meanwhile:
                 self.meanwhile(process)
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=600)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

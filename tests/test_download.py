@@ -50,8 +50,8 @@ def small_and_hasty(monkeypatch):
         "ARCHIVE_BYTES": SIZE,
         "ARCHIVE_SHA256": DIGEST,
         "CONNECT_SECONDS": 5,
-        "STALL_SECONDS": 1,
-        "CRAWL_SECONDS": 0.3,
+        "STALL_SECONDS": 2,
+        "CRAWL_SECONDS": 20,
         "MIN_RATE": 400_000,
         "LAST_RESORT_RATE": 20_000,
     }
@@ -80,6 +80,8 @@ class Mirror(BaseHTTPRequestHandler):
     def do_GET(self):
         self.asked = SimpleNamespace(path=self.path, range=self.headers["Range"], sent=0)
         self.server.requests.append(self.asked)
+        # Patience is short with those alone that are meant to crawl: a busy machine can hold up any.
+        download.CRAWL_SECONDS = 0.3 if re.search("crawling|hopeless", self.path) else 20
         with contextlib.suppress(ConnectionError):  # the client may go before the end
             getattr(self, self.path.rpartition("/")[2].replace("-", "_"))()
 
@@ -99,8 +101,8 @@ class Mirror(BaseHTTPRequestHandler):
         return content[start:]
 
     def send(self, body):
+        self.asked.sent += len(body)  # before: whoever has got all of it may look at once
         self.wfile.write(body)
-        self.asked.sent += len(body)
 
     def crawl(self, rate, at_once=0):
         body = self.answer()
@@ -298,14 +300,14 @@ def test_address_that_nothing_answers_at_is_dropped(address, server, target, cap
 
 
 def test_mirror_that_swallows_connections_is_dropped_in_time(server, target, monkeypatch, capsys):
-    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.7)
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 2)
     with socket.socket() as hole, socket.socket() as first:
         hole.bind(("127.0.0.1", 0))
         hole.listen(0)
         first.connect(hole.getsockname())  # on Linux the queue is full now: further ones get no answer at all
         fetch(target, [f"http://127.0.0.1:{hole.getsockname()[1]}/", server.url("good")])
     assert _fetched(target)
-    assert "does not answer within 0.7 s" in capsys.readouterr().err
+    assert "does not answer within 2 s" in capsys.readouterr().err
 
 
 def test_when_all_fail_one_line_says_why_and_what_to_do(server, target, tells):
@@ -334,7 +336,8 @@ def test_where_all_crawl_the_fastest_goes_on_and_says_for_how_long(server, targe
     assert "no mirror is faster" in line and "about 0 minutes" in line
 
 
-def test_good_beginning_does_not_excuse_crawling_later(server, target, capsys):
+def test_good_beginning_does_not_excuse_crawling_later(server, target, monkeypatch, capsys):
+    monkeypatch.setattr(download, "MIN_RATE", 100_000)
     fetch(target, [server.url("crawling-after-a-while"), server.url("good")])
     (rate,) = re.findall(r"sends only (\d+) kB/s: dropped", capsys.readouterr().err)
     assert int(rate) < 100, "the rate is that of the last seconds"

@@ -12,6 +12,7 @@ import nbformat
 import pandas as pd
 import pytest
 from PIL import Image
+from test_faults import wait_for
 
 from labhelpers import data
 from labhelpers.reporting import captions, check, notebooks, readme
@@ -300,8 +301,7 @@ def test_contents_follow_the_reader(browser, page):
     browser.open(page.as_uri())
     last = PATHS[-1].stem
     browser.see(f"document.getElementById('{last}').scrollIntoView({{behavior: 'instant'}})")
-    browser.see("new Promise(done => setTimeout(done, 300))")
-    assert browser.see("document.querySelector('nav [aria-current]').hash") == f"#{last}"
+    wait_for(lambda: browser.see("document.querySelector('nav [aria-current]').hash") == f"#{last}")
 
 
 def test_keyboard_reaches_the_report_first(browser, page):

@@ -1,4 +1,4 @@
-"""The page: what stands in it, and that it holds together; how it looks and answers is in test_browser.py."""
+"""The page: what stands in it, and that it holds together; how it looks and answers is in test_notebooks.py."""
 
 import base64
 import json

@@ -257,10 +257,11 @@ from labhelpers.data import Images, Split
 
 random = np.random.default_rng(0)
 images = Images(random.integers(0, 256, (99, 32, 32, 3), np.uint8), random.integers(0, 10, 99, np.uint8))
-model = models.deeper()
-history = training.train(model, Split(images, images, images), epochs=2)
 print(THREADS, PARTS)
-print(*history.loss, *history.val_loss, *training.predict(model, images.images[:1]).ravel())
+for build in (models.deeper, models.batch_normalized):
+    model = build()
+    history = training.train(model, Split(images, images, images), epochs=2)
+    print(*history.loss, *history.val_loss, *training.predict(model, images.images[:1]).ravel(), end=" ")
 """
 
 

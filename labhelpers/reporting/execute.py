@@ -242,7 +242,9 @@ def _kernel_config():
         if sys.platform != "win32" and folder.isascii() and len(folder) <= LONGEST:
             manager["transport"] = "ipc"
         # All a kernel makes is saved by its cells. Asked to shut down it may yet tell of what goes wrong in that.
-        yield Config({"KernelManager": manager, "NotebookClient": {"shutdown_kernel": "immediate"}})
+        # Its last output may be late where the machine is busy: the default of 4 s would end the run.
+        client = {"shutdown_kernel": "immediate", "iopub_timeout": 120}
+        yield Config({"KernelManager": manager, "NotebookClient": client})
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ def of_notebook(notebook, settings: dict, data_digest: str) -> dict[str, str]:
     root = project()
     parts = {
         "code": code.encode(),
-        "parameters": json.dumps(settings, sort_keys=True).encode() + _content(_named_files(settings)),
+        "parameters": json.dumps([settings, _named_files(settings)], sort_keys=True).encode(),
         "labhelpers": _content(path for path in _library(root) if "reporting" not in path.parts),
         "data": data_digest.encode() if loads_data else b"",
         "records": _content(runs_dir().glob("*.json")) if reads_records else b"",
@@ -73,9 +73,8 @@ def of_page(folder: Path) -> dict[str, str]:
 
 
 def _named_files(settings):
-    """Return the files that parameters name, such as a picture of one's own."""
-    named = [Path(value) for value in settings.values() if isinstance(value, str) and value]
-    return [path for path in named if path.is_file()]
+    """Return the digests of what parameters name, such as a picture of one's own, or nothing where they name none."""
+    return [digest(Path(value)) for value in settings.values() if isinstance(value, str)]
 
 
 def _answers():

@@ -8,7 +8,7 @@ are wanted.
 from dataclasses import dataclass, replace
 
 from labhelpers.errors import check_choice
-from labhelpers.recipe import Recipe
+from labhelpers.recipe import BATCH_SIZE, LEARNING_RATE, Recipe
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Arm:
         n_train: training images, the first of the set unless drawn; 50,000 leaves none to validate by.
         epochs: passes over them.
         seeds: how many runs, with seeds 0, 1, 2, …
-        batch_size, learning_rate, optimizer: as for `training.train`.
+        batch_size, learning_rate, optimizer: as for `training.train`; "nesterov" where there is a recipe.
         initial_weights: "keras", "pytorch" or "whitened", as for `labhelpers.models`.
         drawn: whether each seed trains on a random draw of its own in place of the first images.
         reshuffled: whether each epoch has a new order; Keras's seeded `fit` repeats the first one's.
@@ -69,19 +69,12 @@ def _rate(optimizer, rate, seeds):
     return Arm(name, RATE, "deeper", 40_000, 20, seeds, **options)
 
 
-def _rung(name, recipe, network="three_blocks", n_train=40_000, epochs=10, seeds=3, **options):
-    options = {"initial_weights": "whitened", "batch_size": 500, "learning_rate": 0.73} | options
-    return Arm(
-        f"ladder-{name}",
-        LADDER,
-        network,
-        n_train,
-        epochs,
-        seeds,
-        optimizer="nesterov",
-        recipe=recipe,
-        **options,
-    )
+def _rung(
+    name, recipe, network="three_blocks", n_train=40_000, epochs=10, seeds=3, initial_weights="whitened"
+):
+    options = {"batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "optimizer": "nesterov"}
+    options |= {"initial_weights": initial_weights, "recipe": recipe}
+    return Arm(f"ladder-{name}", LADDER, network, n_train, epochs, seeds, **options)
 
 
 PLAIN = Recipe(flips_and_shifts=False, label_smoothing=0.0, averaging=False)

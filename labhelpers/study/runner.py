@@ -175,7 +175,9 @@ def _train(model, split, arm, seed):
         settings |= {"checkpoint": records.checkpoint_of(arm, seed)}
         try:
             return fast.train(model, split, arm.recipe, **settings)
-        except CheckpointUnusable:  # of an arm that was changed since: of no use to anyone
+        except (
+            CheckpointUnusable
+        ):  # damaged, or of an arm or a precision that was changed since: of no use to anyone
             settings["checkpoint"].unlink()
             return fast.train(model, split, arm.recipe, **settings)
     try:
@@ -317,7 +319,7 @@ def _cluster(scheduler, workers):
         if scheduler:
             stack.enter_context(_dask(scheduler))
         else:
-            parent, options = os.getpid(), {"n_jobs": workers or os.cpu_count(), "backend": "loky"}
+            parent, options = os.getpid(), {"n_jobs": workers or joblib.cpu_count(), "backend": "loky"}
         pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", **options)
 
         def run(units, source):

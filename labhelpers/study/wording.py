@@ -274,7 +274,7 @@ def _ladder(found):
         )
         sentences.insert(
             0,
-            f"The widest network, {ladder.TOP.arm}, names {percent(plain)}, and {percent(seen)} if it looks at each "
+            f"The top of the ladder, {ladder.TOP.arm}, names {percent(plain)}, and {percent(seen)} if it looks at each "
             f"image six times (mean of {len(runs)} of {named(ladder.TOP.arm).seeds} runs)",
         )
     return f"{'. '.join(sentences)}."
