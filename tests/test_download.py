@@ -245,7 +245,7 @@ FAULTS = {  # what a mirror does: what a person is told of it
     "missing": "answers with status 404",
     "broken": "answers with status 500",
     "babbling": "can't be reached",
-    "stalling": "sends nothing for 1 s",
+    "stalling": "sends nothing for 2 s",
     "crawling": "sends only",
     "empty": "ends before the whole file is sent",
     "wrong": "sends a file that is not the official one",
