@@ -301,7 +301,7 @@ def test_contents_follow_the_reader(browser, page):
     browser.open(page.as_uri())
     last = PATHS[-1].stem
     browser.see(f"document.getElementById('{last}').scrollIntoView({{behavior: 'instant'}})")
-    wait_for(lambda: browser.see("document.querySelector('nav [aria-current]').hash") == f"#{last}")
+    wait_for(lambda: browser.see("document.querySelector('nav [aria-current]')?.hash") == f"#{last}")
 
 
 def test_keyboard_reaches_the_report_first(browser, page):

@@ -44,8 +44,8 @@ def _ladder():
     top = rungs.iloc[-1]
     runs = "one run" if top["runs"] == 1 else f"{top['runs']} runs"
     return [
-        "The original ends that its images allow of little more. A network that is improved step by step, and looks at "
-        f"each image six times, is right on {percent(top['accuracy'])} of the same ones ({runs}), one person on "
+        "The original ends that its images allow of little more. A network that is improved step by step on the same "
+        f"images, and looks at each six times, is right on {percent(top['accuracy'])} ({runs}), one person on "
         f"{percent(people.ONE_PERSON)}."
     ]
 
