@@ -32,10 +32,12 @@ report: setup
 	$(BIN)/lab report
 
 # Three, even on two cores: one of them often waits for a kernel or a command to start.
+PYTEST := pytest -n 3 --no-loadscope-reorder
+
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest -n 3 --no-loadscope-reorder
+	$(BIN)/$(PYTEST)
 
 lab: setup
 	$(BIN)/lab jupyter
@@ -98,7 +100,7 @@ oldest:
 	venv=$$(mktemp -d) && trap 'rm -rf "$$venv"' EXIT && \
 	$(if $(PYTHON),"$(PYTHON)",python3) -m venv "$$venv" && "$$venv/bin/python" -m pip install -qq uv && \
 	"$$venv/bin/uv" pip install -q -p "$$venv/bin/python" --resolution lowest-direct -e . --group test && \
-	"$$venv/bin/python" -m pytest -n 3 --no-loadscope-reorder --ignore tests/test_environment.py --ignore tests/test_notebooks.py
+	"$$venv/bin/python" -m $(PYTEST) --ignore tests/test_environment.py --ignore tests/test_notebooks.py
 
 # For maintainers. The versions that are there stay, as long as they fit.
 lock:

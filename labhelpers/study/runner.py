@@ -175,9 +175,8 @@ def _train(model, split, arm, seed):
         settings |= {"checkpoint": records.checkpoint_of(arm, seed)}
         try:
             return fast.train(model, split, arm.recipe, **settings)
-        except (
-            CheckpointUnusable
-        ):  # damaged, or of an arm or a precision that was changed since: of no use to anyone
+        except CheckpointUnusable:
+            # Damaged, or of an arm or a precision that was changed since: of no use to anyone.
             settings["checkpoint"].unlink()
             return fast.train(model, split, arm.recipe, **settings)
     try:
