@@ -301,7 +301,7 @@ def test_address_that_nothing_answers_at_is_dropped(address, server, target, cap
 
 def test_mirror_that_swallows_connections_is_dropped_in_time(server, target, monkeypatch, capsys):
     monkeypatch.setattr(download, "CONNECT_SECONDS", 2)
-    monkeypatch.setattr(download, "STALL_SECONDS", 30)  # the longer one, as it really is: only one of them may end it
+    monkeypatch.setattr(download, "STALL_SECONDS", 30)  # the longer of the two, as it really is
     with socket.socket() as hole, socket.socket() as first:
         hole.bind(("127.0.0.1", 0))
         hole.listen(0)
