@@ -17,10 +17,10 @@ FITTING = import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) and print( \
 
 help:
 	echo "make report   re-execute the notebooks that changed, write report/index.html: 3 to 7 minutes on 2 cores"
-	echo "make test     check everything, ruff first, then pytest: 7 to 15 minutes"
+	echo "make test     check everything, ruff first, then pytest: 7 to 18 minutes"
 	echo "make study    make the run records that are missing, if any: a minute to an hour each"
 	echo "make lab      open copies of the notebooks in JupyterLab"
-	echo "make bench    training speed beside Keras's defaults and PyTorch: 20 to 30 minutes, writes tables"
+	echo "make bench    training speed beside Keras's defaults and PyTorch: 20 to 50 minutes, writes tables"
 	echo "make oldest   the tests with the oldest dependencies that are allowed: 8 to 15 minutes"
 	echo "make lock     bring requirements.lock in step with pyproject.toml; delete it first for the newest versions"
 	echo "make clean    delete .venv and caches; results and data stay"
