@@ -44,9 +44,9 @@ def _ladder():
     top = rungs.iloc[-1]
     runs = "one run" if top["runs"] == 1 else f"{top['runs']} runs"
     return [
-        "The original ends that its images allow of little more. A network that is improved step by step on the same "
-        f"images, and looks at each six times, is right on {percent(top['accuracy'])} ({runs}), one person on "
-        f"{percent(people.ONE_PERSON)}."
+        "The original ends that its images allow of little more. A network that is improved step by step, and "
+        f"looks at each of the same test images six times, is right on {percent(top['accuracy'])} ({runs}), one person "
+        f"on {percent(people.ONE_PERSON)}."
     ]
 
 
