@@ -20,8 +20,8 @@ help:
 	echo "make test     check everything, ruff first, then pytest: 7 to 18 minutes"
 	echo "make study    make the run records that are missing, if any: a minute to an hour each"
 	echo "make lab      open copies of the notebooks in JupyterLab"
-	echo "make bench    training speed beside Keras's defaults and PyTorch: 20 to 50 minutes, writes tables"
-	echo "make oldest   the tests with the oldest dependencies that are allowed: 8 to 15 minutes"
+	echo "make bench    training speed beside Keras's defaults and PyTorch: half an hour on fast cores, writes tables"
+	echo "make oldest   the tests with the oldest dependencies that are allowed: 12 minutes on slow cores"
 	echo "make lock     bring requirements.lock in step with pyproject.toml; delete it first for the newest versions"
 	echo "make clean    delete .venv and caches; results and data stay"
 	echo
