@@ -1,12 +1,16 @@
 """A lab report on CIFAR-10: the helper library behind the notebooks.
 
-Five rooms to enter: `data`, `evaluation`, `plots`, `models`, `training`; the machinery that
-re-runs the notebooks stands in `reporting` and is reached through the `lab` command.
+Students need `data`, `models`, `training`, `evaluation`, `plots` and `output`. `study` makes and judges many runs;
+`reporting` re-runs the notebooks and is reached through the `lab` command.
 """
 
 import logging
 
+from labhelpers import usage
+
 __version__ = "0.1.0"
 
-# On its very first import matplotlib tells that it builds a font cache: noise in a notebook's outputs.
+# On its very first import matplotlib logs that it builds a font cache: noise in a notebook's outputs.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+
+usage.watch()

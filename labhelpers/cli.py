@@ -43,7 +43,7 @@ def main(arguments=None) -> int:
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="lab", description="A lab report on CIFAR-10, executed again.")
+    parser = argparse.ArgumentParser(prog="lab", description="A lab report on CIFAR-10, reproduced.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(function, name, text):
@@ -77,7 +77,7 @@ def _parser():
     jupyter.epilog = "Further options go to jupyter lab, such as --no-browser."
     study = command(_study, "study", "make the missing run records of the study, most wanted first")
     study.add_argument(
-        "--arms", nargs="+", default=[], metavar="ARM", help="only these, such as baseline-20000"
+        "--experiments", nargs="+", default=[], metavar="ID", help="only these, such as baseline-20000"
     )
     study.add_argument("--seeds", type=int, metavar="N", help="at most so many runs of each")
     study.add_argument(
@@ -85,12 +85,15 @@ def _parser():
     )
     study.add_argument("--scheduler", metavar="ADDRESS", help="train on a Dask cluster, tcp://…")
     study.add_argument(
-        "--repeat", nargs=2, metavar=("ARM", "SEED"), help="train once more, compare with the record"
+        "--repeat", nargs=2, metavar=("ID", "SEED"), help="train once more, compare with the record"
     )
     command(_verdicts, "verdicts", "print a verdict on each claim of the original, from the run records")
 
-    command(_refresh, "refresh", "take the last full report into notebooks/, figures/ and README.md")
-    command(_check, "check", "check that notebooks, figures and README are in step")
+    refresh = command(
+        _refresh, "refresh", "take the last report over into notebooks/, figures/ and README.md"
+    )
+    refresh.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="only these, such as 02")
+    command(_check, "check", "check that notebooks, figures, records and README are consistent")
     return parser
 
 
@@ -140,29 +143,31 @@ def _study(options):
     if options.repeat:
         print(runner.repeat(*options.repeat))
         return
-    made = runner.study(options.arms, options.seeds, workers=options.workers, scheduler=options.scheduler)
+    made = runner.study(
+        options.experiments, options.seeds, workers=options.workers, scheduler=options.scheduler
+    )
     print(f"made {made} records" if made else "every record is there: nothing to do")
 
 
 def _verdicts(options):
-    from labhelpers.study import claims, wording
+    from labhelpers.study import tables, verdicts
 
-    found, faults = claims.verdicts()
+    judged, faults = verdicts.verdicts()
     for fault in faults:
         print(f"WARNING: {fault}", file=sys.stderr)
-    print(wording.as_text(found))
+    print(tables.as_text(judged))
     if faults:
         raise LabError(f"{len(faults)} of the records could not be used, see above: run lab study")
 
 
 def _refresh(options):
-    from labhelpers.reporting.refresh import refresh
+    from labhelpers.reporting.publish import refresh
 
-    for line in refresh():
+    for line in refresh(options.notebooks):
         print(line)
 
 
 def _check(options):
-    from labhelpers.reporting.check import check
+    from labhelpers.reporting.publish import check
 
     print(check())

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from labhelpers import usage
 from labhelpers.download import ARCHIVE, ARCHIVE_SHA256, fetch
 from labhelpers.errors import DataDamaged, DataUnavailable, LabError, check_seed, check_whole_number
 from labhelpers.paths import project
@@ -144,6 +145,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     from PIL import Image, ImageOps
 
     path = Path(path).expanduser().absolute()
+    usage.note("files", path)
     try:
         with Image.open(path) as picture:
             upright = ImageOps.exif_transpose(picture).convert("RGB")
@@ -168,6 +170,7 @@ def load(source: str | os.PathLike | None = None) -> Cifar10:
     """
     cifar = _from_source(source, _parse_all, _draw_standin)
     loaded_names.add(cifar.name)
+    usage.note("data", cifar.name)
     return cifar
 
 

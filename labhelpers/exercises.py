@@ -11,8 +11,8 @@ import numpy as np
 
 from labhelpers import data
 from labhelpers.errors import LabError, check_choice
-from labhelpers.study import claims, ladder, people, records
-from labhelpers.study.arms import ARMS, RATE, named
+from labhelpers.study import human_labels, improvements, records
+from labhelpers.study.experiments import EXPERIMENTS, RATE, experiment
 from labhelpers.study.statistics import chance_of_reaching, prediction_interval
 
 EXERCISES: dict[str, Callable[..., str | None]] = {}
@@ -214,7 +214,7 @@ def _own_rate(accuracy):
 def _chosen_twice(by_validation, by_test):
     _are_numbers(by_validation, by_test)
     _runs("deeper-40000")
-    runs = records.table(["deeper-40000", *(arm.name for arm in ARMS if arm.group == RATE)])
+    runs = records.table(["deeper-40000", *(one.id for one in EXPERIMENTS if one.group == RATE)])
     means = runs.query("optimizer == 'adam'").groupby("learning_rate")[["val_loss", "accuracy"]].mean()
     if not math.isclose(by_validation, means["val_loss"].idxmin()):
         return "Validation loss: the smaller the better, on average over the runs of a rate."
@@ -241,7 +241,7 @@ def _not_done(letter):
 @_exercise("06.1")
 def _wrong_by_one_person(number):
     _are_numbers(number)
-    truth = 10_000 * (1 - people.ONE_PERSON)
+    truth = 10_000 * (1 - human_labels.ONE_HUMAN)
     if math.isclose(number, truth / 100, abs_tol=0.05):
         return "That is per hundred images: how many are it of 10,000?"
     return None if abs(number - truth) < 1 else "What share of the images does one person name rightly?"
@@ -249,11 +249,11 @@ def _wrong_by_one_person(number):
 
 @_exercise("06.2")
 def _largest_gain(change):
-    for rung in ladder.RUNGS:
-        _runs(rung.arm, fewest=1)
-    rungs = ladder.summary(ladder.runs())
-    check_choice("the change", change, list(rungs["change"][1:]))
-    gains = rungs.set_index("change")["gain"]
+    for step in improvements.STEPS:
+        _runs(step.experiment, fewest=1)
+    steps = improvements.summary(improvements.runs())
+    check_choice("the change", change, list(steps["change"][1:]))
+    gains = steps.set_index("change")["gain"]
     return None if change == gains.idxmax() else f"{int((gains > gains[change]).sum())} of them gain more."
 
 
@@ -263,9 +263,13 @@ def _largest_gain(change):
 @_exercise("07.1")
 def _changed_verdicts(number):
     _are_numbers(number)
-    found = {arm.name: records.read_all(arm)[0] for arm in ARMS}
-    all_of_them = [it.verdict for it in claims.judge(found)]
-    fewer = [it.verdict for it in claims.judge({name: runs[:5] for name, runs in found.items()})]
+    from labhelpers.study import (
+        verdicts,
+    )  # here, so that other notebooks don't depend on the rules of verdicts
+
+    found, _ = records.read_study()
+    all_of_them = [it.outcome for it in verdicts.judge(found)]
+    fewer = [it.outcome for it in verdicts.judge({id: runs[:5] for id, runs in found.items()})]
     changed = sum(a != b for a, b in zip(all_of_them, fewer, strict=True))
     return None if number == changed else "Compare the two columns of verdicts, claim by claim."
 
@@ -297,12 +301,14 @@ def _is_share(number):
         raise LabError(f"the answer is {number!r}: give a number from 0 to 1")
 
 
-def _runs(arm, fewest=2):
-    found, _ = records.read_all(named(arm))
+def _runs(id, fewest=2):
+    found, _ = records.read_all(experiment(id))
     if len(found) < fewest:
-        raise LabError(f"this takes runs of {arm}, which are not recorded yet: run lab study --arms {arm}")
+        raise LabError(
+            f"this takes runs of {id}, which are not recorded yet: run lab study --experiments {id}"
+        )
     return found
 
 
-def _accuracy(arm):
-    return np.mean([record.accuracy for record in _runs(arm)])
+def _accuracy(id):
+    return np.mean([record.accuracy for record in _runs(id)])

@@ -1,11 +1,8 @@
-"""One function a figure: takes data and `ax`, returns the Axes, never shows; and what saves the result.
+"""One function a figure: each takes data and `ax`, returns the Axes and never shows.
 
 One style for all: sized for a text column, legible there, colours that colour-blind readers can tell apart.
 """
 
-import base64
-import io
-from contextlib import contextmanager
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -15,11 +12,9 @@ import seaborn as sns
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from labhelpers import data
 from labhelpers.data import CLASS_NAMES
 from labhelpers.errors import check_whole_number
 from labhelpers.evaluation import ANIMALS, VEHICLES
-from labhelpers.paths import atomic_write, examples_dir, figures_dir
 
 COLUMN_WIDTH = 4.6  # inches
 STYLE = {
@@ -42,7 +37,6 @@ sns.set_theme(style="ticks", palette="colorblind", rc=STYLE)
 PALETTE = sns.color_palette("colorblind")
 TRAINING, VALIDATION = PALETTE[0], PALETTE[1]
 GROUP_COLOURS = {"vehicle": PALETTE[0], "animal": PALETTE[2]}
-PER_CELL = 12  # images behind a cell of the confusion matrix
 GROUPED = [*VEHICLES, *ANIMALS]  # the order that makes blocks of the two groups
 
 
@@ -248,67 +242,6 @@ def class_gain(table: pd.DataFrame, *, ax=None):
     return ax
 
 
-def save_figure(fig, name: str, numbers) -> None:
-    """Write `name.png`, and the numbers behind it as `name.csv`, into the `figures` folder of `LAB_OUT`.
-
-    Both appear under their names only when whole. The picture carries its numbers too, as a text named `numbers`, so
-    that it can be seen whether the two belong together. A figure made after stand-in images were loaded is stamped.
-
-    Args:
-        fig: a matplotlib figure.
-        name: without ending.
-        numbers: a DataFrame, or what makes one.
-
-    Raises:
-        LabError: the folder can't be written, or the disk is full.
-    """
-    if data.loaded_names - {"CIFAR-10"}:
-        stamp = "stand-in images drawn by a program, not CIFAR-10"
-        banner = {"facecolor": PALETTE[3], "edgecolor": "none", "pad": 3}
-        top = max(1, fig.get_tightbbox().y1 / fig.get_figheight()) + 0.1 / fig.get_figheight()
-        fig.text(
-            0.5, top, stamp, ha="center", va="bottom", fontsize=9, color="white", bbox=banner, gid="stand-in"
-        )
-    with _table_file(name, numbers) as text, atomic_write(figures_dir() / f"{name}.png") as path:
-        fig.savefig(path, bbox_inches="tight", metadata={"Software": None, "numbers": text})
-
-
-def save_table(name: str, numbers) -> None:
-    """Write numbers as `name.csv` into the `figures` folder of `LAB_OUT`; arguments as in `save_figure`."""
-    with _table_file(name, numbers):
-        pass
-
-
-def save_examples(name: str, images, labels, probabilities) -> None:
-    """Write images behind each cell of the confusion matrix in figure `name`, for the page: there a cell shows them.
-
-    Of each pair of true and predicted class they are the first `PER_CELL`, in the order given. `name.csv` in the
-    `examples` folder of `LAB_OUT` has a row for each: `true`, `predicted` (0 to 9), its position as `image`, the
-    `probability` of the predicted class, and itself as `webp`, in base64.
-
-    Args:
-        images: uint8, (N, 32, 32, 3).
-        labels: true classes, int, (N,), 0 to 9.
-        probabilities: (N, 10).
-    """
-    table = pd.DataFrame({"true": labels, "predicted": probabilities.argmax(axis=1)})
-    table["image"], table["probability"] = np.arange(len(table)), probabilities.max(axis=1)
-    table = table.groupby(["true", "predicted"]).head(PER_CELL).sort_values(["true", "predicted", "image"])
-    with _table_file(
-        name, table.assign(webp=[_as_text(images[at]) for at in table["image"]]), examples_dir()
-    ):
-        pass
-
-
-@contextmanager
-def _table_file(name, numbers, folder=None):
-    """Write `name.csv`, give its text; it takes that name when the block has ended well, so that all stays in step."""
-    text = pd.DataFrame(numbers).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    with atomic_write((folder or figures_dir()) / f"{name}.csv") as path:
-        path.write_text(text, encoding="utf-8", newline="\n")
-        yield text
-
-
 def count_epochs(ax):
     """Put whole numbers on the axis of epochs, so that the last of 10 or of 20 is among them."""
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
@@ -353,12 +286,6 @@ def _mosaic(rows, gap=2):
         [np.pad(image, ((0, gap), (0, gap), (0, 0)), constant_values=255) for image in row] for row in rows
     ]
     return np.vstack([np.hstack(row) for row in rows])[:-gap, :-gap]
-
-
-def _as_text(image):
-    encoded = io.BytesIO()
-    plt.imsave(encoded, image, format="webp", pil_kwargs={"quality": 96, "method": 6})
-    return base64.b64encode(encoded.getvalue()).decode()
 
 
 def _centres(n, side=32, gap=2):

@@ -1,7 +1,7 @@
 """Run the notebooks in order, take over what each made only when it is whole, and keep what went before.
 
-A notebook runs into a staging folder of its own. Only when it ran to its end and every figure its code names is
-there do its results replace earlier ones, file by file. So a failed or killed run costs nothing but its time.
+A notebook runs into a staging folder of its own. Only when it ran to its end and every figure that its committed run
+made is there do its results replace earlier ones, file by file. So a failed or killed run costs nothing but its time.
 """
 
 import contextlib
@@ -21,11 +21,12 @@ from traitlets.config import Config
 from labhelpers import data
 from labhelpers.errors import DataUnavailable, LabError
 from labhelpers.paths import QUICK_FOLDER, atomic_write, out_dir, project
-from labhelpers.reporting import fingerprints, notebooks
+from labhelpers.reporting import cache, notebooks
 
 # What `--quick` sets, wherever a notebook has the parameter: a rehearsal, not a result.
 QUICK = {"N_TRAIN": 2_000, "N_TRAIN_LARGER": 4_000, "EPOCHS": 1}
 LONGEST = 80  # characters of the path of a folder of sockets; with their names, systems take 103 and more
+NOTES = "usage.json"  # what a kernel used
 VERSIONS = ("tensorflow", "keras", "numpy", "scipy", "matplotlib", "seaborn", "papermill")
 
 
@@ -51,12 +52,10 @@ def report(names=(), *, source=None, quick=False, force=False, values=None) -> P
     os.environ["LAB_DATA"] = cifar.source if cifar.is_standin else str(Path(cifar.source).absolute())
     with _alone_in(folder):
         for stem, notebook in chosen.items():
-            fingerprint = fingerprints.of_notebook(notebook, settings[stem], cifar.digest)
-            if not force and not fingerprints.reasons(folder, stem, fingerprint):
+            if not force and not _reasons(folder, stem, notebook, settings[stem], cifar.digest):
                 print(f"{stem}: unchanged")
                 continue
-            run = state | {"parameters": settings[stem], "fingerprint": fingerprint}
-            _run(notebook, stem, folder, run)
+            _run(notebook, stem, folder, state | {"parameters": settings[stem]})
         return _write_page(folder)
 
 
@@ -66,8 +65,7 @@ def explain(names=(), *, source=None, quick=False, force=False, values=None) -> 
         chosen, settings, cifar, folder = _plan(names, source, quick, values)
     lines = []
     for stem, notebook in chosen.items():
-        fingerprint = fingerprints.of_notebook(notebook, settings[stem], cifar.digest)
-        why = ["--force"] * force + fingerprints.reasons(folder, stem, fingerprint)
+        why = ["--force"] * force + _reasons(folder, stem, notebook, settings[stem], cifar.digest)
         lines.append(f"{stem}: would run: {', '.join(why)}" if why else f"{stem}: unchanged")
     return lines
 
@@ -80,15 +78,23 @@ def _plan(names, source, quick, values):
     return chosen, settings, cifar, _report_folder(cifar.is_standin, quick)
 
 
+def _reasons(folder, stem, notebook, settings, data_digest) -> list[str]:
+    """Return why the results in `folder` are not those that a notebook would give now; none if they are."""
+    run = notebooks.read_runs(folder).get(stem)
+    if run is None:
+        return ["never ran to its end here"]
+    return cache.reasons(run, notebook, settings, data_digest) + cache.damaged(folder, run["files"])
+
+
 def _write_page(folder) -> Path:
     """Write the page, unless it is there and made of what there is now."""
     path, record = folder / "index.html", folder / "run.json"
-    if path.exists() and notebooks.read_page(folder) == fingerprints.of_page(folder):
+    if path.exists() and notebooks.read_page(folder) == cache.of_page(folder):
         return path
     from labhelpers.reporting import page  # here, since it takes a second to load
 
     path = page.write(folder)
-    runs = {"notebooks": notebooks.read_runs(folder), "page": fingerprints.of_page(folder)}
+    runs = {"notebooks": notebooks.read_runs(folder), "page": cache.of_page(folder)}
     with atomic_write(record) as temporary:
         temporary.write_text(json.dumps(runs, indent=1, sort_keys=True))
     return path
@@ -164,18 +170,19 @@ def _run(notebook, stem, folder, run) -> None:
     shutil.rmtree(staging, ignore_errors=True)
     (staging / "notebooks").mkdir(parents=True)
     executed = staging / "notebooks" / f"{stem}.ipynb"
-    figures = notebooks.expected_figures(notebook)
-    started = time.time()
+    started, digest = time.time(), run["cifar"]["digest"]
+    before = cache.before_run(notebook, run["parameters"], digest)
     try:
         _execute(notebook, stem, run["parameters"], staging)
-        _check_made(staging, figures, notebooks.expected_tables(notebook))
+        _check_made(staging, notebook)
     except LabError as error:
         failed = _keep_failed(executed, folder)
         raise LabError(f"{stem}.ipynb {error} (see {failed}; earlier results are kept)") from error
     run["seconds"] = round(time.time() - started, 1)
     run["ended"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    run["key"] = cache.after_run(before, notebook, run["parameters"], _take_notes(staging), digest)
     made = sorted(path for path in staging.rglob("*") if path.is_file())
-    run["files"] = {path.relative_to(staging).as_posix(): fingerprints.digest(path) for path in made}
+    run["files"] = {path.relative_to(staging).as_posix(): cache.digest(path) for path in made}
     record = staging / "run.json"
     record.write_text(
         json.dumps({"notebooks": notebooks.read_runs(folder) | {stem: run}}, indent=1, sort_keys=True)
@@ -186,6 +193,7 @@ def _run(notebook, stem, folder, run) -> None:
         target = folder / path.relative_to(staging)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
+    figures = [path.stem for path in made if path.match("figures/*.png")]
     print(f"{stem}: {run['seconds']:.0f} s, made {', '.join(figures) or 'no figures'}")
 
 
@@ -196,6 +204,7 @@ def _execute(notebook, stem, settings, staging) -> None:
     environment = {
         "LAB_OUT": str(staging),
         "LAB_PROGRESS": "0",
+        "LAB_USAGE": str(staging / NOTES),
         "JUPYTER_PREFER_ENV_PATH": "1",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # else figures are no outputs
     }
@@ -266,15 +275,24 @@ def _keep_failed(executed: Path, folder: Path) -> Path:
     return failed
 
 
-def _check_made(staging, figures, tables) -> None:
-    """Check that what the code names was made: a notebook may run to its end and have drawn nothing."""
-    files = [f"{name}.png" for name in figures] + [f"{name}.csv" for name in figures + tables]
-    missing = [name for name in files if not _is_filled(staging / "figures" / name)]
-    if missing:
-        raise LabError(
-            f"ran to its end but did not make {', '.join(missing)}: check the cells that save them"
-        )
+def _take_notes(staging) -> dict | None:
+    """Return what the kernel noted that it used, and remove its notes; None if they are missing or cut short."""
+    notes = staging / NOTES
+    try:
+        return json.loads(notes.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    finally:
+        notes.unlink(missing_ok=True)
 
 
-def _is_filled(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
+def _check_made(staging, notebook) -> None:
+    """Check that what the committed run made was made again: a notebook may run to its end and have drawn nothing.
+
+    Where the code has changed since, it may make other figures.
+    """
+    if notebooks.is_as_run(notebook):
+        missing = [name for name in notebooks.made(notebook) if not (staging / name).is_file()]
+        if missing:
+            names = ", ".join(name.removeprefix("figures/") for name in missing)
+            raise LabError(f"ran to its end but did not make {names}: check the cells that save them")

@@ -1,4 +1,4 @@
-"""What a notebook declares (its parameters, its figures), and how outputs are carried over and cleaned."""
+"""Read and write notebooks: their parameters, their outputs, and what is kept of both when they are committed."""
 
 import ast
 import hashlib
@@ -12,7 +12,7 @@ import nbformat
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write, project
 
-SEAL = "labhelpers"  # in a committed notebook's metadata
+OURS = "labhelpers"  # the key of our own metadata in notebooks and outputs
 RANGE = re.compile(r"\(([-+.\de_]+) to ([-+.\de_]+)\)")
 
 
@@ -119,58 +119,15 @@ def _default(name, text):
         ) from None
 
 
-def loads_data(notebook, settings: dict) -> bool:
-    """Whether a run with these parameters loads the data set, or reads the records of the study alone.
-
-    Where a notebook trains only if asked to, a function that loads it is taken to be for that.
-    """
-    live = parameters(notebook).get("TRAIN_LIVE")
-    only_if_live = live and not settings.get("TRAIN_LIVE", live.default)
-    return any(_loads(source, within_functions=not only_if_live) for source in code(notebook))
+def figure_of(output) -> str | None:
+    """Return the name of the saved figure that an output shows, as `output.save_figure` noted it; None for others."""
+    return output.get("metadata", {}).get(OURS, {}).get("figure")
 
 
-def _loads(source, within_functions):
-    try:
-        waiting = list(ast.parse(source).body)
-    except SyntaxError:
-        return bool(re.search(r"\bload\(", source))
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "load":
-            return True
-        if within_functions or not isinstance(node, ast.FunctionDef):
-            waiting += ast.iter_child_nodes(node)
-    return False
-
-
-def expected_figures(notebook) -> list[str]:
-    """Return the names that the notebook's code hands to `save_figure`, in order."""
-    return _names_handed_to("save_figure", 1, notebook)
-
-
-def expected_figures_of(cell) -> list[str]:
-    """Return the names that one cell hands to `save_figure`, in order."""
-    return list(_handed_to("save_figure", 1, cell.source)) if cell.cell_type == "code" else []
-
-
-def expected_tables(notebook) -> list[str]:
-    """Return the names that the notebook's code hands to `save_table`, in order."""
-    return _names_handed_to("save_table", 0, notebook)
-
-
-def _names_handed_to(function, position, notebook):
-    return [name for source in code(notebook) for name in _handed_to(function, position, source)]
-
-
-def _handed_to(function, position, source):
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:  # a magic, or a slip that the run will tell with its cell
-        return
-    for node in ast.walk(tree):
-        called = isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", ""))
-        if called == function and len(node.args) > position:
-            yield ast.literal_eval(node.args[position])
+def figures(notebook) -> list[str]:
+    """Return the names of the saved figures that the notebook's outputs show, in order."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [name for name in map(figure_of, outputs) if name]
 
 
 def code(notebook) -> list[str]:
@@ -203,27 +160,39 @@ def clean(notebook):
     """Return the notebook as it is committed: outputs stay, what differs from machine to machine goes."""
     cleaned = nbformat.from_dict(notebook)
     kept = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
-    sealed = {SEAL: notebook.metadata[SEAL]} if SEAL in notebook.metadata else {}
-    cleaned.metadata = nbformat.from_dict(kept | {"language_info": {"name": "python"}} | sealed)
+    ours = {OURS: notebook.metadata[OURS]} if OURS in notebook.metadata else {}
+    cleaned.metadata = nbformat.from_dict(kept | {"language_info": {"name": "python"}} | ours)
     for cell in cleaned.cells:
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         for output in cell.get("outputs", []):
             if "metadata" in output:
-                output.metadata = {}
+                alt = output.metadata.get("image/png", {}).get("alt")
+                named = {OURS: {"figure": figure_of(output)}, "image/png": {"alt": alt}}
+                output.metadata = nbformat.from_dict(named if figure_of(output) else {})
     return cleaned
 
 
-def sealed(notebook):
-    """Return the notebook with a digest of its code and outputs, by which `is_sealed` sees what is changed later."""
+def with_provenance(notebook, run: dict):
+    """Return the notebook with what `lab check` needs of the run that it is from.
+
+    That is a digest of code and outputs, by which `is_as_run` sees a later change; the figures and tables that the
+    run made; and its cache key.
+    """
     copy = nbformat.from_dict(notebook)
-    copy.metadata[SEAL] = {"sha256": _digest(notebook)}
+    figures = {name: digest for name, digest in run["files"].items() if name.startswith("figures/")}
+    copy.metadata[OURS] = {"sha256": _digest(notebook), "files": figures, "key": run["key"]}
     return copy
 
 
-def is_sealed(notebook) -> bool:
-    """Whether code and outputs are still those that were sealed; prose may change."""
-    return notebook.metadata.get(SEAL) == {"sha256": _digest(notebook)}
+def is_as_run(notebook) -> bool:
+    """Return whether code and outputs are still those of the run it was taken from; prose may change."""
+    return notebook.metadata.get(OURS, {}).get("sha256") == _digest(notebook)
+
+
+def made(notebook) -> dict[str, str]:
+    """Return the files that the committed run made, such as "figures/verdicts.png", with their digests."""
+    return notebook.metadata.get(OURS, {}).get("files", {})
 
 
 def _digest(notebook) -> str:
@@ -241,7 +210,7 @@ def read_runs(folder: Path) -> dict:
     """Return what is known of the last run of each notebook, by its stem; nothing if that can't be read."""
     try:
         runs = json.loads((folder / "run.json").read_text(encoding="utf-8"))["notebooks"]
-        return {stem: run for stem, run in runs.items() if run["fingerprint"] and run["files"].keys()}
+        return {stem: run for stem, run in runs.items() if run["key"] and run["files"].keys()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 

@@ -1,29 +1,30 @@
 """The report as one page: abstract, verdicts, and every executed notebook, in one HTML file that needs no network."""
 
 import base64
-import html
 import io
 import re
 import sys
 from pathlib import Path
 
 import pandas as pd
+from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
+from PIL import Image
 
 from labhelpers.errors import LabError
 from labhelpers.paths import QUICK_FOLDER, atomic_write
-from labhelpers.reporting import answers, captions, findings, notebooks
-from labhelpers.study import claims
+from labhelpers.reporting import interactive, notebooks
+from labhelpers.study import tables, text, verdicts
 
 TEMPLATE = Path(__file__).parent / "template"
 REHEARSAL = (
     "A rehearsal (--quick), with few images and one epoch: the numbers of sections that train are no results."
 )
-TITLE = "CIFAR-10 image classification: a lab report, executed again"
+TITLE = "CIFAR-10 image classification: a lab report, reproduced"
 LINK = re.compile(r"\((\d\d_\w+)\.ipynb\)")
 NAMED = re.compile(r"`(\w+)`")
-# What a section's HTML is gone through for, in order.
-LANDMARKS = re.compile(r"<h(?P<level>[1-5])\b[^>]*>(?P<title>.*?)</h(?P=level)>|<table\b|</table>", re.DOTALL)
+# A sign beside each outcome, for readers who can't tell its colour.
+SIGNS = dict(zip(verdicts.OUTCOMES, "✓↗✗?·", strict=True))
 
 
 def write(folder: Path) -> Path:
@@ -48,10 +49,11 @@ def write(folder: Path) -> Path:
 
 def _render(sections, folder) -> str:
     runs = notebooks.read_runs(folder)
-    verdicts, faults = claims.verdicts()
+    judged, faults = verdicts.verdicts()
     for fault in faults:
         print(f"WARNING: {fault}", file=sys.stderr)
-    numbers = _attach_figures(sections, runs, folder, verdicts)
+    strips = interactive.strip_charts(judged)
+    numbers = _attach_figures(sections, runs, folder, strips)
     exporter = HTMLExporter(
         template_name="report", extra_template_basedirs=[str(TEMPLATE)], exclude_anchor_links=True
     )
@@ -67,72 +69,79 @@ def _render(sections, folder) -> str:
     return exporter.environment.get_template("page.html.j2").render(
         title=TITLE,
         warnings=_warnings(sections, runs) + [REHEARSAL] * (folder.name == QUICK_FOLDER) + faults,
-        abstract=findings.abstract(verdicts),
-        verdicts=findings.rows(verdicts),
-        shown=[strip["claim"] for strip in answers.strips(verdicts)] if "verdicts" in numbers else [],
+        abstract=text.abstract(judged),
+        verdicts=_verdict_rows(judged),
+        shown=[strip["claim"] for strip in strips] if any(map(_shows_strips, sections.values())) else [],
         sections=rendered,
     )
 
 
+def _verdict_rows(judged) -> list[dict[str, str]]:
+    """Return the verdicts as text, a dictionary for each claim; `sign` and `key` tell kinds of outcomes apart."""
+    table = tables.table(judged).rename(columns={"ours (95 % interval)": "ours", "p (Holm)": "p"})
+    return [
+        row | {"sign": SIGNS[row["verdict"]], "key": row["verdict"].replace(" ", "-")}
+        for row in table.to_dict("records")
+    ]
+
+
+def _shows_strips(notebook) -> bool:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return any(output.get("metadata", {}).get("page", {}).get("strips") for output in outputs)
+
+
+def _loads_data(run) -> bool:
+    """Return whether a run loaded the data set; else it read records alone."""
+    return run is not None and "data" in run["key"]
+
+
 def _warnings(sections, runs) -> list[str]:
     """Return a line for each other data set than CIFAR-10 that a section was run on."""
-    loading = [
-        stem
-        for stem, notebook in sections.items()
-        if notebooks.loads_data(notebook, runs.get(stem, {}).get("parameters", {}))
-    ]
-    names = dict.fromkeys(runs[stem]["cifar"]["name"] for stem in loading if stem in runs)
-    return [_standin_line(name, loading, sections) for name in names if name != "CIFAR-10"]
+    loading = [stem for stem in sections if _loads_data(runs.get(stem))]
+    names = dict.fromkeys(runs[stem]["cifar"]["name"] for stem in loading)
+    return [_standin_line(name, loading, sections, runs) for name in names if name != "CIFAR-10"]
 
 
-def _standin_line(name, loading, sections) -> str:
-    reading = [
-        stem[:2]
-        for stem, notebook in sections.items()
-        if stem not in loading or "TRAIN_LIVE" in notebooks.parameters(notebook)
-    ]
+def _standin_line(name, loading, sections, runs) -> str:
+    reading = [stem[:2] for stem in sections if stem not in loading or "records" in runs[stem]["key"]]
     also = ["the abstract", "the table of verdicts", *reading]
-    return f"On {name}: nothing here is a result on CIFAR-10. Only {findings.listed(also)} read records of runs on CIFAR-10."
+    return f"On {name}: nothing here is a result on CIFAR-10. Only {text.listed(also)} read records of runs on CIFAR-10."
 
 
-def _attach_figures(sections, runs, folder, verdicts) -> dict[str, int]:
+def _attach_figures(sections, runs, folder, strips) -> dict[str, int]:
     """Give each output that is a saved figure what the template shows with it; return the figures' numbers."""
     numbers = {}
     for stem, notebook in sections.items():
-        provenance = _provenance(notebook, stem, runs.get(stem))
         for cell in notebook.cells:
-            drawn = [out for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
-            for name, output in zip(notebooks.expected_figures_of(cell), drawn, strict=False):
-                numbers[name] = len(numbers) + 1
-                figure = _figure(name, output, folder, runs.get(stem)) | {
-                    "number": numbers[name],
-                    "provenance": provenance,
-                }
-                if name == "verdicts":
-                    figure["strips"] = answers.strips(verdicts)
-                output.metadata["figure"] = figure
+            for output in cell.get("outputs", []):
+                name = notebooks.figure_of(output)
+                if name and (folder / "figures" / f"{name}.png").exists():
+                    numbers[name] = len(numbers) + 1
+                    figure = _figure(name, folder, runs.get(stem), strips)
+                    provenance = _provenance(notebook, stem, runs.get(stem))
+                    output.metadata["page"] = figure | {"number": numbers[name], "provenance": provenance}
     return numbers
 
 
-def _figure(name, output, folder, run) -> dict:
-    """Return a figure as it was saved, in words, and with its numbers; the notebook's own where it wasn't."""
-    caption, saved = captions.of(name), folder / "figures" / f"{name}.png"
-    table = saved.with_suffix(".csv")
-    csv = table.read_bytes() if table.exists() else b""
-    numbers = pd.read_csv(io.BytesIO(csv)) if csv else pd.DataFrame()
-    examples = folder / "examples" / table.name
-    answering = examples.exists() and {"true", "predicted", "images"} <= set(numbers.columns)
+def _figure(name, folder, run, strips) -> dict:
+    """Return a figure as it was saved, with its words, its numbers and what can be asked of it."""
+    png, csv = ((folder / "figures" / f"{name}.{ending}").read_bytes() for ending in ("png", "csv"))
+    with Image.open(io.BytesIO(png)) as image:
+        words, (width, height) = image.text, image.size
+    numbers = pd.read_csv(io.BytesIO(csv)) if csv.strip() else pd.DataFrame()
+    examples = folder / "examples" / f"{name}.csv"
     of_cifar = run is not None and run["cifar"]["name"] == "CIFAR-10"
-    png = saved.read_bytes() if saved.exists() else base64.b64decode(output.data["image/png"])
+    answers = examples.exists() and {"true", "predicted", "images"} <= set(numbers.columns)
     return {
         "name": name,
-        "caption": caption.text,
-        "alt": caption.alt(numbers),
+        "caption": words.get("caption", name),
+        "alt": words.get("alt", name),
         "png": base64.b64encode(png).decode(),
-        "width": int.from_bytes(png[16:20]),
-        "height": int.from_bytes(png[20:24]),
+        "width": width,
+        "height": height,
         "csv": base64.b64encode(csv).decode(),
-        "matrix": answers.matrix(numbers, examples, of_cifar) if answering else None,
+        "matrix": interactive.matrix(numbers, examples, of_cifar) if answers else None,
+        "strips": strips if {"claim", "verdict"} <= set(numbers.columns) else None,
     }
 
 
@@ -143,11 +152,10 @@ def _provenance(notebook, stem, run) -> str:
     declared = {name: parameter.default for name, parameter in notebooks.parameters(notebook).items()}
     settings = ", ".join(f"{name} = {value}" for name, value in (declared | run["parameters"]).items())
     cifar, versions = run["cifar"], run["versions"]
-    loads = notebooks.loads_data(notebook, run["parameters"])
+    data = f"{cifar['name']} {cifar['digest'][:8]}" if _loads_data(run) else "records of runs on CIFAR-10"
     return (
-        f"{stem}.ipynb with {settings or 'no parameters'}; "
-        f"{cifar['name'] + ' ' + cifar['digest'][:8] if loads else 'records of runs on CIFAR-10'}; "
-        f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}; {run['seconds']:.0f} s, ended {run['ended']}"
+        f"{stem}.ipynb with {settings or 'no parameters'}; {data}; TensorFlow {versions['tensorflow']}, "
+        f"Keras {versions['keras']}; {run['seconds']:.0f} s, ended {run['ended']}"
     )
 
 
@@ -166,17 +174,15 @@ def _finish(body, stem) -> tuple[str, list[dict]]:
     Returns:
         The section's HTML, and its headings for the table of contents: `id`, `level` and `title`.
     """
-    contents = []
-
-    def fitted(found):
-        if found["level"]:
-            level, title = int(found["level"]) + 1, found["title"]
-            name = f"{stem}-{len(contents)}" if contents else stem
-            contents.append({"id": name, "level": level, "title": re.sub(r"<[^>]+>", "", title)})
-            return f'<h{level} id="{name}">{title}</h{level}>'
-        if found[0] == "</table>":
-            return "</table></div>"
-        label = html.escape(html.unescape(contents[-1]["title"] if contents else stem))
-        return f'<div class="scroll" role="region" tabindex="0" aria-label="Table: {label}">{found[0]}'
-
-    return LANDMARKS.sub(fitted, body), contents
+    soup, contents = BeautifulSoup(body, "html.parser"), []
+    for element in soup.find_all(["h1", "h2", "h3", "h4", "h5", "table"]):
+        if element.name == "table":
+            label = contents[-1]["title"] if contents else stem
+            box = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": f"Table: {label}"}
+            element.wrap(soup.new_tag("div", attrs=box))
+            continue
+        level = int(element.name[1]) + 1
+        id = f"{stem}-{len(contents)}" if contents else stem
+        element.name, element.attrs = f"h{level}", {"id": id}
+        contents.append({"id": id, "level": level, "title": element.get_text()})
+    return str(soup), contents

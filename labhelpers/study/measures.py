@@ -1,112 +1,180 @@
-"""What a claim is tested on: numbers of one run, and facts that every record holds."""
+"""What claims are tested on: each measure is a number of one run, with its unit and how it is written."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from labhelpers.data import CLASS_NAMES
-from labhelpers.evaluation import Evaluation, accuracy_interval
+from labhelpers.evaluation import ANIMALS, VEHICLES
 from labhelpers.study.records import Record
 
 
 class Measured(NamedTuple):
-    """A number of one run, and the variance that it owes to the choice of the test images.
+    """A number of one run.
 
-    The variance is 0 where the claim is about these images, on which the original took its numbers too; what is said
-    of kinds of images is to hold for new ones.
+    Attributes:
+        value: the number, in the measure's own unit.
+        image_variance: variance that it owes to the choice of the test images. It is 0 where the claim is about these
+            images, on which the original took its numbers too; what is said of kinds of images is to hold for new
+            ones.
+        holds: a condition of the claim beyond the number, such as that all classes have the same size.
+        details: further numbers and names, for the words of an exact measure.
     """
 
     value: float
     image_variance: float = 0.0
+    holds: bool = True
+    details: dict | None = None
 
 
-class Fact(NamedTuple):
-    """What records hold as such: its value, whether that makes the claim true, and the sentence for it."""
+@dataclass(frozen=True)
+class Measure:
+    """A number of one run, and how it is written.
 
-    value: float
-    holds: bool
-    why: str
+    Attributes:
+        name: what an axis is called.
+        of: gives the number of a record.
+        unit: what an axis shows in parentheses, and what follows a written number unless `bare`.
+        scale: written and drawn numbers are so many times the value.
+        digits: decimals of a written number.
+        bare: whether numbers are written without the unit.
+        last_epoch: gives the same number with the weights of the last epoch, where records hold it.
+        exact: whether it is a fact, the same for every run, that takes no statistics.
+        words: for a difference between classes, what is true of a run where it is above 0; for an exact measure a
+            sentence, with what `Measured.details` holds in braces.
+    """
+
+    name: str
+    of: Callable[[Record], Measured]
+    unit: str = ""
+    scale: float = 1.0
+    digits: int = 0
+    bare: bool = False
+    last_epoch: Callable[[Record], float] | None = None
+    exact: bool = False
+    words: str = ""
+
+    @property
+    def axis(self) -> str:
+        """The title of an axis: name and unit."""
+        return f"{self.name} ({self.unit})"
+
+    @property
+    def difference(self) -> "Measure":
+        """How a difference between two values is written: between shares in percentage points."""
+        return replace(self, name="difference", unit="points" if self.unit == "%" else self.unit)
+
+    @property
+    def ratio(self) -> "Measure":
+        """How the ratio of two values is written."""
+        return replace(self, name="ratio", unit="times", scale=1.0, digits=2)
+
+    def write(self, value: float, interval=None, digits: int | None = None) -> str:
+        """Write a value, and its interval where it has one: "60.3 % (59.8 to 60.9)"."""
+        decimals = self.digits if digits is None else digits
+        number, *ends = (
+            f"{round(self.scale * one, decimals) + 0.0:,.{decimals}f}" for one in (value, *(interval or ()))
+        )  # + 0.0: no -0
+        text = number if self.bare or not self.unit else f"{number} {self.unit}"
+        return f"{text} ({ends[0]} to {ends[1]})" if ends else text
 
 
-def _accuracy(record):
-    return Measured(record.accuracy)
+def _classes(record):
+    n = len(record.train_images_per_class)
+    return Measured(n, details={"n": n, "first": CLASS_NAMES[0], "last": CLASS_NAMES[-1]})
 
 
-def _loss(record):
-    return Measured(record.loss)
+def _side(record):
+    height, width, _ = record.image_shape
+    return Measured(height, holds=height == width, details={"height": height, "width": width})
+
+
+def _balance(record):
+    sizes = record.train_images_per_class
+    n, low, high = sum(sizes), min(sizes), max(sizes)
+    each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return Measured(n, holds=low == high, details={"n": f"{n:,}", "each": each})
 
 
 def _animals_within(record):
-    animals = _evaluation(record).group_errors().iloc[0]
-    return Measured(animals["share"] - animals["by_chance"], _variance(animals["share"], animals["errors"]))
+    """Of the mistakes on animals, the share that name another animal, and by how much that exceeds chance."""
+    block = record.confusion_matrix[list(ANIMALS)]
+    errors = block.sum() - block[:, ANIMALS].trace()
+    within = block[:, ANIMALS].sum() - block[:, ANIMALS].trace()
+    share, by_chance = within / max(errors, 1), (len(ANIMALS) - 1) / (len(CLASS_NAMES) - 1)
+    return Measured(share - by_chance, _variance(share, errors))
 
 
-def _vehicles_easier(record):
-    groups = _evaluation(record).group_errors()
-    animals, vehicles = groups["accuracy"]
-    return Measured(vehicles - animals, _variance(groups["accuracy"], groups["images"]).sum())
+def _easier(record, classes, others):
+    """How much more of the images of some classes are right than of others, labels given."""
+    matrix = record.confusion_matrix
+    value = variance = 0.0
+    for sign, labels in ((1, list(classes)), (-1, list(others))):
+        images = matrix[labels].sum()
+        share = matrix[labels, labels].sum() / max(images, 1)
+        value, variance = value + sign * share, variance + _variance(share, images)
+    return Measured(value, variance)
 
 
 def _cars_easiest(record):
-    matrix = record.confusion_matrix
-    images = matrix.sum(axis=1)
-    right = matrix.diagonal() / images.clip(1)
+    """How much more cars are right than the best other class of this run."""
     car = CLASS_NAMES.index("automobile")
-    other = max(set(range(len(right))) - {car}, key=lambda label: right[label])
-    pair = [car, other]
-    return Measured(right[car] - right[other], _variance(right[pair], images[pair]).sum())
-
-
-def _evaluation(record: Record) -> Evaluation:
-    matrix = record.confusion_matrix
-    interval = accuracy_interval(matrix.trace(), matrix.sum())
-    return Evaluation(record.loss, record.accuracy, interval, record.losses, record.predictions, matrix)
+    others = [_easier(record, [car], [label]) for label in range(len(CLASS_NAMES)) if label != car]
+    return min(others, key=lambda measured: measured.value)
 
 
 def _variance(share, n):
-    return share * (1 - share) / n.clip(1)
+    return share * (1 - share) / max(n, 1)
 
 
-# By name: a function of a record.
-MEASURES: dict[str, Callable[[Record], Measured]] = {
-    "accuracy": _accuracy,
-    "loss": _loss,
-    "animals_within": _animals_within,
-    "vehicles_easier": _vehicles_easier,
-    "cars_easiest": _cars_easiest,
-}
-
-
-def _classes(number, record):
-    n = len(record.content["data"]["train_images_per_class"])
-    return Fact(n, n == number, f"The data has {n} classes, {CLASS_NAMES[0]} to {CLASS_NAMES[-1]}.")
-
-
-def _side(number, record):
-    height, width, _ = record.content["data"]["image_shape"]
-    return Fact(height, height == width == number, f"The images have {height}x{width} pixels.")
-
-
-def _balance(number, record):
-    sizes = record.content["data"]["train_images_per_class"]
-    n, low, high = sum(sizes), min(sizes), max(sizes)
-    each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-    return Fact(n, n == number and low == high, f"There are {n:,} training images, {each} of each class.")
-
-
-def _parameters(_, first, second):
-    more = {name: n / second.content["network"][name] for name, n in first.content["network"].items()}
-    words = {
-        name: f"{ratio:.1f} times the {name}" if ratio > 1 else f"{1 / ratio:.1f} times fewer {name}"
-        for name, ratio in more.items()
-    }
-    why = f"It has {words['parameters']}, and that is how complexity is measured here"
-    return Fact(more["parameters"], more["parameters"] > 1, f"{why}; it takes {words['multiplications']}.")
-
-
-# By name: a function of the original's number, if it gives one, and of a record of each of the claim's arms.
-FACTS: dict[str, Callable[..., Fact]] = {
-    "classes": _classes,
-    "side": _side,
-    "balance": _balance,
-    "parameters": _parameters,
-}
+CLASSES = Measure("classes", _classes, exact=True, words="The data has {n} classes, {first} to {last}.")
+SIDE = Measure("side", _side, exact=True, words="The images have {height}x{width} pixels.")
+BALANCE = Measure(
+    "training images", _balance, exact=True, words="There are {n} training images, {each} of each class."
+)
+PARAMETERS = Measure(
+    "parameters",
+    lambda record: Measured(record.parameters),
+    exact=True,
+    words="and that is how complexity is measured here",
+)
+ACCURACY = Measure(
+    "test accuracy",
+    lambda record: Measured(record.accuracy),
+    "%",
+    scale=100,
+    digits=1,
+    last_epoch=lambda record: record.last_accuracy,
+)
+LOSS = Measure(
+    "test loss",
+    lambda record: Measured(record.loss),
+    "nats per image",
+    digits=3,
+    bare=True,
+    last_epoch=lambda record: record.last_loss,
+)
+ANIMALS_WITHIN = Measure(
+    "difference",
+    _animals_within,
+    "points",
+    scale=100,
+    digits=1,
+    words="mistakes on animals name another animal more often than by chance",
+)
+VEHICLES_EASIER = Measure(
+    "difference",
+    lambda record: _easier(record, VEHICLES, ANIMALS),
+    "points",
+    scale=100,
+    digits=1,
+    words="vehicles are recognised more often than animals",
+)
+CARS_EASIEST = Measure(
+    "difference",
+    _cars_easiest,
+    "points",
+    scale=100,
+    digits=1,
+    words="cars are recognised more often than any other class",
+)

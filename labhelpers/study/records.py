@@ -1,23 +1,30 @@
-"""One run, one record: a JSON file in `data/runs`, whole or not there, that anyone can analyse again."""
+"""One run, one record: a JSON file in `data/runs`, whole or not there, that anyone can analyse again.
+
+The files have keys of their own, which never change: `PLACES` and `SETTING_KEYS` say which key holds which field.
+So fields, classes and labels can be renamed without touching a file, and a field that a file lacks has its default.
+"""
 
 import base64
 import hashlib
 import json
 import sys
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from labhelpers import usage
 from labhelpers.data import official_digest
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write, project
-from labhelpers.study.arms import Arm, named
+from labhelpers.recipe import Recipe
+from labhelpers.study.experiments import EXPERIMENTS, Experiment, experiment
 
-# Raised by hand when training comes to mean something else: records of another recipe are stale.
-RECIPE = 1
+# Increase by hand when the training procedure changes; older records then become stale.
+SCHEMA_VERSION = 1
 FREE_SPACE = "free some space there or make it writable"
 
 
@@ -30,33 +37,59 @@ class Record:
     """What one run gave.
 
     Attributes:
-        arm: the name of its arm.
+        experiment: its configuration.
         seed: of the run.
         accuracy, loss: on the test set (0 to 1; nats per image), with the weights of the best epoch.
         last_accuracy, last_loss: the same with the weights of the last epoch.
-        views_accuracy: the same averaged over views of each image, where the arm has a recipe.
-        best_epoch: counted from 1; by a recipe, the last.
+        confusion_matrix: of the test set, int, (10, 10); rows are true classes.
+        predictions: predicted class of each test image, uint8, (10000,).
+        losses: of each test image, nats, float16, (10000,).
         history: per epoch, float64 arrays by name: `loss`, `accuracy`, `val_loss`, `val_accuracy`; those of validation
             are empty where all images were trained on.
-        confusion_matrix: of the test set, int, (10, 10); rows are true classes.
-        predictions: class of each test image, uint8, (10000,).
-        losses: of each test image, nats, float16, (10000,).
-        content: all that the file holds.
+        parameters, multiplications: of the network; multiplications for one image.
+        dataset, digest: name and SHA-256 of the data.
+        image_shape: height, width and channels.
+        train_images_per_class, test_images_per_class: ten numbers each, of the whole data set.
+        threads: that TensorFlow computed with.
+        versions, processor, ended: where and when it ran.
+        seconds: of each epoch.
+        tta_accuracy, tta_loss, tta_predictions: with test-time augmentation, where there is a recipe.
+        precision: of the arithmetic, as `backend.PRECISIONS` names it.
     """
 
-    arm: str
+    experiment: Experiment
     seed: int
     accuracy: float
     loss: float
     last_accuracy: float
     last_loss: float
-    views_accuracy: float | None
-    best_epoch: int
-    history: dict[str, np.ndarray]
     confusion_matrix: np.ndarray
     predictions: np.ndarray
     losses: np.ndarray
-    content: dict
+    history: dict[str, np.ndarray]
+    parameters: int
+    multiplications: int
+    dataset: str
+    digest: str
+    image_shape: list[int]
+    train_images_per_class: list[int]
+    test_images_per_class: list[int]
+    threads: int
+    versions: dict[str, str]
+    processor: str
+    ended: str
+    seconds: list[float]
+    tta_accuracy: float | None = None
+    tta_loss: float | None = None
+    tta_predictions: np.ndarray | None = None
+    precision: str = "float32"
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, counted from 1, whose weights were kept: with a recipe the last one."""
+        if self.experiment.recipe:
+            return self.experiment.epochs
+        return int(np.argmin(self.history["val_loss"])) + 1
 
     @property
     def val_loss(self) -> float:
@@ -65,40 +98,153 @@ class Record:
         return float(losses[self.best_epoch - 1]) if len(losses) else np.nan
 
 
+class Place(NamedTuple):
+    """Where a file holds a field: its keys, outermost first, and how an array is written there.
+
+    `array` is "list", "lists" (a dictionary of them), or the dtype of an array that is packed as text.
+    """
+
+    keys: str
+    array: str = ""
+
+
+PLACES = {
+    "seed": Place("seed"),
+    "parameters": Place("network.parameters"),
+    "multiplications": Place("network.multiplications"),
+    "dataset": Place("data.name"),
+    "digest": Place("data.digest"),
+    "image_shape": Place("data.image_shape"),
+    "train_images_per_class": Place("data.train_images_per_class"),
+    "test_images_per_class": Place("data.test_images_per_class"),
+    "history": Place("history", "lists"),
+    "loss": Place("test.best.loss"),
+    "accuracy": Place("test.best.accuracy"),
+    "confusion_matrix": Place("test.confusion_matrix", "list"),
+    "predictions": Place("test.predictions", "uint8"),
+    "losses": Place("test.losses", "float16"),
+    "tta_loss": Place("test.views.loss"),
+    "tta_accuracy": Place("test.views.accuracy"),
+    "tta_predictions": Place("test.views.predictions", "uint8"),
+    "last_loss": Place("test.last.loss"),
+    "last_accuracy": Place("test.last.accuracy"),
+    "threads": Place("threads"),
+    "precision": Place("precision"),
+    "versions": Place("versions"),
+    "processor": Place("processor"),
+    "seconds": Place("seconds"),
+    "ended": Place("ended"),
+}
+# The keys of an experiment's and a recipe's settings, where they are not the names of the fields.
+SETTING_KEYS = {"id": "name", "sampled": "drawn"}
+
+
+def to_json(record: Record) -> dict:
+    """Return what the file of a record holds, but for the digest."""
+    settings = record.experiment.settings()
+    if settings["recipe"]:
+        settings["recipe"] = _by_key(asdict(settings["recipe"]))
+    content = {"recipe": SCHEMA_VERSION, "arm": _by_key(settings)}
+    for name, place in PLACES.items():
+        value = getattr(record, name)
+        if value is not None:
+            *outer, last = place.keys.split(".")
+            inner = content
+            for key in outer:
+                inner = inner.setdefault(key, {})
+            inner[last] = _written(value, place.array)
+    return content
+
+
+def from_json(content: dict) -> Record:
+    """Return the record that a file holds; a field that the file lacks has its default.
+
+    Raises:
+        ValueError: it is of another schema version, has a setting that no field stands for, or lacks a field that
+            has no default.
+    """
+    if content.get("recipe") != SCHEMA_VERSION:
+        raise ValueError(f"schema version {content.get('recipe')}, now {SCHEMA_VERSION}")
+    settings = _by_field(Experiment, content["arm"])
+    if settings.get("recipe"):
+        settings["recipe"] = Recipe(**_by_field(Recipe, settings["recipe"]))
+    values = {"experiment": Experiment(**{"label": settings["id"], "group": "", "seeds": 0} | settings)}
+    for field in fields(Record):
+        if field.name in PLACES:
+            place, found = PLACES[field.name], content
+            for key in place.keys.split("."):
+                found = found.get(key) if found else None
+            if found is not None:
+                values[field.name] = _read(found, place.array)
+            elif field.default is MISSING:
+                raise ValueError(f"it has no {place.keys}")
+    return Record(**values)
+
+
+def _by_key(settings):
+    return {SETTING_KEYS.get(name, name): value for name, value in settings.items()}
+
+
+def _by_field(cls, held):
+    names = {SETTING_KEYS.get(field.name, field.name): field.name for field in fields(cls)}
+    unknown = [key for key in held if key not in names]
+    if unknown:
+        raise ValueError(f"its experiment has the unknown setting {unknown[0]}")
+    return {names[key]: value for key, value in held.items()}
+
+
+def _written(value, array):
+    if array == "lists":
+        return {name: values.tolist() for name, values in value.items()}
+    if array == "list":
+        return value.tolist()
+    return base64.b64encode(zlib.compress(value.astype(array).tobytes(), 9)).decode() if array else value
+
+
+def _read(held, array):
+    if array == "lists":
+        return {name: np.array(values) for name, values in held.items()}
+    if array == "list":
+        return np.array(held)
+    return np.frombuffer(zlib.decompress(base64.b64decode(held)), array) if array else held
+
+
 def runs_dir() -> Path:
     """Return the folder of the records."""
     return project() / "data" / "runs"
 
 
-def path_of(arm: Arm, seed: int) -> Path:
+def path_of(experiment: Experiment, seed: int) -> Path:
     """Return where the record of a run is, or would be."""
-    return runs_dir() / f"{arm.name}-seed{seed}.json"
+    return runs_dir() / f"{experiment.id}-seed{seed}.json"
 
 
-def checkpoint_of(arm: Arm, seed: int) -> Path:
-    """Return where a run by a recipe keeps its state, from epoch to epoch until its record is written."""
-    return runs_dir() / f".{arm.name}-seed{seed}.checkpoint.npz"
+def checkpoint_of(experiment: Experiment, seed: int) -> Path:
+    """Return where a run with a recipe keeps its state, from epoch to epoch until its record is written."""
+    return runs_dir() / f".{experiment.id}-seed{seed}.checkpoint.npz"
 
 
-def write(content: dict, arm: Arm, seed: int) -> None:
-    """Write a record, whole or not at all, with a digest that tells if something changes it later."""
-    sealed = content | {"sha256": _digest(content)}
-    with atomic_write(path_of(arm, seed), FREE_SPACE) as temporary:
-        temporary.write_text(json.dumps(sealed, indent=1) + "\n", encoding="utf-8")
+def write(record: Record) -> None:
+    """Write a record, whole or not at all, with a digest that shows whether something changed it later."""
+    content = to_json(record)
+    path = path_of(record.experiment, record.seed)
+    with atomic_write(path, FREE_SPACE) as temporary:
+        text = json.dumps(content | {"sha256": _digest(content)}, indent=1)
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read(arm: Arm, seed: int) -> Record | None:
-    """Return the record of a run, or nothing if there is none.
+def read(experiment: Experiment, seed: int) -> Record | None:
+    """Return the record of a run, or None if there is none.
 
     Raises:
-        Unusable: it is damaged, or of another recipe, configuration or data set.
+        Unusable: it is damaged, or of another schema version, configuration, seed or data set.
     """
-    path = path_of(arm, seed)
+    usage.note("records", experiment.id)
+    path = path_of(experiment, seed)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        seal = content.pop("sha256")
-        if seal != _digest(content):
-            raise ValueError("its SHA-256 differs")
+        if content.pop("sha256") != _digest(content):
+            raise ValueError
     except FileNotFoundError:
         return None
     except PermissionError as error:
@@ -107,33 +253,32 @@ def read(arm: Arm, seed: int) -> Record | None:
         raise Unusable(
             f"{path.name} is damaged: restore it with git, or let lab study make it anew"
         ) from error
-    stale = _staleness(content, arm, seed)
-    if stale:
-        raise Unusable(f"{path.name} is stale ({stale}): lab study makes it anew")
-    test, history = content["test"], content["history"]
-    return Record(
-        arm=arm.name,
-        seed=seed,
-        accuracy=test["best"]["accuracy"],
-        loss=test["best"]["loss"],
-        last_accuracy=test["last"]["accuracy"],
-        last_loss=test["last"]["loss"],
-        views_accuracy=test.get("views", {}).get("accuracy"),
-        best_epoch=arm.epochs if arm.recipe else int(np.argmin(history["val_loss"])) + 1,
-        history={name: np.array(values) for name, values in history.items()},
-        confusion_matrix=np.array(test["confusion_matrix"]),
-        predictions=unpack(test["predictions"], np.uint8),
-        losses=unpack(test["losses"], np.float16),
-        content=content,
+    try:
+        record = from_json(content)
+        _check_is_of(record, experiment, seed)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unusable(f"{path.name} is stale ({error}): lab study makes it anew") from error
+    return record
+
+
+def _check_is_of(record, experiment, seed):
+    if record.digest != official_digest():
+        raise ValueError("of other data than CIFAR-10")
+    wanted, found = (
+        experiment.settings() | {"seed": seed},
+        record.experiment.settings() | {"seed": record.seed},
     )
+    changed = [name for name in wanted if found[name] != wanted[name]]
+    if changed:
+        raise ValueError(f"its experiment differs in {', '.join(changed)}")
 
 
-def read_all(arm: Arm) -> tuple[list[Record], list[str]]:
-    """Return an arm's usable records in order of seed, and a line for each that can't be used."""
+def read_all(experiment: Experiment) -> tuple[list[Record], list[str]]:
+    """Return an experiment's usable records in order of seed, and a line for each that can't be used."""
     found, faults = [], []
-    for seed in range(arm.seeds):
+    for seed in range(experiment.seeds):
         try:
-            record = read(arm, seed)
+            record = read(experiment, seed)
         except Unusable as error:
             faults.append(str(error))
         else:
@@ -141,69 +286,56 @@ def read_all(arm: Arm) -> tuple[list[Record], list[str]]:
     return found, faults
 
 
-def table(names: list[str], digest: str | None = None) -> pd.DataFrame:
-    """Return a row for each usable record of the arms of these names; none if `digest` is of other data.
+def read_study() -> tuple[dict[str, list[Record]], list[str]]:
+    """Return the usable records of every experiment, by its id, and a line for each that can't be used."""
+    found, faults = {}, []
+    for one in EXPERIMENTS:
+        found[one.id], unusable = read_all(one)
+        faults += unusable
+    return found, faults
 
-    What can't be used is told on stderr. Columns: `arm`, `seed`, the arm's `n_train`, `epochs`, `batch_size`,
-    `optimizer` and `learning_rate`, then `accuracy` and `loss` on the test set (0 to 1; nats per image), `val_loss` and
-    `best_epoch`.
+
+def table(ids: list[str], digest: str | None = None) -> pd.DataFrame:
+    """Return a row for each usable record of the experiments with these ids; none if `digest` is of other data.
+
+    Records that can't be used are reported on stderr. Columns: `experiment`, `seed`, the settings `n_train`, `epochs`,
+    `batch_size`, `optimizer` and `learning_rate`, then `accuracy` and `loss` on the test set (0 to 1; nats per image),
+    `val_loss` and `best_epoch`.
     """
-    columns = ("n_train", "epochs", "batch_size", "optimizer", "learning_rate")
+    settings = ("n_train", "epochs", "batch_size", "optimizer", "learning_rate")
+    results = ("accuracy", "loss", "val_loss", "best_epoch")
     rows = []
-    for arm in map(named, names):
-        found, faults = read_all(arm)
+    for one in map(experiment, ids):
+        found, faults = read_all(one)
         for fault in faults:
             print(f"WARNING: {fault}", file=sys.stderr)
         rows += [
-            {"arm": arm.name, "seed": record.seed}
-            | {name: getattr(arm, name) for name in columns}
-            | {"accuracy": record.accuracy, "loss": record.loss}
-            | {"val_loss": record.val_loss, "best_epoch": record.best_epoch}
+            [one.id, record.seed]
+            + [getattr(one, name) for name in settings]
+            + [getattr(record, name) for name in results]
             for record in found
-            if digest in (None, record.content["data"]["digest"])
+            if digest in (None, record.digest)
         ]
-    return pd.DataFrame(rows, columns=["arm", "seed", *columns, "accuracy", "loss", "val_loss", "best_epoch"])
+    return pd.DataFrame(rows, columns=["experiment", "seed", *settings, *results])
 
 
-def histories(names) -> pd.DataFrame:
-    """Return a row for each epoch of each usable record of the arms of these names.
+def histories(ids) -> pd.DataFrame:
+    """Return a row for each epoch of each usable record of the experiments with these ids.
 
-    Columns: `arm`, `seed`, the arm's `learning_rate`, `epoch` from 1, and what `Record.history` holds.
+    Columns: `experiment`, `seed`, its `learning_rate`, `epoch` from 1, and what `Record.history` holds.
     """
     of_runs = [
         pd.DataFrame({name: values for name, values in record.history.items() if len(values)}).assign(
-            arm=arm.name,
+            experiment=one.id,
             seed=record.seed,
-            learning_rate=arm.learning_rate,
+            learning_rate=one.learning_rate,
             epoch=range(1, len(record.history["loss"]) + 1),
         )
-        for arm in map(named, names)
-        for record in read_all(arm)[0]
+        for one in map(experiment, ids)
+        for record in read_all(one)[0]
     ]
-    columns = ["arm", "seed", "learning_rate", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    columns = ["experiment", "seed", "learning_rate", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
     return pd.concat(of_runs)[columns] if of_runs else pd.DataFrame(columns=columns)
-
-
-def pack(values: np.ndarray) -> str:
-    """Return an array as text."""
-    return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()
-
-
-def unpack(text: str, dtype) -> np.ndarray:
-    """Return the array that `pack` made into text."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
-
-
-def _staleness(content, arm, seed):
-    if content.get("recipe") != RECIPE:
-        return f"recipe {content.get('recipe')}, now {RECIPE}"
-    if content.get("data", {}).get("digest") != official_digest():
-        return "of other data than CIFAR-10"
-    described = {name: value for name, value in asdict(arm).items() if name not in ("group", "seeds")}
-    changed = [name for name, value in described.items() if content["arm"].get(name) != value]
-    if changed or content.get("seed") != seed:
-        return f"its arm differs in {', '.join(changed) or 'seed'}"
-    return None
 
 
 def _digest(content):

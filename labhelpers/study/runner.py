@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 import warnings
-from dataclasses import asdict
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +19,8 @@ from labhelpers import data
 from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged, check_whole_number
 from labhelpers.progress import progress
 from labhelpers.study import records
-from labhelpers.study.arms import ARMS, Arm, named
+from labhelpers.study.experiments import EXPERIMENTS, Experiment, experiment
+from labhelpers.study.records import Record
 
 VERSIONS = ("tensorflow", "keras", "numpy", "labhelpers")
 
@@ -28,39 +28,39 @@ VERSIONS = ("tensorflow", "keras", "numpy", "labhelpers")
 class Unit(NamedTuple):
     """One run that is wanted."""
 
-    arm: Arm
+    experiment: Experiment
     seed: int
 
 
-def missing(arms=(), seeds=None) -> tuple[list[Unit], list[str]]:
+def missing(ids=(), seeds=None) -> tuple[list[Unit], list[str]]:
     """Return the runs without a usable record, most wanted first, and a line for each damaged or stale record.
 
     Args:
-        arms: names of arms; none means all.
-        seeds: how many of an arm's seeds, at most; `None` means all.
+        ids: of experiments; none means all.
+        seeds: how many of an experiment's seeds, at most; `None` means all.
     """
-    chosen = [named(name) for name in arms] or ARMS
+    chosen = [experiment(id) for id in ids] or EXPERIMENTS
     if seeds is not None:
         check_whole_number("seeds", seeds, 1)
-    groups = list(dict.fromkeys(arm.group for arm in ARMS))
+    groups = list(dict.fromkeys(one.group for one in EXPERIMENTS))
     wanted, faults = [], []
-    for arm in chosen:
-        for seed in range(min(arm.seeds, seeds or arm.seeds)):
+    for one in chosen:
+        for seed in range(min(one.seeds, seeds or one.seeds)):
             try:
-                there = records.read(arm, seed) is not None
+                there = records.read(one, seed) is not None
             except records.Unusable as error:
                 faults.append(str(error))
                 there = False
-            wanted += [Unit(arm, seed)] * (not there)
-    # A study that is cut off leaves the arms of a group with equal numbers of runs.
-    return sorted(wanted, key=lambda unit: (groups.index(unit.arm.group), unit.seed)), faults
+            wanted += [Unit(one, seed)] * (not there)
+    # A study that is cut off leaves the experiments of a group with equal numbers of runs.
+    return sorted(wanted, key=lambda unit: (groups.index(unit.experiment.group), unit.seed)), faults
 
 
-def study(arms=(), seeds=None, *, workers=None, scheduler=None) -> int:
+def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
     """Make the missing records; returns how many were made.
 
     Args:
-        arms, seeds: which, as for `missing`.
+        ids, seeds: which, as for `missing`.
         workers: processes of one thread each; `None` means one a core: two of them do more than one with two
             threads (tests/benchmarks).
         scheduler: address of a Dask scheduler, `tcp://…`, whose workers train instead.
@@ -70,10 +70,10 @@ def study(arms=(), seeds=None, *, workers=None, scheduler=None) -> int:
     """
     if workers is not None:
         check_whole_number("workers", workers, 1)
-    if not missing(arms, seeds)[0]:
+    if not missing(ids, seeds)[0]:
         return 0
     with _alone():
-        units, faults = missing(arms, seeds)
+        units, faults = missing(ids, seeds)
         for fault in faults:
             print(f"WARNING: {fault}", file=sys.stderr)
         source = _cifar10()
@@ -85,16 +85,16 @@ def study(arms=(), seeds=None, *, workers=None, scheduler=None) -> int:
             progress(sum(seconds.values()), "study", unit="s", unit_scale=True) as bar,
             _cluster(scheduler, workers) as run,
         ):
-            for done, (unit, content, fault) in enumerate(run(units, source), 1):
+            for done, (unit, record, fault) in enumerate(run(units, source), 1):
                 if fault:
-                    failed.append(f"{unit.arm.name}, seed {unit.seed}: {fault}")
+                    failed.append(f"{unit.experiment.name}, seed {unit.seed}: {fault}")
                 else:
-                    records.write(content, *unit)
+                    records.write(record)
                     records.checkpoint_of(*unit).unlink(missing_ok=True)
                 bar.update(seconds[unit])
                 bar.set_description_str(f"run {done} of {len(units)}")
                 if bar.disable:
-                    print(f"{done} of {len(units)}: {unit.arm.name}, seed {unit.seed}", flush=True)
+                    print(f"{done} of {len(units)}: {unit.experiment.name}, seed {unit.seed}", flush=True)
     if failed:
         raise LabError(f"{len(failed)} of {len(units)} runs gave no record: {'; '.join(failed)}")
     return len(units)
@@ -103,149 +103,144 @@ def study(arms=(), seeds=None, *, workers=None, scheduler=None) -> int:
 def _expected_seconds(units) -> dict[Unit, float]:
     """Return how long each run takes, as the recorded runs of its network tell; networks differ a hundredfold."""
     an_image = {}
-    for arm in ARMS:
-        for record in records.read_all(arm)[0]:
-            taken = sum(record.content["seconds"]) / (arm.n_train * arm.epochs)
-            an_image.setdefault(arm.network, []).append(taken)
+    for one in EXPERIMENTS:
+        for record in records.read_all(one)[0]:
+            taken = sum(record.seconds) / (one.n_train * one.epochs)
+            an_image.setdefault(one.network, []).append(taken)
     usual = np.mean([np.mean(taken) for taken in an_image.values()]) if an_image else 1e-3
     return {
-        unit: unit.arm.n_train * unit.arm.epochs * float(np.mean(an_image.get(unit.arm.network, usual)))
+        unit: one.n_train * one.epochs * float(np.mean(an_image.get(one.network, usual)))
         for unit in units
+        for one in [unit.experiment]
     }
 
 
-def run_one(arm: Arm, seed: int, source: str, threads: int = 1, precision: str | None = None) -> dict:
-    """Train and test once; returns the content of the record. It runs in a process that has not started Keras yet.
+def run_one(
+    experiment: Experiment, seed: int, source: str, threads: int = 1, precision: str | None = None
+) -> Record:
+    """Train and test once. It runs in a process that has not started Keras yet.
 
-    Where the arm has a recipe, `precision` is that of the arithmetic; `None` takes the faster one.
+    With a recipe, `precision` is that of the arithmetic; `None` takes the faster one.
     """
     os.environ.setdefault("LAB_THREADS", str(threads))
     os.environ["LAB_PROGRESS"] = "0"
     from labhelpers import backend, models
 
     cifar = _load(source)
-    if arm.n_train > data.N_TRAINABLE:
+    if experiment.n_train > data.N_TRAINABLE:
         split = cifar.everything()
     else:
-        split = cifar.split(arm.n_train, seed=seed if arm.drawn else None)
+        split = cifar.split(experiment.n_train, seed=seed if experiment.sampled else None)
     # Only networks that take long are worth a thought of it.
-    options = {"precision": precision or backend.faster_precision()} if arm.recipe else {}
-    model = getattr(models, arm.network)(seed, **options)
-    if arm.initial_weights == "pytorch":
+    options = {"precision": precision or backend.faster_precision()} if experiment.recipe else {}
+    model = getattr(models, experiment.network)(seed, **options)
+    if experiment.initial_weights == "pytorch":
         models.start_like_pytorch(model, seed)
-    elif arm.initial_weights == "whitened":
+    elif experiment.initial_weights == "whitened":
         models.start_whitened(model, split.train.images)
-    history = _train(model, split, arm, seed)
-    test = _tested(model, split.test, history, views=arm.recipe is not None)
+    history = _train(model, split, experiment, seed)
     costs = models.layer_costs(model)
-    return {
-        "recipe": records.RECIPE,
-        "arm": {name: value for name, value in asdict(arm).items() if name not in ("group", "seeds")},
-        "seed": seed,
-        "network": {name: int(costs[name].sum()) for name in ("parameters", "multiplications")},
-        "data": {
-            "name": cifar.name,
-            "digest": cifar.digest,
-            "image_shape": list(cifar.train_images.shape[1:]),
-            "train_images_per_class": np.bincount(cifar.train_labels).tolist(),
-            "test_images_per_class": np.bincount(cifar.test_labels).tolist(),
-        },
-        "history": {
-            name: getattr(history, name).tolist() for name in ("loss", "accuracy", "val_loss", "val_accuracy")
-        },
-        "test": test,
-        "threads": backend.THREADS,
-        "precision": options.get("precision", backend.PRECISIONS[0]),
-        "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name) for name in VERSIONS},
-        "processor": processor(),
-        "seconds": history.seconds.round(3).tolist(),
-        "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
+    return Record(
+        experiment,
+        seed,
+        **_tested(model, split.test, history, tta=experiment.recipe is not None),
+        history={name: getattr(history, name) for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
+        parameters=int(costs["parameters"].sum()),
+        multiplications=int(costs["multiplications"].sum()),
+        dataset=cifar.name,
+        digest=cifar.digest,
+        image_shape=list(cifar.train_images.shape[1:]),
+        train_images_per_class=np.bincount(cifar.train_labels).tolist(),
+        test_images_per_class=np.bincount(cifar.test_labels).tolist(),
+        threads=backend.THREADS,
+        precision=options.get("precision", backend.PRECISIONS[0]),
+        versions={"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONS},
+        processor=processor(),
+        seconds=history.seconds.round(3).tolist(),
+        ended=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
 
 
-def _train(model, split, arm, seed):
-    """Train as the arm says; by a recipe, with a checkpoint, since that can take an hour."""
+def _train(model, split, experiment, seed):
+    """Train as the experiment says; with a recipe also with a checkpoint, since that can take an hour."""
     from labhelpers import fast, training
 
-    settings = {name: getattr(arm, name) for name in ("epochs", "batch_size", "learning_rate")} | {
+    settings = {name: getattr(experiment, name) for name in ("epochs", "batch_size", "learning_rate")} | {
         "seed": seed
     }
-    if arm.recipe is not None:
-        settings |= {"checkpoint": records.checkpoint_of(arm, seed)}
+    if experiment.recipe is not None:
+        settings |= {"checkpoint": records.checkpoint_of(experiment, seed)}
         try:
-            return fast.train(model, split, arm.recipe, **settings)
+            return fast.train(model, split, experiment.recipe, **settings)
         except CheckpointUnusable:
-            # Damaged, or of an arm or a precision that was changed since: of no use to anyone.
+            # Damaged, or of an experiment or a precision that was changed since: of no use to anyone.
             settings["checkpoint"].unlink()
-            return fast.train(model, split, arm.recipe, **settings)
+            return fast.train(model, split, experiment.recipe, **settings)
     try:
-        return training.train(model, split, optimizer=arm.optimizer, reshuffle=arm.reshuffled, **settings)
+        return training.train(
+            model, split, optimizer=experiment.optimizer, reshuffle=experiment.reshuffled, **settings
+        )
     except TrainingDiverged as error:  # which is a result, too: the best epoch came before
         if error.history is None:
             raise
         return error.history
 
 
-def _tested(model, part, history, views):
-    """Test the weights of the best epoch, then those of the last; over several views of each image where asked."""
+def _tested(model, part, history, tta) -> dict:
+    """Test the weights of the best epoch and those of the last, or the last with test-time augmentation, too."""
     from labhelpers import fast, training
     from labhelpers.evaluation import evaluate
 
     best = evaluate(part.labels, training.predict(model, part.images))
     tested = {
-        "best": {"loss": best.loss, "accuracy": best.accuracy},
-        "confusion_matrix": best.confusion_matrix.tolist(),
-        "predictions": records.pack(best.predictions.astype(np.uint8)),
-        "losses": records.pack(best.losses.astype(np.float16)),
+        "accuracy": best.accuracy,
+        "loss": best.loss,
+        "confusion_matrix": best.confusion_matrix,
+        "predictions": best.predictions,
+        "losses": best.losses,
     }
-    if views:
-        seen = evaluate(part.labels, fast.predict_views(model, part.images))
-        tested["views"] = {
-            "loss": seen.loss,
-            "accuracy": seen.accuracy,
-            "predictions": records.pack(seen.predictions.astype(np.uint8)),
-        }
-        return tested | {"last": tested["best"]}
-    model.set_weights(history.last_weights)
-    last = evaluate(part.labels, training.predict(model, part.images))
-    return tested | {"last": {"loss": last.loss, "accuracy": last.accuracy}}
+    if tta:
+        last, augmented = best, evaluate(part.labels, fast.predict_views(model, part.images))
+        tested["tta_loss"], tested["tta_accuracy"] = augmented.loss, augmented.accuracy
+        tested["tta_predictions"] = augmented.predictions
+    else:
+        model.set_weights(history.last_weights)
+        last = evaluate(part.labels, training.predict(model, part.images))
+    return tested | {"last_loss": last.loss, "last_accuracy": last.accuracy}
 
 
-def repeat(name: str, seed: str) -> str:
-    """Train one run again; returns lines that set it beside its record and beside the arm's other runs.
+def repeat(id: str, seed: str) -> str:
+    """Train one run again; returns lines that compare it with its record and with the experiment's other runs.
 
     Raises:
-        LabError: there is no such arm, or no usable record of that seed.
+        LabError: there is no such experiment, or no usable record of that seed.
     """
     from labhelpers.study.statistics import prediction_interval
 
-    arm = named(name)
-    if not seed.isdecimal() or int(seed) not in range(arm.seeds):
-        raise LabError(f"SEED is {seed}: {name} has seeds 0 to {arm.seeds - 1}")
-    record = records.read(arm, int(seed))
+    repeated = experiment(id)
+    if not seed.isdecimal() or int(seed) not in range(repeated.seeds):
+        raise LabError(f"SEED is {seed}: {id} has seeds 0 to {repeated.seeds - 1}")
+    record = records.read(repeated, int(seed))
     if record is None:
-        raise LabError(f"there is no record of {name} with seed {seed} yet: run lab study --arms {name}")
-    others = [other.accuracy for other in records.read_all(arm)[0]]
-    recorded, checkpoint = record.content, records.checkpoint_of(arm, int(seed))
+        raise LabError(f"there is no record of {id} with seed {seed} yet: run lab study --experiments {id}")
+    others = [other.accuracy for other in records.read_all(repeated)[0]]
+    checkpoint = records.checkpoint_of(repeated, record.seed)
     checkpoint.unlink(missing_ok=True)  # of a run that was cut off
-    again = run_one(arm, int(seed), _cifar10(), recorded["threads"], recorded.get("precision"))
+    again = run_one(repeated, record.seed, _cifar10(), record.threads, record.precision)
     checkpoint.unlink(missing_ok=True)
-    # A record from before an arm could have a certain setting lacks it.
-    again["arm"] = {name: value for name, value in again["arm"].items() if name in recorded["arm"]}
-    differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != again[key]]
+    recorded, trained = records.to_json(record), records.to_json(again)
+    differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != trained[key]]
     same = "the same record, but for seconds and date"
-    accuracy = again["test"]["best"]["accuracy"]
     low, high = prediction_interval(others)
-    where = "inside" if low <= accuracy <= high else "outside"
-    interval = f"{where} the 95 % prediction interval of {name}, {low:.4f} to {high:.4f} (n = {len(others)})"
+    where = "inside" if low <= again.accuracy <= high else "outside"
+    interval = f"{where} the 95 % prediction interval of {id}, {low:.4f} to {high:.4f} (n = {len(others)})"
     return "\n".join(
         [
             same if not differing else f"differs from the record in: {', '.join(differing)}",
-            f"test accuracy {accuracy:.4f}; recorded {record.accuracy:.4f}",
+            f"test accuracy {again.accuracy:.4f}; recorded {record.accuracy:.4f}",
             interval
             if len(others) > 1
-            else f"a prediction interval takes more recorded runs of {name} than one",
+            else f"a prediction interval takes more recorded runs of {id} than one",
         ]
     )
 
@@ -304,7 +299,7 @@ def _alone():
 
 @contextlib.contextmanager
 def _cluster(scheduler, workers):
-    """Give a function that runs units somewhere and yields each with its record's content, in any order."""
+    """Give a function that runs units somewhere and yields each with its record, in any order."""
     import joblib
 
     os.environ["LAB_THREADS"] = "1"  # of the processes that are started from here
@@ -322,7 +317,7 @@ def _cluster(scheduler, workers):
         pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", **options)
 
         def run(units, source):
-            return pool(joblib.delayed(_unit_and_content)(unit, source, parent) for unit in units)
+            return pool(joblib.delayed(_unit_and_record)(unit, source, parent) for unit in units)
 
         yield run
 
@@ -356,7 +351,7 @@ def _end_with(parent):
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _unit_and_content(unit, source, parent):
+def _unit_and_record(unit, source, parent):
     if os.getppid() == parent:  # not so in the parent itself, where one worker works, nor in a cluster
         _end_with(parent)
     try:
@@ -364,4 +359,4 @@ def _unit_and_content(unit, source, parent):
     except TrainingDiverged as error:  # in its first epoch; the other runs go on
         return unit, None, str(error)
     except LabError as error:
-        raise LabError(f"{unit.arm.name}, seed {unit.seed}: {error}") from error
+        raise LabError(f"{unit.experiment.name}, seed {unit.seed}: {error}") from error

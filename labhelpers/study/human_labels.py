@@ -1,8 +1,8 @@
-"""What people answered on the same test images: CIFAR-10H, 511,000 judgements, about 51 an image.
+"""What human annotators answered on the same test images: CIFAR-10H, 511,000 judgements, about 51 an image.
 
 Peterson, Battleday, Griffiths and Russakovsky, "Human uncertainty makes classification more robust", ICCV 2019,
-arXiv 1908.07086; data set under CC BY-NC-SA 4.0. Here stands only the published total over all images; the answers to
-each image are read from the authors' file where someone has put it.
+arXiv 1908.07086; data set under CC BY-NC-SA 4.0. This module holds only the published total over all images; the
+answers to each image are read from the authors' file, where it is available.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from labhelpers import usage
 from labhelpers.data import CLASS_NAMES
 from labhelpers.errors import DataDamaged
 from labhelpers.paths import project
@@ -20,7 +21,7 @@ from labhelpers.paths import project
 COUNTS_FILE = "cifar10h-counts.npy"
 COUNTS_SHA256 = "9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff"
 
-# Answers; rows are true classes, columns what was said.
+# Answers; rows are true classes, columns answers.
 CONFUSION_MATRIX = np.array(
     [
         [48642, 390, 548, 78, 35, 46, 130, 52, 1025, 154],
@@ -35,17 +36,17 @@ CONFUSION_MATRIX = np.array(
         [76, 1220, 17, 21, 10, 24, 26, 49, 205, 49452],
     ]
 )
-ONE_PERSON = CONFUSION_MATRIX.trace() / CONFUSION_MATRIX.sum()
-MAJORITY = 0.9921  # what most of those who saw an image called it, as published
+ONE_HUMAN = CONFUSION_MATRIX.trace() / CONFUSION_MATRIX.sum()
+MAJORITY = 0.9921  # of those who saw an image, as published
 
 
 class Agreement(NamedTuple):
-    """How far a network and people confuse the same pairs of classes.
+    """How far a network and humans confuse the same pairs of classes.
 
     Attributes:
         correlation: Spearman's, over all pairs, -1 to 1.
         pairs: how many there are.
-        shared: how many of the network's `top` most confused pairs are among people's.
+        shared: how many of the network's `top` most confused pairs are among the humans'.
         top: how many are looked at.
     """
 
@@ -56,11 +57,12 @@ class Agreement(NamedTuple):
 
 
 def counts() -> np.ndarray | None:
-    """Return how many people gave each answer to each test image, int, (10000, 10); nothing where the file is not.
+    """Return how many annotators gave each answer to each test image, int, (10000, 10); None without the file.
 
     Raises:
         DataDamaged: the file is not the authors' one.
     """
+    usage.note("human labels", COUNTS_FILE)
     path = counts_path()
     if path is None:
         return None
@@ -79,7 +81,7 @@ def counts_path() -> Path | None:
 
 
 def disagreement(answers) -> np.ndarray:
-    """Return how far people disagree on each image: entropy of their answers in bits, (N,), from counts (N, 10)."""
+    """Return how far annotators disagree on each image: entropy of their answers in bits, (N,), from counts (N, 10)."""
     shares = answers / answers.sum(axis=1, keepdims=True)
     return -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=1)
 
@@ -123,7 +125,7 @@ def confused_pairs(matrix) -> dict[tuple[int, int], float]:
 
 
 def agreement(matrix, top: int = 5) -> Agreement:
-    """Compare the pairs that a network confuses with those that people do; `matrix` as for `confused_pairs`."""
+    """Compare the pairs that a network confuses with those that humans do; `matrix` as for `confused_pairs`."""
     theirs, ours = confused_pairs(CONFUSION_MATRIX), confused_pairs(matrix)
     both = pd.DataFrame({"theirs": theirs, "ours": ours})  # by pair
     correlation = both.corr(method="spearman").loc["theirs", "ours"]

@@ -1,4 +1,4 @@
-"""Figures that answer: a cell of the confusion matrix shows images behind it, a dot among the verdicts its run.
+"""Interactive figures: a cell of the confusion matrix shows images behind it, a dot of a strip chart its run.
 
 Both are made of plain HTML, which a screen reader reads as what it is; style.css and script.js do the rest.
 """
@@ -12,9 +12,10 @@ import pandas as pd
 
 from labhelpers.data import CLASS_NAMES
 from labhelpers.evaluation import ANIMALS, VEHICLES, percent
-from labhelpers.study import people, records, wording
-from labhelpers.study.arms import named
-from labhelpers.study.claims import Verdict
+from labhelpers.study import human_labels, records, text
+from labhelpers.study.experiments import experiment
+from labhelpers.study.strips import strips
+from labhelpers.study.verdicts import Verdict
 
 GROUPED = [*VEHICLES, *ANIMALS]
 MARGIN = 0.06  # of a strip's width, free at both ends
@@ -25,8 +26,8 @@ def matrix(counts: pd.DataFrame, examples: Path, of_cifar: bool) -> dict:
 
     Args:
         counts: columns `true`, `predicted` (names of classes) and `images`.
-        examples: file that `plots.save_examples` wrote.
-        of_cifar: whether it is of the images that people judged too.
+        examples: file that `output.save_examples` wrote.
+        of_cifar: whether it is of the images that human annotators judged, too.
 
     Returns:
         `names` of the classes, how many are `vehicles`; `rows`, each a list of cells with `key`, `share` (0 to 1) and
@@ -47,7 +48,7 @@ def matrix(counts: pd.DataFrame, examples: Path, of_cifar: bool) -> dict:
             cells.append({"key": key, "share": float(shares[row, column]), "label": label})
             shown = behind[true, predicted].to_dict("records") if (true, predicted) in behind else []
             data[key] = {
-                "said": f"{label}. {_by_people(true, predicted) if of_cifar else ''}".strip(),
+                "said": f"{label}. {_by_humans(true, predicted) if of_cifar else ''}".strip(),
                 "images": [_example(one, true, predicted) for one in shown],
             }
         rows.append(cells)
@@ -64,10 +65,10 @@ def _answered(true, predicted, images, share):
     )
 
 
-def _by_people(true, predicted):
-    said = people.CONFUSION_MATRIX[true]
+def _by_humans(true, predicted):
+    said = human_labels.CONFUSION_MATRIX[true]
     share = percent(said[predicted] / said.sum())
-    return f"People, shown all test images of this class, say {CLASS_NAMES[predicted]} in {share} of their answers."
+    return f"Human annotators say {CLASS_NAMES[predicted]} in {share} of their answers to test images of this class."
 
 
 def _example(row, true, predicted):
@@ -78,59 +79,50 @@ def _example(row, true, predicted):
     }
 
 
-def strips(verdicts: list[Verdict]) -> list[dict]:
-    """Return what `charts.verdict` draws for each verdict that rests on runs, with every run to be asked.
+def strip_charts(verdicts: list[Verdict]) -> list[dict]:
+    """Return the strip chart of each verdict that rests on runs, for the page, where each run can be asked.
 
     Returns:
         For each: `claim`, `statement`, `verdict`, `unit`; `ticks` and `runs`, each with a place `at` and a `label`, a
         run also with what is `said` of it; `bar`, `band` and `rounded`, pairs of places; the places `mean` and `line`,
-        and what the line is `against`. Places are per cent of the width; without a number `band` and `rounded` are empty.
+        and what the line is `against`. Places are in per cent of the width; without a number `band` and `rounded` are
+        empty.
     """
-    return [_strip(it) for it in verdicts if it.estimate is not None and it.measured]
+    return [_chart(strip) for strip in strips(verdicts)]
 
 
-def _strip(it):
-    claim, scale = it.claim, 1 if it.claim.measure == "loss" else 100
-    value, low, high = (scale * end for end in it.estimate[:3])
-    # Two arms are compared by their means, so no dot could be a difference.
-    single = claim.number is not None or len(claim.arms) == 1
-    measured = scale * it.measured[claim.arms[0]] if single else np.array([])
-    line = scale * (claim.number if claim.number is not None else claim.margin if it.best else 0)
-    band = [scale * end for end in it.prediction] if it.prediction else []
-    rounded = [scale * end for end in claim.interval] if it.prediction else []
-    every = [value, low, high, line, *band, *rounded, *measured]
-    start, width = min(every), max(max(every) - min(every), 1e-9)
+def _chart(strip):
+    claim, (start, end) = strip.verdict.claim, strip.span
+    width = max(end - start, 1e-9)
 
     def at(number):
         return round(100 * (MARGIN + (1 - 2 * MARGIN) * (number - start) / width), 2)
 
-    runs = records.read_all(named(claim.arms[0]))[0] if single else []
+    runs = records.read_all(experiment(strip.experiment))[0] if len(strip.dots) else []
     return {
-        "claim": claim.name,
-        "statement": claim.statement,
-        "verdict": it.verdict,
-        "unit": wording.unit(it),
+        "claim": claim.id,
+        "statement": text.statement(claim),
+        "verdict": strip.verdict.outcome,
+        "unit": strip.axis,
         "ticks": [{"at": at(tick), "label": f"{tick:g}"} for tick in _ticks(start, width)],
-        "bar": (at(low), at(high)),
-        "band": [at(end) for end in band],
-        "rounded": [at(end) for end in rounded],
-        "mean": at(value),
-        "ours": wording.ours(it),
-        "line": at(line),
-        "against": f"the original's {wording.original(claim)}"
-        if claim.number is not None
-        else f"{line:g} point{'s' * (line != 1)}",
-        "runs": [_run(run, at(one)) for run, one in zip(runs, measured, strict=True)],
+        "bar": tuple(map(at, strip.interval)),
+        "band": [at(end) for end in strip.band or ()],
+        "rounded": [at(end) for end in strip.rounded or ()],
+        "mean": at(strip.mean),
+        "ours": text.ours(strip.verdict),
+        "line": at(strip.line),
+        "against": text.compared_with(strip.verdict),
+        "runs": [_run(run, at(dot)) for run, dot in zip(runs, strip.dots, strict=True)],
     }
 
 
 def _run(record, at):
-    label = f"{record.arm}, seed {record.seed}: test accuracy {percent(record.accuracy)}"
+    label = f"{record.experiment.id}, seed {record.seed}: test accuracy {percent(record.accuracy)}"
     return {
         "at": at,
         "label": label,
         "said": f"{label}, test loss {record.loss:.3f}, best epoch {record.best_epoch} of {len(record.history['loss'])}; "
-        f"record data/runs/{records.path_of(named(record.arm), record.seed).name}",
+        f"record data/runs/{records.path_of(record.experiment, record.seed).name}",
     }
 
 

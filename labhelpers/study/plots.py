@@ -12,15 +12,15 @@ import seaborn as sns
 
 from labhelpers.data import CLASS_NAMES
 from labhelpers.plots import COLUMN_WIDTH, GROUPED, PALETTE, count_epochs, new_axes
-from labhelpers.study import wording
 from labhelpers.study.statistics import mean
+from labhelpers.study.strips import Strip, strips
 
 RUN, TODAY, ORIGINAL = PALETTE[0], PALETTE[1], PALETTE[3]
 MARKERS = {"adam": ("o", PALETTE[0]), "sgd": ("s", PALETTE[1])}
 
 
 def among_runs(recorded, *, today: float | None = None, original: float | None = None, ax=None):
-    """Show recorded runs of one arm on a line, and where today's run and the original's number fall.
+    """Show recorded runs of one experiment on a line, and where today's run and the original's number fall.
 
     Args:
         recorded: accuracies, 0 to 1, one a run.
@@ -45,19 +45,19 @@ def among_runs(recorded, *, today: float | None = None, original: float | None =
     return ax
 
 
-def runs_by_arm(runs: pd.DataFrame, *, original: float | None = None, ax=None):
-    """Show each run's accuracy, a row for each arm, with the mean and its 95 % interval.
+def runs_by_experiment(runs: pd.DataFrame, *, original: float | None = None, ax=None):
+    """Show each run's accuracy, a row for each experiment, with the mean and its 95 % interval.
 
     Args:
-        runs: a row a run: `arm` (what the row is called; first arm on top) and `accuracy` (0 to 1).
+        runs: a row a run: `experiment` (what the row is called; the first on top) and `accuracy` (0 to 1).
         original: accuracy that the original reports, 0 to 1.
     """
-    names = list(dict.fromkeys(runs["arm"]))
+    names = list(dict.fromkeys(runs["experiment"]))
     ax = new_axes(ax, (COLUMN_WIDTH, 0.9 + 0.42 * max(len(names), 2)))
     if not names:
         return _no_runs(ax)
     for row, name in enumerate(names):
-        values = 100 * runs.loc[runs["arm"] == name, "accuracy"].to_numpy()
+        values = 100 * runs.loc[runs["experiment"] == name, "accuracy"].to_numpy()
         ax.plot(values, np.full(len(values), row + 0.14), "o", color=RUN, alpha=0.6, markersize=5)
         _mean_with_interval(ax, values, row - 0.18)
     _original(ax.axvline, original)
@@ -142,24 +142,24 @@ def losses_by_rate(curves: pd.DataFrame, *, ax=None):
     return ax
 
 
-def ladder(rungs: pd.DataFrame, *, people: float, original: float, ax=None):
-    """Show accuracy against training time, a point a rung with its interval, each named at the right.
+def improvements(steps: pd.DataFrame, *, humans: float, original: float, ax=None):
+    """Show accuracy against training time, a point for each step with its interval, each named at the right.
 
     Args:
-        rungs: `rung` (from 0), `change`, `accuracy`, `low`, `high` (0 to 1, or NaN) and `minutes`, as `ladder.summary`
-            gives them.
-        people, original: accuracies to compare with, 0 to 1.
+        steps: `step` (from 0), `change`, `accuracy`, `low`, `high` (0 to 1, or NaN) and `minutes`, as
+            `improvements.summary` gives them.
+        humans, original: accuracies to compare with, 0 to 1.
     """
     ax = new_axes(ax, (1.1 * COLUMN_WIDTH, 4.4))
-    if rungs.empty:
+    if steps.empty:
         return _no_runs(ax)
-    accuracy = 100 * rungs["accuracy"].to_numpy()
-    reach = np.abs(100 * rungs[["low", "high"]].to_numpy().T - accuracy)
-    ax.plot(rungs["minutes"], accuracy, "-", color="0.75", linewidth=1, zorder=0)
-    ax.errorbar(rungs["minutes"], accuracy, yerr=reach, fmt="o", color=RUN, markersize=5, capsize=2.5)
+    accuracy = 100 * steps["accuracy"].to_numpy()
+    reach = np.abs(100 * steps[["low", "high"]].to_numpy().T - accuracy)
+    ax.plot(steps["minutes"], accuracy, "-", color="0.75", linewidth=1, zorder=0)
+    ax.errorbar(steps["minutes"], accuracy, yerr=reach, fmt="o", color=RUN, markersize=5, capsize=2.5)
     line = {"linewidth": 1.2, "zorder": 0}
     ax.axhline(
-        100 * people, color=PALETTE[2], linestyle=":", label=f"one person: {100 * people:.2f} %", **line
+        100 * humans, color=PALETTE[2], linestyle=":", label=f"one human: {100 * humans:.2f} %", **line
     )
     ax.axhline(
         100 * original, color=ORIGINAL, linestyle="--", label=f"original: {100 * original:.0f} %", **line
@@ -170,17 +170,17 @@ def ladder(rungs: pd.DataFrame, *, people: float, original: float, ax=None):
     ticks = [
         t
         for t in (0.5, 1, 2, 5, 10, 20, 50, 100)
-        if rungs["minutes"].min() / 2 < t < rungs["minutes"].max() * 2
+        if steps["minutes"].min() / 2 < t < steps["minutes"].max() * 2
     ]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     # Names stand in the order of their points, as far apart as they need.
     order = np.argsort(accuracy, kind="stable")
     for place, at in zip(np.linspace(0.04, 0.96, max(len(order), 2)), order, strict=False):
-        row = rungs.iloc[at]
-        sign = "" if row["rung"] == 0 else "+ "
+        row = steps.iloc[at]
+        sign = "" if row["step"] == 0 else "+ "
         ax.annotate(
-            f"{row['rung'] + 1:.0f}  {sign}{row['change']}: {accuracy[at]:.1f} %",
+            f"{row['step'] + 1:.0f}  {sign}{row['change']}: {accuracy[at]:.1f} %",
             (row["minutes"], accuracy[at]),
             (1.08, place),
             textcoords="axes fraction",
@@ -202,7 +202,7 @@ def mistakes(shares: pd.DataFrame):
     """Show where each one's mistakes lie, in per cent of all of them; returns the figure.
 
     Args:
-        shares: `who`, `true`, `answer` and `share` (0 to 1), as `people.mistakes` gives them.
+        shares: `who`, `true`, `answer` and `share` (0 to 1), as `human_labels.mistakes` gives them.
     """
     groups = dict(list(shares.groupby("who", sort=False)))
     width = 1.2 * COLUMN_WIDTH
@@ -231,39 +231,33 @@ def mistakes(shares: pd.DataFrame):
     return fig
 
 
-def verdict(it, *, ax=None):
+def strip(it: Strip, *, ax=None):
     """Show what a verdict rests on: our runs, their mean with its 95 % interval, and what the claim says.
 
     A claim with a number: the band is the 95 % prediction interval of one further run, the dashed line the original's
-    number. A claim that something is larger or no better: the difference in points, and the line it is held against.
-
-    Args:
-        it: a `claims.Verdict` with an estimate that is not a bare fact.
+    number. A claim that something is larger or no better: the difference in points, and the line it is compared with.
     """
     ax = new_axes(ax, (COLUMN_WIDTH, 1.2))
-    claim, scale = it.claim, 1 if it.claim.measure == "loss" else 100
-    # Two arms are compared by their means, so no dot could be a difference.
-    runs = scale * it.measured[claim.arms[0]] if claim.number is not None or len(claim.arms) == 1 else []
-    ax.plot(runs, np.full(len(runs), 0.3), "o", color=RUN, alpha=0.6, markersize=4)
-    value, low, high = (scale * number for number in it.estimate[:3])
-    reach = [[value - low], [high - value]]
-    ax.errorbar(value, -0.3, xerr=reach, fmt="k|", capsize=3, markersize=8, elinewidth=1.2)
-    line = {"color": ORIGINAL, "linestyle": "--", "linewidth": 1.5}
-    if claim.number is not None:
-        ax.axvspan(*(scale * end for end in it.prediction), color="0.9", linewidth=0, zorder=0)
-        ax.axvspan(*(scale * end for end in claim.interval), color=ORIGINAL, alpha=0.2, linewidth=0, zorder=0)
-        ax.axvline(scale * claim.number, **line)
-    else:
-        ax.axvline(scale * claim.margin if it.best else 0, **line)
-    ax.set(xlabel=wording.unit(it), yticks=[], ylim=(-0.8, 0.8))
-    ax.set_title(f"{claim.name}: {claim.statement}\n{it.verdict}", loc="left", fontsize=9)
+    ax.plot(it.dots, np.full(len(it.dots), 0.3), "o", color=RUN, alpha=0.6, markersize=4)
+    low, high = it.interval
+    reach = [[it.mean - low], [high - it.mean]]
+    ax.errorbar(it.mean, -0.3, xerr=reach, fmt="k|", capsize=3, markersize=8, elinewidth=1.2)
+    if it.band:
+        ax.axvspan(*it.band, color="0.9", linewidth=0, zorder=0)
+        ax.axvspan(*it.rounded, color=ORIGINAL, alpha=0.2, linewidth=0, zorder=0)
+    ax.axvline(it.line, color=ORIGINAL, linestyle="--", linewidth=1.5)
+    ax.set(xlabel=it.axis, yticks=[], ylim=(-0.8, 0.8))
+    from labhelpers.study import text  # here, so that other notebooks don't depend on how verdicts are worded
+
+    claim = it.verdict.claim
+    ax.set_title(f"{claim.id}: {text.statement(claim)}\n{it.verdict.outcome}", loc="left", fontsize=9)
     sns.despine(ax=ax, left=True)
     return ax
 
 
 def verdicts(all_of_them):
-    """Show each of these verdicts that rests on runs, one below the other, as `verdict` does; returns the figure."""
-    shown = [it for it in all_of_them if it.estimate is not None and it.measured]
+    """Show each of these verdicts that rests on runs, one below the other, as `strip` does; returns the figure."""
+    shown = strips(all_of_them)
     fig, axes = plt.subplots(
         max(len(shown), 1),
         figsize=(COLUMN_WIDTH, 1.25 * max(len(shown), 1)),
@@ -271,7 +265,7 @@ def verdicts(all_of_them):
         squeeze=False,
     )
     for it, ax in zip(shown, axes.flat, strict=False):
-        verdict(it, ax=ax)
+        strip(it, ax=ax)
     if not shown:
         axes.flat[0].set_axis_off()
     return fig

@@ -1,0 +1,104 @@
+"""Save what a notebook makes: figures and tables, with the numbers and words that belong to them."""
+
+import base64
+import io
+import sys
+from contextlib import contextmanager
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from labhelpers import data
+from labhelpers.paths import atomic_write, examples_dir, figures_dir
+from labhelpers.plots import PALETTE
+
+PER_CELL = 12  # images behind a cell of the confusion matrix
+STAMP = "stand-in images drawn by a program, not CIFAR-10"
+
+
+def save_figure(fig, name: str, numbers, *, caption: str = "", alt: str = "") -> None:
+    """Save a figure as `name.png`, with its numbers as `name.csv`, and show it below the cell.
+
+    Both files go to the `figures` folder of `LAB_OUT` and appear under their names only when whole. The picture carries
+    its numbers, caption and alternative text as well, so whoever has the file has them; the output of the cell carries
+    the name, by which the page finds the file. A figure made after stand-in images were loaded is stamped.
+
+    Args:
+        fig: a matplotlib figure.
+        name: of the files, without ending.
+        numbers: what the figure shows: a DataFrame, or what makes one.
+        caption: what the figure shows, in a sentence; without one, its name.
+        alt: what can be seen in it, for readers who don't see it; without one, the caption.
+
+    Raises:
+        LabError: the folder can't be written, or the disk is full.
+
+    Example:
+        >>> ax = plots.losses(history.table())
+        >>> save_figure(ax.figure, "my_losses", history.table(), caption="Loss per epoch.")
+    """
+    caption = caption or f"{name.replace('_', ' ').capitalize()}."
+    words = {"caption": caption, "alt": alt or caption}
+    if data.loaded_names - {"CIFAR-10"}:
+        banner = {"facecolor": PALETTE[3], "edgecolor": "none", "pad": 3}
+        top = max(1, fig.get_tightbbox().y1 / fig.get_figheight()) + 0.1 / fig.get_figheight()
+        fig.text(
+            0.5, top, STAMP, ha="center", va="bottom", fontsize=9, color="white", bbox=banner, gid="stand-in"
+        )
+    with _table_file(name, numbers) as text, atomic_write(figures_dir() / f"{name}.png") as path:
+        fig.savefig(path, bbox_inches="tight", metadata={"Software": None, "numbers": text} | words)
+    _show(fig, name, words["alt"])
+
+
+def save_table(name: str, numbers) -> None:
+    """Save numbers as `name.csv` in the `figures` folder of `LAB_OUT`; arguments as for `save_figure`."""
+    with _table_file(name, numbers):
+        pass
+
+
+def save_examples(name: str, images, labels, probabilities) -> None:
+    """Save images for each cell of the confusion matrix in figure `name`: the page shows them when asked.
+
+    They are the first `PER_CELL` images of each pair of true and predicted class. `name.csv` in the `examples` folder of
+    `LAB_OUT` has a row for each: `true`, `predicted` (0 to 9), its position as `image`, the `probability` of the
+    predicted class, and the picture as `webp`, in base64.
+
+    Args:
+        name: of the figure, without ending.
+        images: uint8, (N, 32, 32, 3).
+        labels: true classes, int, (N,), 0 to 9.
+        probabilities: float, (N, 10).
+    """
+    table = pd.DataFrame({"true": labels, "predicted": probabilities.argmax(axis=1)})
+    table["image"], table["probability"] = np.arange(len(table)), probabilities.max(axis=1)
+    table = table.groupby(["true", "predicted"]).head(PER_CELL).sort_values(["true", "predicted", "image"])
+    with _table_file(
+        name, table.assign(webp=[_as_text(images[at]) for at in table["image"]]), examples_dir()
+    ):
+        pass
+
+
+@contextmanager
+def _table_file(name, numbers, folder=None):
+    """Write `name.csv` and give its text; it takes that name when the block has ended well, so that both files agree."""
+    text = pd.DataFrame(numbers).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    with atomic_write((folder or figures_dir()) / f"{name}.csv") as path:
+        path.write_text(text, encoding="utf-8", newline="\n")
+        yield text
+
+
+def _show(fig, name, alt):
+    """Show the figure in a notebook here, instead of at the end of the cell, so that the output carries its name."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if getattr(shell, "kernel", None) is not None:
+        from IPython.display import display
+
+        display(fig, metadata={"labhelpers": {"figure": name}, "image/png": {"alt": alt}})
+        plt.close(fig)  # else Jupyter would show it a second time
+
+
+def _as_text(image):
+    encoded = io.BytesIO()
+    plt.imsave(encoded, image, format="webp", pil_kwargs={"quality": 96, "method": 6})
+    return base64.b64encode(encoded.getvalue()).decode()

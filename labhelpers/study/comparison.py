@@ -1,0 +1,65 @@
+"""Compare a run of today with recorded runs of the same experiment, and with the original's numbers.
+
+This is a module of its own so that notebooks that train don't depend on how verdicts are worded.
+"""
+
+import pandas as pd
+
+from labhelpers.data import Cifar10
+from labhelpers.evaluation import Evaluation, percent
+from labhelpers.study import statistics
+from labhelpers.study.claims import CLAIMS
+from labhelpers.study.experiments import experiment
+from labhelpers.study.measures import ACCURACY, LOSS
+
+
+def beside_original(id: str, evaluation: Evaluation, cifar: Cifar10, **settings) -> pd.DataFrame:
+    """Set one evaluation on the test set beside the original's numbers for the same network.
+
+    Args:
+        id: of the experiment that the original's numbers belong to, such as "baseline-20000".
+        evaluation: ours.
+        cifar: the data it is of.
+        settings: how the network was trained: `n_train`, `epochs`, `batch_size`, `learning_rate`.
+
+    Returns:
+        A row for each measure: `claim`, `network`, `measure`, `original`, `ours`, and the 95 % interval of ours,
+        `low` and `high` (Wilson, for one run on new images; the loss has none). `original` is missing where it can't
+        be compared with: on stand-in images, and with other settings than the experiment's.
+    """
+    ours = {ACCURACY: (evaluation.accuracy, *evaluation.interval), LOSS: (evaluation.loss, None, None)}
+    fair = not cifar.is_standin and experiment(id).matches(**settings)
+    network = f"{experiment(id).network}, {settings['n_train']:,} images, {settings['epochs']} epochs"
+    rows = [
+        (
+            claim.id.split()[0],
+            network,
+            claim.measure.name,
+            claim.number if fair else None,
+            *ours[claim.measure],
+        )
+        for claim in CLAIMS
+        if claim.measure in ours and claim.number is not None and claim.experiments[0] == id
+    ]
+    columns = ["claim", "network", "measure", "original", "ours", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
+
+
+def among_runs(accuracies, today: float | None = None) -> str:
+    """Say where recorded runs of one experiment lie, 0 to 1 each, and whether today's is one that they lead to expect."""
+    if not len(accuracies):
+        return "Of these images no runs are recorded."
+    mean, low, high, deviation = (getattr(accuracies, name)() for name in ("mean", "min", "max", "std"))
+    text = (
+        f"{len(accuracies)} recorded runs: on average {percent(mean)}, from {percent(low)} to {percent(high)}, with a "
+        f"standard deviation of {100 * deviation:.2f} points. "
+    )
+    if len(accuracies) < 2:
+        return text
+    expected = statistics.prediction_interval(accuracies)
+    text += f"In 95 % of cases one further run gives {percent(expected.low)} to {percent(expected.high)}"
+    if today is None:
+        return f"{text}."
+    if expected.low <= today <= expected.high:
+        return f"{text}, and today's {percent(today)} lies in that."
+    return f"{text}; today's {percent(today)} lies outside: it is one of the other 5 %, or differs by more than its seed."

@@ -1,0 +1,168 @@
+"""The experiments of the study, as data: to add one is to add a line.
+
+An experiment is one configuration, trained once for each of its seeds. A seed fixes the initial weights and the order
+of the images. The weights kept are those of the best validation loss, or, with a recipe, those of the last epoch.
+The table lists the experiments in the order in which `lab study` makes their runs.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+from labhelpers.errors import check_choice
+from labhelpers.recipe import BATCH_SIZE, LEARNING_RATE, Recipe
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One configuration.
+
+    Attributes:
+        id: names the files of its records and is typed after `--repeat`; never changes.
+        label: what readers see.
+        group: the question that it helps to answer.
+        network: name of a function in `labhelpers.models`.
+        n_train: number of training images, the first of the set unless `sampled`; 50,000 leaves none for validation.
+        epochs: passes over the training images.
+        seeds: number of runs, with seeds 0, 1, 2, …
+        batch_size, learning_rate, optimizer: as for `training.train`; "nesterov" with a recipe.
+        initial_weights: "keras", "pytorch" or "whitened", as for `labhelpers.models`.
+        sampled: whether each seed trains on its own random sample of the images instead of the first ones.
+        reshuffled: whether each epoch has a new order; Keras's seeded `fit` repeats that of the first epoch.
+        recipe: the remaining hyperparameters of `fast.train`; without one, `training.train` trains it.
+    """
+
+    id: str
+    label: str
+    group: str
+    network: str
+    n_train: int
+    epochs: int
+    seeds: int
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    optimizer: str = "adam"
+    initial_weights: str = "keras"
+    sampled: bool = False
+    reshuffled: bool = True
+    recipe: Recipe | None = None
+
+    def settings(self) -> dict:
+        """Return what its runs depend on, by name: everything but `label`, `group` and `seeds`."""
+        names = [field.name for field in fields(self) if field.name not in ("label", "group", "seeds")]
+        return {name: getattr(self, name) for name in names}
+
+    def matches(self, **settings) -> bool:
+        """Return whether a run with these settings, such as `n_train=20_000, epochs=10`, belongs to it."""
+        return all(getattr(self, name) == value for name, value in settings.items())
+
+    def continues(self, other: "Experiment") -> bool:
+        """Return whether its runs begin as those of another do, seed by seed: it only trains for longer."""
+        ours, theirs = self.settings(), other.settings()
+        differing = {name for name in ours if ours[name] != theirs[name]} - {"id"}
+        return differing == {"epochs"} and self.epochs > other.epochs
+
+
+MAIN, CHANGE, CURVE, RATE, OTHER, IMPROVEMENTS = (
+    "main",
+    "what made the difference",
+    "learning curve",
+    "learning rate",
+    "what else could explain it",
+    "improvements",
+)
+
+
+def _variant(main, id, label, group=OTHER, seeds=5, **changes):
+    return replace(
+        main, id=f"{main.id}-{id}", label=f"{main.label}, {label}", group=group, seeds=seeds, **changes
+    )
+
+
+def _curve(n_train):
+    id, label = f"baseline-{n_train}", f"baseline, {n_train:,} images"
+    return Experiment(id, label, CURVE, "baseline", n_train, epochs=10, seeds=3)
+
+
+def _rate(optimizer, rate, seeds):
+    id, name = f"{optimizer}-{rate:.0e}".replace("e-0", "e-"), {"adam": "Adam", "sgd": "SGD"}[optimizer]
+    return _variant(DEEPER, id, f"{name} at {rate:g}", RATE, seeds, optimizer=optimizer, learning_rate=rate)
+
+
+def _improved(name, label, network="three_blocks", n_train=40_000, epochs=10, seeds=3, **options):
+    label = f"improved network, up to {label}"
+    return Experiment(f"ladder-{name}", label, IMPROVEMENTS, network, n_train, epochs, seeds, **options)
+
+
+def _with_recipe(name, label, recipe, initial_weights="whitened", **options):
+    options |= {"batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "optimizer": "nesterov"}
+    return _improved(name, label, recipe=recipe, initial_weights=initial_weights, **options)
+
+
+BASE = Experiment("baseline-20000", "baseline, 20,000 images", MAIN, "baseline", 20_000, epochs=10, seeds=10)
+LARGER = replace(BASE, id="baseline-40000", label="baseline, 40,000 images", n_train=40_000)
+DEEPER = Experiment("deeper-40000", "deeper, 40,000 images", MAIN, "deeper", 40_000, epochs=20, seeds=10)
+
+PLAIN = Recipe(flips_and_shifts=False, label_smoothing=0.0, averaging=False)
+AUGMENTED = replace(PLAIN, flips_and_shifts=True)
+SMOOTHED = replace(AUGMENTED, label_smoothing=0.2)
+FOUR_TIMES = {"network": "three_wide_blocks", "n_train": 50_000}
+
+EXPERIMENTS = (
+    BASE,
+    LARGER,
+    DEEPER,
+    _variant(LARGER, "20-epochs", "20 epochs", CHANGE, epochs=20),
+    Experiment("wider-masks-40000", "5x5 kernels, 40,000 images", CHANGE, "wider_masks", 40_000, 20, 5),
+    Experiment(
+        "second-convolution-40000",
+        "second convolution, 40,000 images",
+        CHANGE,
+        "second_convolution",
+        40_000,
+        20,
+        5,
+    ),
+    _variant(DEEPER, "10-epochs", "10 epochs", CHANGE, 10, epochs=10),
+    Experiment("deeper-20000", "deeper, 20,000 images", CHANGE, "deeper", 20_000, 20, 5),
+    _curve(5_000),
+    _curve(10_000),
+    _curve(30_000),
+    _curve(45_000),
+    _rate("adam", 1e-4, 5),
+    _rate("adam", 3e-4, 5),
+    _rate("adam", 3e-3, 5),
+    _rate("adam", 1e-2, 5),
+    _rate("sgd", 1e-3, 3),
+    _rate("sgd", 1e-2, 3),
+    _rate("sgd", 1e-1, 3),
+    _variant(LARGER, "pytorch-weights", "PyTorch's initial weights", initial_weights="pytorch"),
+    _variant(DEEPER, "pytorch-weights", "PyTorch's initial weights", initial_weights="pytorch"),
+    _variant(BASE, "drawn", "images sampled anew for each seed", sampled=True),
+    _variant(LARGER, "batch-64", "batches of 64", batch_size=64),
+    _variant(DEEPER, "batch-64", "batches of 64", batch_size=64),
+    _variant(LARGER, "one-order", "one order of the images", reshuffled=False),
+    _variant(DEEPER, "one-order", "one order of the images", reshuffled=False),
+    # Each changes one thing of the one before it. The first is deeper-40000-10-epochs, trained beside the others, so
+    # that the minutes of all are those of one machine.
+    Experiment("ladder-deeper", "the original's network, 10 epochs", IMPROVEMENTS, "deeper", 40_000, 10, 3),
+    _improved("batch-norm", "batch normalisation", "batch_normalized"),
+    _improved("three-blocks", "six convolutions"),
+    _with_recipe("schedule", "the learning-rate schedule", PLAIN, "keras"),
+    _with_recipe("flips-and-shifts", "data augmentation", AUGMENTED, "keras"),
+    _with_recipe("smoothing", "label smoothing", SMOOTHED, "keras"),
+    _with_recipe("whitening", "whitening initialisation", SMOOTHED),
+    _with_recipe("averaging", "weight averaging", Recipe(), seeds=5),
+    _with_recipe("all-images", "all images", Recipe(), n_train=50_000),
+    _with_recipe("width", "four times the width", Recipe(), **FOUR_TIMES, seeds=2),
+    _with_recipe("longer", "twelve epochs", Recipe(), **FOUR_TIMES, epochs=12, seeds=5),
+)
+BY_ID = {experiment.id: experiment for experiment in EXPERIMENTS}
+
+
+def experiment(id: str) -> Experiment:
+    """Return the experiment of that id.
+
+    Raises:
+        LabError: there is none.
+    """
+    check_choice("experiment", id, BY_ID)
+    return BY_ID[id]

@@ -1,0 +1,75 @@
+"""Verdicts and improvements as tables: for notebooks, README, page and terminal."""
+
+import textwrap
+from math import isnan
+
+import pandas as pd
+
+from labhelpers.evaluation import percent
+from labhelpers.study import text
+
+WIDTH, INDENT = 98, "    "
+
+
+def table(verdicts) -> pd.DataFrame:
+    """Return the verdicts as text, a row for each claim: what it says, what we found, and why that is the verdict."""
+    return pd.DataFrame(
+        {
+            "claim": it.claim.id,
+            "statement": text.statement(it.claim),
+            "original": text.original(it.claim),
+            "ours (95 % interval)": text.ours(it),
+            "runs": ", ".join(map(str, it.evidence.runs.values())),
+            "experiments": text.experiments(it),
+            "margin": text.margin(it.claim),
+            "p (Holm)": text.p_value(it),
+            "verdict": it.outcome,
+            "why": text.why(it),
+            "remark": text.remark(it),
+        }
+        for it in verdicts
+    )
+
+
+def as_markdown(verdicts) -> str:
+    """Return the verdicts as a table in Markdown, without the reasons."""
+    columns = ["claim", "verdict", "statement", "original", "ours (95 % interval)", "runs", "p (Holm)"]
+    rows = table(verdicts)[columns].rename(columns={"statement": "the original says"})
+    rows["verdict"] = "**" + rows["verdict"] + "**"
+    return _markdown(rows.columns, rows.itertuples(index=False))
+
+
+def improvements_as_markdown(steps: pd.DataFrame) -> str:
+    """Return what `improvements.summary` gives as a table in Markdown."""
+    columns = ["step", "change", "test accuracy (95 % interval)", "gain", "runs", "minutes on two cores"]
+    rows = []
+    for step in steps.itertuples():
+        accuracy = percent(step.accuracy, None if isnan(step.low) else (step.low, step.high))
+        gain = "" if isnan(step.gain) else f"{100 * step.gain:+.1f}"
+        rows.append((str(step.step + 1), step.change, accuracy, gain, str(step.runs), f"{step.minutes:.1f}"))
+    return _markdown(columns, rows)
+
+
+def _markdown(columns, rows):
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def as_text(verdicts) -> str:
+    """Lay the verdicts out for a terminal, at most `WIDTH` columns wide."""
+    rows = table(verdicts)
+    columns = ["claim", "original", "ours (95 % interval)", "p (Holm)", "verdict"]
+    widths = [max(len(name), rows[name].str.len().max()) for name in columns]
+
+    def line(cells):
+        return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+    lines = [line(columns), line("-" * width for width in widths)]
+    for _, row in rows.iterrows():
+        margin = f"; margin {row['margin']}" if row["margin"] else ""
+        lines.append(line(row[columns]))
+        for said in (f"“{row['statement']}”: {row['experiments']}{margin}", row["why"], row["remark"]):
+            wrapped = textwrap.wrap(said, WIDTH - len(INDENT), break_on_hyphens=False)
+            lines += [INDENT + part for part in wrapped]
+        lines.append("")
+    return "\n".join(lines[:-1])

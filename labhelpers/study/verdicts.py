@@ -1,0 +1,249 @@
+"""A verdict on each claim, by stated rules: evidence is numbers from the records, a verdict adds an outcome.
+
+The rules, committed before the first record was made:
+
+- *reproduced*: the original's number, with its rounding, lies in the 95 % prediction interval of one run; a claim
+  without a number, that something is larger: the 95 % interval of the difference lies above 0; a claim that nothing
+  is better: the interval of what the best alternative gains lies below the margin;
+- *direction reproduced*: the number does not, but the interval of the difference that the claim makes lies above 0;
+- *refuted*: the interval excludes the claim by more than the margin: the prediction interval a number, the interval
+  of a difference every value above 0; a gain that a claim denies lies above the margin;
+- *undecided*: neither, or too few runs of an experiment; *not testable*: a description that the experiments follow.
+
+Two experiments are compared by Welch's test; seed by seed where one only trains for longer, since its runs begin as
+those of the other do. An interval of a difference counts only if its test, with Holm's adjustment for all the claims
+tested, has p < 0.05.
+
+Two rules came after records: we raised the minimum from three to five runs per experiment after the first fifteen
+records (`statistics.FEWEST`), and compare seed by seed since five of five pairs of runs turned out equal, which
+Welch's test would count as ten runs.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from labhelpers.study import records, remarks, statistics
+from labhelpers.study.claims import CLAIMS, Claim
+from labhelpers.study.experiments import experiment
+from labhelpers.study.measures import Measure
+from labhelpers.study.records import Record
+from labhelpers.study.statistics import Estimate, Interval
+
+REPRODUCED, DIRECTION, REFUTED, UNDECIDED, NOT_TESTABLE = OUTCOMES = (
+    "reproduced",
+    "direction reproduced",
+    "refuted",
+    "undecided",
+    "not testable",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The numbers that a verdict rests on.
+
+    Attributes:
+        claim: that it is for.
+        runs: number of records, by the id of each of its experiments.
+        missing: ids of the experiments that have too few; then there is nothing else.
+        values: the measure of each run, float64, by experiment; empty for a description.
+        seeds: of these runs, in the same order.
+        estimate: what our side of the claim is, written by `shown`; both ends equal its value where that is a fact.
+        shown: the claim's measure, or the difference or ratio of it.
+        prediction: where one further run falls, for a claim with a number.
+        difference: what is tested, where something is: whether it is 0, or the margin where the claim is that nothing
+            is better. It is the estimate itself for a claim without a number.
+        paired: whether the difference is taken seed by seed.
+        best: id of the best of the others by validation loss, where the claim is that nothing is better; of the first
+            experiment itself if none has a smaller loss.
+        val_losses: mean validation losses then, by experiment.
+        holds: whether a fact is as the claim says.
+        details: of an exact measure.
+    """
+
+    claim: Claim
+    runs: dict[str, int]
+    missing: tuple[str, ...] = ()
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    seeds: dict[str, list[int]] = field(default_factory=dict)
+    estimate: Estimate | None = None
+    shown: Measure | None = None
+    prediction: Interval | None = None
+    difference: Estimate | None = None
+    paired: bool = False
+    best: str = ""
+    val_losses: dict[str, float] = field(default_factory=dict)
+    holds: bool = False
+    details: dict | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What the records say of a claim.
+
+    Attributes:
+        claim: the claim.
+        evidence: the numbers.
+        p: of the test of `evidence.difference`, with Holm's adjustment; None where nothing is tested.
+        outcome: one of `OUTCOMES`.
+        remark: further numbers, one of those in `remarks`, or None.
+    """
+
+    claim: Claim
+    evidence: Evidence
+    p: float | None
+    outcome: str
+    remark: object = None
+
+
+def verdicts() -> tuple[list[Verdict], list[str]]:
+    """Return a verdict on each claim, from the records there are, and a line for each that can't be used."""
+    found, faults = records.read_study()
+    return judge(found), faults
+
+
+def judge(found: dict[str, list[Record]], claims=CLAIMS) -> list[Verdict]:
+    """Return a verdict on each claim, from the records of each experiment, by id."""
+    collected = [collect(claim, found) for claim in claims]
+    tested = [it for it in collected if it.difference]
+    adjusted = statistics.holm([it.difference.p for it in tested])
+    p = {it.claim.id: float(value) for it, value in zip(tested, adjusted, strict=True)}
+    judged = []
+    for it in collected:
+        outcome = decide(it, p.get(it.claim.id))
+        judged.append(Verdict(it.claim, it, p.get(it.claim.id), outcome, _remark(it, outcome, found)))
+    return judged
+
+
+def collect(claim: Claim, found: dict[str, list[Record]]) -> Evidence:
+    """Return what the records say of a claim."""
+    runs = {id: len(found[id]) for id in claim.experiments}
+    if claim.measure is None:
+        return Evidence(claim, runs)
+    fewest = 1 if claim.measure.exact else statistics.FEWEST
+    missing = tuple(id for id, n in runs.items() if n < fewest)
+    if missing:
+        return Evidence(claim, runs, missing)
+    measured = {id: [claim.measure.of(record) for record in found[id]] for id in claim.experiments}
+    held = {
+        "claim": claim,
+        "runs": runs,
+        "values": {id: np.array([one.value for one in of_runs]) for id, of_runs in measured.items()},
+        "seeds": {id: [record.seed for record in found[id]] for id in claim.experiments},
+    }
+    if claim.measure.exact:
+        return _fact(held, [of_runs[0] for of_runs in measured.values()])
+    if claim.nothing_better:
+        return _best_other(held, found)
+    if claim.number is None:
+        return _larger(held, measured)
+    return _number(held, measured)
+
+
+def _fact(held, measured):
+    """A number that the original states, or that the first of two experiments exceeds the second."""
+    claim, (first, *others) = held["claim"], measured
+    value = first.value / others[0].value if others else first.value
+    holds = value > 1 if others else first.value == claim.number and first.holds
+    return Evidence(
+        **held,
+        estimate=Estimate(value, value, value, np.nan),
+        shown=claim.measure.ratio if others else claim.measure,
+        holds=holds,
+        details=first.details,
+    )
+
+
+def _number(held, measured):
+    """A number that the original gives for the first experiment, and its gain over the second, if there is one."""
+    claim = held["claim"]
+    paired, difference = _compare(held) if len(claim.experiments) > 1 else (False, None)
+    return Evidence(
+        **held,
+        estimate=_of_first(held, measured),
+        shown=claim.measure,
+        prediction=statistics.prediction_interval(held["values"][claim.experiments[0]]),
+        difference=difference,
+        paired=paired,
+    )
+
+
+def _larger(held, measured):
+    """That the first experiment exceeds the second, or, with one, that a difference between classes is above 0."""
+    claim = held["claim"]
+    if len(claim.experiments) > 1:
+        paired, difference = _compare(held)
+    else:
+        paired, difference = False, _of_first(held, measured)
+    return Evidence(
+        **held, estimate=difference, shown=claim.measure.difference, difference=difference, paired=paired
+    )
+
+
+def _best_other(held, found):
+    """Choose by validation loss, so that the test images, on which the gain is measured, have chosen nothing."""
+    claim = held["claim"]
+    losses = {id: float(np.mean([record.val_loss for record in found[id]])) for id in claim.experiments}
+    reference, best = claim.experiments[0], min(losses, key=losses.get)
+    if best == reference:
+        return Evidence(**held, best=best, val_losses=losses)
+    gain = statistics.difference(held["values"][best], held["values"][reference], null=claim.margin)
+    return Evidence(
+        **held,
+        estimate=gain,
+        shown=claim.measure.difference,
+        difference=gain,
+        best=best,
+        val_losses=losses,
+    )
+
+
+def _of_first(held, measured):
+    first = held["claim"].experiments[0]
+    image_variance = np.mean([one.image_variance for one in measured[first]])
+    return statistics.mean(held["values"][first], image_variance)
+
+
+def _compare(held):
+    """Compare two experiments, seed by seed where the runs of one are those of the other, trained further."""
+    first, second = held["claim"].experiments
+    if not experiment(first).continues(experiment(second)):
+        return False, statistics.difference(held["values"][first], held["values"][second])
+    of_seed = [dict(zip(held["seeds"][id], held["values"][id], strict=True)) for id in (first, second)]
+    pairs = [[of_run[seed] for of_run in of_seed] for seed in of_seed[0] if seed in of_seed[1]]
+    return True, statistics.paired_difference(*zip(*pairs, strict=True))
+
+
+def decide(it: Evidence, p: float | None) -> str:
+    """Return the outcome, by the rules above; `p` is that of the difference, adjusted for all claims."""
+    claim = it.claim
+    if claim.measure is None:
+        return NOT_TESTABLE
+    if it.missing:
+        return UNDECIDED
+    if claim.measure.exact:
+        return REPRODUCED if it.holds else REFUTED
+    low, high = -np.inf, np.inf
+    if it.difference and p < statistics.LEVEL:
+        _, low, high, _ = it.difference
+    if claim.nothing_better:
+        if it.best == claim.experiments[0]:
+            return REPRODUCED
+        return REFUTED if low > claim.margin else REPRODUCED if high < claim.margin else UNDECIDED
+    if claim.number is None:
+        return REPRODUCED if low > 0 else REFUTED if high < -claim.margin else UNDECIDED
+    missed_by = statistics.distance(it.prediction, claim.interval)
+    if missed_by == 0:
+        return REPRODUCED
+    if low > 0:
+        return DIRECTION
+    return REFUTED if missed_by > claim.margin else UNDECIDED
+
+
+def _remark(it, outcome, found):
+    if it.claim.measure is None or it.missing:
+        return None
+    if it.prediction:
+        return remarks.explanations(it.claim, found) if outcome != REPRODUCED else None
+    return it.claim.remark(it.claim, found) if it.claim.remark else None

@@ -1,0 +1,36 @@
+"""What a notebook's kernel used of the project, so that `lab report` can tell when its results are outdated.
+
+Whatever reads something that results depend on notes it here. `lab report` sets `LAB_USAGE` to a file; the kernel
+writes the notes there after each cell, so that they are complete after the last one. A kernel can't do so when it
+ends, because it is killed.
+"""
+
+import json
+import os
+import sys
+from collections import defaultdict
+
+used = defaultdict(set)
+
+
+def note(kind: str, name) -> None:
+    """Note that something was read: `kind` is "data", "records", "human labels" or "files"."""
+    used[kind].add(str(name))
+
+
+def watch() -> None:
+    """Write the notes after each cell, where `lab report` asks for them and this is a notebook's kernel."""
+    path = os.environ.get("LAB_USAGE")
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if path and shell:
+        shell.events.register("post_run_cell", lambda _: _write(path))
+
+
+def _write(path):
+    modules = {"modules": {name for name in sys.modules if name.partition(".")[0] == "labhelpers"}}
+    notes = {kind: sorted(names) for kind, names in (used | modules).items()}
+    try:
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 (pathlib would delay the first import)
+            json.dump(notes, file)
+    except OSError:
+        pass  # without the notes the notebook runs again, which is what should happen
