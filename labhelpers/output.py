@@ -89,13 +89,15 @@ def _table_file(name, numbers, folder=None):
 
 
 def _show(fig, name, alt):
-    """Show the figure in a notebook here, instead of at the end of the cell, so that the output carries its name."""
+    """Show the figure in a notebook, under whatever backend, so that the output of the cell carries its name."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if getattr(shell, "kernel", None) is not None:
-        from IPython.display import display
+        from IPython.display import Image, display
 
-        display(fig, metadata={"labhelpers": {"figure": name}, "image/png": {"alt": alt}})
-        plt.close(fig)  # else Jupyter would show it a second time
+        png = io.BytesIO()
+        fig.savefig(png, format="png", bbox_inches="tight", dpi=fig.dpi)
+        display(Image(png.getvalue(), alt=alt), metadata={"labhelpers": {"figure": name}})
+        plt.close(fig)  # else Jupyter would show it a second time at the end of the cell
 
 
 def _as_text(image):

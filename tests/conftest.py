@@ -208,9 +208,7 @@ class Project:
         # The cell that sets parameters has another id each time.
         made["report/index.html"] = re.sub(r"cell-id=\w+|\d+ s, ended [\w:-]+", "", page)
         runs = json.loads((out / "run.json").read_text())["notebooks"]
-        made["report/run.json"] = {
-            stem: (run["parameters"], run["fingerprint"]) for stem, run in runs.items()
-        }
+        made["report/run.json"] = {stem: (run["parameters"], run["key"]) for stem, run in runs.items()}
         return made
 
 
@@ -232,9 +230,9 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def replace(path: Path, old: str, new: str) -> None:
+def replace(path: Path, old: str, new: str, times: int = 1) -> None:
     text = path.read_text(encoding="utf-8")
-    assert text.count(old) == 1
+    assert text.count(old) == times
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 

@@ -8,12 +8,12 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import scipy.stats
+from labhelpers.original import RESULTS
+from labhelpers.study.arms import named
 
 from labhelpers import cli, data
 from labhelpers.evaluation import ANIMALS, VEHICLES
-from labhelpers.original import RESULTS
 from labhelpers.study import claims, ladder, records, statistics, wording
-from labhelpers.study.arms import named
 from labhelpers.study.claims import (
     BASE,
     CLAIMS,

@@ -474,7 +474,7 @@ FAULTS = [
         "figure that was not made",
         added("20_draws_nothing"),
         "lab report",
-        "20_draws_nothing.ipynb ran to its end but did not make nothing.png, nothing.csv: "
+        "20_draws_nothing.ipynb ran to its end but did not make nothing.csv, nothing.png: "
         f"check the cells that save them {KEPT}",
     ),
     fault(

@@ -6,9 +6,9 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 import pytest
+from labhelpers.study.arms import named
 
 from labhelpers.study import ladder, records, statistics
-from labhelpers.study.arms import named
 
 ARMS = [named(name) for name in dict.fromkeys(rung.arm for rung in ladder.RUNGS)]
 # What may differ between a rung and the one below it; all else must be the same.

@@ -1,20 +1,14 @@
 """Figures say what their numbers say, can be read, and are written whole, the same every time."""
 
-import base64
-import contextlib
-import io
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from PIL import Image
 
-from labhelpers import data, plots
+from labhelpers import plots
 from labhelpers.data import CLASS_NAMES
-from labhelpers.errors import LabError
 
 VEHICLES = {"airplane", "automobile", "ship", "truck"}
 RNG = np.random.default_rng(0)
@@ -311,159 +305,3 @@ def test_vehicles_and_animals_are_told_apart_by_colour_and_marker(name):
 
 def test_gain_of_nothing_is_marked():
     assert [0, 0] in [list(line.get_xdata()) for line in FIGURES["class_gain"]().get_lines()]
-
-
-# Saving
-
-NUMBERS = pd.DataFrame({"class": ["chat, 'gris'", "chien"], "images": [1_000, 7], "share": [1 / 3, 1e-7]})
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Where figures go: the folder `figures` of LAB_OUT, which the first one makes."""
-    return tmp_path / "out" / "figures"
-
-
-def _save(numbers=NUMBERS):
-    fig, ax = plt.subplots()
-    ax.plot(HISTORY["epoch"], HISTORY["loss"])
-    plots.save_figure(fig, "figure", numbers)
-    return fig
-
-
-def _contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def test_figure_and_numbers_are_saved_side_by_side(folder):
-    _save()
-    assert set(_contents(folder)) == {"figure.png", "figure.csv"}
-    with Image.open(folder / "figure.png") as image:
-        assert image.format == "PNG" and min(image.size) > 400
-        assert set(image.info) == {"dpi", "numbers"}  # no versions, no times
-        assert image.info["numbers"] == (folder / "figure.csv").read_text()
-    read = pd.read_csv(folder / "figure.csv")
-    pd.testing.assert_frame_equal(read, NUMBERS, rtol=1e-5, atol=0)
-
-
-@pytest.mark.parametrize(
-    "numbers",
-    [
-        NUMBERS.to_dict("list"),
-        NUMBERS.to_dict("records"),
-        NUMBERS.set_index(pd.Index([5, 3])),
-    ],
-    ids=["columns", "rows", "table with an index"],
-)
-def test_numbers_may_be_whatever_makes_a_table(numbers, folder):
-    plots.save_table("figure", numbers)
-    pd.testing.assert_frame_equal(pd.read_csv(folder / "figure.csv"), NUMBERS, rtol=1e-5, atol=0)
-
-
-def test_saving_again_gives_the_same_bytes(folder):
-    _save()
-    first = _contents(folder)
-    _save()
-    assert _contents(folder) == first
-    assert b"\r" not in first["figure.csv"]
-
-
-# The stamp
-
-
-def _stamps(fig):
-    return [text for text in fig.texts if "not CIFAR-10" in text.get_text()]
-
-
-@pytest.mark.parametrize(
-    "loaded, stamped",
-    [(set(), 0), ({"CIFAR-10"}, 0), ({"stand-in images"}, 1), ({"CIFAR-10", "stand-in images"}, 1)],
-    ids=["nothing", "real", "stand-in", "both"],
-)
-def test_figure_is_stamped_once_stand_in_images_were_loaded(loaded, stamped, monkeypatch, folder):
-    _save()
-    plain = _contents(folder)
-    monkeypatch.setattr(data, "loaded_names", loaded)
-    assert len(_stamps(_save())) == stamped
-    assert (_contents(folder)["figure.png"] != plain["figure.png"]) == bool(stamped)
-    assert _contents(folder)["figure.csv"] == plain["figure.csv"]
-
-
-@pytest.mark.parametrize("bbox", ["tight", None], ids=["ours", "matplotlib's own"])
-def test_stamp_is_in_the_file_whatever_style_the_notebook_sets(bbox, monkeypatch, folder):
-    with plt.rc_context({"savefig.bbox": bbox}):
-        _save()
-        plain = _contents(folder)["figure.png"]
-        monkeypatch.setattr(data, "loaded_names", {"stand-in images"})
-        _save()
-    assert _contents(folder)["figure.png"] != plain
-
-
-# When it cannot be written
-
-
-def test_folder_that_cannot_be_made_is_told(monkeypatch, tmp_path, tells):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("LAB_OUT", str(tmp_path / "file"))
-    with tells(LabError, tmp_path / "file", "LAB_OUT"):
-        _save()
-    assert (tmp_path / "file").read_text() == "in the way"
-
-
-@contextlib.contextmanager
-def _files_end_at(size):
-    """No file can grow beyond `size` bytes, as on a disk that fills up while one is written."""
-    resource = pytest.importorskip("resource", reason="this system cannot limit the size of files")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_new_figure_that_does_not_fit_is_told_and_leaves_no_half(folder, tells):
-    with _files_end_at(2_000), tells(LabError, folder / "figure.png", "LAB_OUT"):
-        _save()
-    assert set(_contents(folder)) <= {"figure.csv"}
-
-
-def test_new_numbers_that_do_not_fit_are_told_and_leave_nothing(folder, tells):
-    with _files_end_at(10), tells(LabError, folder / "figure.csv", "LAB_OUT"):
-        _save()
-    assert _contents(folder) == {}
-
-
-@pytest.mark.parametrize("size", [2_000, 10], ids=["figure", "numbers"])
-def test_earlier_figure_stays_whole_when_the_disk_fills_up(size, folder):
-    _save()
-    earlier = _contents(folder)
-    with _files_end_at(size), pytest.raises(LabError):
-        _save()
-    assert _contents(folder) == earlier
-
-
-def test_earlier_figure_keeps_its_own_numbers_when_the_disk_fills_up(folder):
-    _save()
-    earlier = _contents(folder)
-    with _files_end_at(2_000), pytest.raises(LabError):
-        _save(NUMBERS * 2)
-    assert _contents(folder) == earlier
-
-
-# Images behind the confusion matrix
-
-
-def test_examples_are_the_first_of_each_cell(folder):
-    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
-    labels, probabilities = np.zeros(40, int), np.full((40, 10), 0.02)
-    probabilities[:, 3] = 0.82
-    probabilities[5] = probabilities[5, ::-1]  # answered with class 6
-    plots.save_examples("matrix", images, labels, probabilities)
-    table = pd.read_csv(folder.parent / "examples" / "matrix.csv")
-    assert table["predicted"].tolist() == [3] * plots.PER_CELL + [6]
-    assert table["image"].tolist() == [0, 1, 2, 3, 4, *range(6, plots.PER_CELL + 1), 5]
-    assert set(table["true"]) == {0} and set(table["probability"]) == {0.82}
-    decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(table["webp"].iloc[-1]))).convert("RGB"))
-    assert decoded.shape == (32, 32, 3)
-    assert np.abs(decoded.mean(axis=(0, 1)) - images[5].mean(axis=(0, 1))).max() < 4

@@ -2,12 +2,16 @@
 
 import json
 import re
+import shutil
 
 import nbformat
 import pytest
+from conftest import replace
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
 
-from labhelpers.reporting import fingerprints
-from labhelpers.reporting.readme import TABLES
+from labhelpers.reporting import cache
+from labhelpers.reporting.publish import TABLES
 
 GOOD = "10_makes_its_figure"
 
@@ -85,9 +89,20 @@ CHANGES = {
     "prose": (lambda project: change(project, "markdown", " more"), "", "unchanged", "unchanged"),
     "code": (lambda project: change(project, "code", "\n1 + 1"), "", "code changed", "unchanged"),
     "parameter": (lambda project: None, "-p FACTOR 3", "parameters changed", "unchanged"),
-    "labhelpers": (lambda project: append(project, "labhelpers/plots.py"), "", *["labhelpers changed"] * 2),
+    "module": (
+        lambda project: append(project, "labhelpers/plots.py"),
+        "",
+        "labhelpers.plots changed",
+        "unchanged",
+    ),
+    "module of both": (
+        lambda project: append(project, "labhelpers/paths.py"),
+        "",
+        *["labhelpers.paths changed"] * 2,
+    ),
+    "wording": (lambda project: append(project, "labhelpers/study/text.py"), "", "unchanged", "unchanged"),
     "page": (lambda project: append(project, "labhelpers/reporting/page.py"), "", "unchanged", "unchanged"),
-    "lock": (lambda project: append(project, "requirements.lock"), "", *["lock changed"] * 2),
+    "lock": (lambda project: append(project, "requirements.lock"), "", *["requirements.lock changed"] * 2),
     "figure": (
         lambda project: (project.root / "report/figures/line.png").unlink(),
         "",
@@ -104,6 +119,11 @@ CHANGES = {
         lambda project: (project.root / "report/run.json").unlink(),
         "",
         *["never ran to its end here"] * 2,
+    ),
+    "no notes of what was used": (
+        lambda project: replace(project.root / "report/run.json", '"modules": {', '"others": {', 2),
+        "",
+        *["what it uses is not known"] * 2,
     ),
     "asked for": (lambda project: None, "--force", "--force", "--force"),
 }
@@ -127,37 +147,55 @@ def test_explains_what_would_run_and_runs_nothing(changed, options, first, secon
     assert reported.state() == before
 
 
-def test_data_and_records_count_where_they_are_used(tmp_path, monkeypatch):
-    monkeypatch.setattr(fingerprints, "runs_dir", lambda: tmp_path)
+READS = """
+from labhelpers.data import read_image
+from labhelpers.study import records
+from labhelpers.study.experiments import experiment
 
-    def fingerprint(source, data):
-        cells = [nbformat.v4.new_code_cell(source)]
-        return fingerprints.of_notebook(nbformat.v4.new_notebook(cells=cells), {}, data)
-
-    def changed(source):
-        before = fingerprint(source, "one")
-        (tmp_path / f"{len(list(tmp_path.iterdir()))}-seed0.json").write_text("{}")
-        after = fingerprint(source, "another")
-        return [name for name in before if before[name] != after[name]]
-
-    assert changed("print()") == []
-    assert changed("cifar = load()") == ["data"]
-    assert changed("from labhelpers.study import records") == ["records"]
-    assert changed("from labhelpers.study import records\ndata.load()") == ["data", "records"]
+print(len(records.read_all(experiment("deeper-40000"))[0]), read_image(PICTURE).mean())
+"""
 
 
-def test_a_file_that_a_parameter_names_counts_with_its_content(tmp_path):
-    picture, notebook = tmp_path / "mine.png", nbformat.v4.new_notebook()
+def test_records_and_pictures_count_where_a_notebook_opens_them(project, tmp_path):
+    picture, runs = tmp_path / "mine.png", project.root / "data/runs"
+    Image.new("RGB", (40, 40), "red").save(picture)
+    cells = [new_code_cell('PICTURE = ""', metadata={"tags": ["parameters"]}), new_code_cell(READS)]
+    nbformat.write(new_notebook(cells=cells), project.root / "notebooks/12_reads.ipynb")
+    command = f"-p PICTURE '{picture}' 12"
+    succeeds(project, f"lab report {command}")
 
-    def fingerprint():
-        return fingerprints.of_notebook(notebook, {"MY_IMAGE": str(picture), "EPOCHS": 1}, "")
+    def explained():
+        return succeeds(project, f"lab report --explain {command}").strip().removeprefix("12_reads: ")
 
-    found = []
-    for content in (None, b"a cat", b"a dog"):
-        if content:
-            picture.write_bytes(content)
-        found.append(fingerprint()["parameters"])
-    assert len(set(found)) == 3 and fingerprint()["parameters"] == found[-1]
+    assert explained() == "unchanged"
+    runs.mkdir()
+    (runs / "deeper-40000-adam-1e-4-seed0.json").write_text("{}")
+    assert explained() == "unchanged", "this notebook reads no records of that experiment"
+    (runs / "deeper-40000-seed0.json").write_text("{}")
+    assert explained() == "would run: records of deeper-40000 changed"
+    (runs / "deeper-40000-seed0.json").unlink()
+    Image.new("RGB", (40, 40), "blue").save(picture)
+    assert explained() == f"would run: {picture} changed"
+
+
+def test_data_set_counts_where_it_is_used():
+    notebook = new_notebook(cells=[new_code_cell("print()")])
+    for used, reasons in (
+        ({"modules": []}, []),
+        ({"modules": [], "data": ["CIFAR-10"]}, ["CIFAR-10 changed"]),
+    ):
+        run = {"key": cache.key(notebook, {}, used, "one data set")}
+        assert cache.reasons(run, notebook, {}, "one data set") == []
+        assert cache.reasons(run, notebook, {}, "another") == reasons
+
+
+def test_module_that_is_edited_during_the_run_makes_its_results_outdated(project):
+    edits = new_code_cell(
+        "from labhelpers import paths\n\nwith open(paths.__file__, 'a') as file:\n    file.write('# edited\\n')"
+    )
+    nbformat.write(new_notebook(cells=[edits]), project.root / "notebooks/12_edits.ipynb")
+    succeeds(project, "lab report 12")
+    assert succeeds(project, "lab report 12 --explain") == "12_edits: would run: labhelpers.paths changed\n"
 
 
 def test_same_bytes_when_forced_again(reported, finished):
@@ -186,27 +224,75 @@ def test_quick_has_a_folder_of_its_own(project):
     assert not (project.root / "report/figures").exists()
 
 
-def test_refresh_takes_a_report_over_and_then_finds_nothing_to_do(reported):
+@pytest.fixture
+def refreshed(reported):
+    """A project whose report was taken over into the repository."""
     marks = [f"<!-- {name}: written by lab refresh -->\n<!-- end of {name} -->\n" for name in TABLES]
     (reported.root / "README.md").write_text("\n".join(marks))
-    (reported.root / "notebooks/11_writes_a_table.ipynb").unlink()  # in a way that lab check does not know
     taken = succeeds(reported, "lab refresh").splitlines()
-    assert {f"notebooks/{GOOD}.ipynb", "figures/line.png", "figures/line.csv", "README.md"} <= set(taken)
-    assert succeeds(reported, "lab check").startswith("in step: 1 notebooks")
-    before = reported.state()
-    assert succeeds(reported, "lab refresh") == "nothing to refresh\n"
-    assert reported.state() == before
+    assert {f"notebooks/{GOOD}.ipynb", "figures/line.png", "figures/counts.csv", "README.md"} <= set(taken)
+    return reported
 
 
-def test_refresh_takes_no_report_with_other_settings_or_other_code(reported):
-    succeeds(reported, "lab report 10 -p FACTOR 7")
-    before = reported.state()
-    done = reported.lab("lab refresh")
-    assert done.returncode == 2 and "other parameters or data: run lab report" in done.stderr
-    succeeds(reported, "lab report")
-    change(reported, "code", "\nprint('more')")
-    done = reported.lab("lab refresh")
-    assert done.returncode == 2 and "has changed since it ran: run lab report first" in done.stderr
-    assert {name for name in reported.state() if name.startswith("figures/")} == {
-        name for name in before if name.startswith("figures/")
-    }
+def test_refresh_takes_a_report_over_and_then_finds_nothing_to_do(refreshed):
+    assert succeeds(refreshed, "lab check").startswith("consistent: 2 notebooks, 3 files")
+    before = refreshed.state()
+    assert succeeds(refreshed, "lab refresh") == "nothing to refresh\n"
+    assert refreshed.state() == before
+
+
+def test_refresh_of_the_only_notebook_that_ran_leaves_the_others(refreshed):
+    shutil.rmtree(refreshed.root / "report")
+    change(refreshed, "code", "\nprint('more')")
+    before = committed(refreshed)
+    succeeds(refreshed, "lab report 10")
+    assert succeeds(refreshed, "lab refresh") == f"notebooks/{GOOD}.ipynb\n"
+    after = committed(refreshed)
+    assert [name for name in after if after[name] != before.get(name)] == [f"notebooks/{GOOD}.ipynb"]
+    assert succeeds(refreshed, "lab check").startswith("consistent: 2 notebooks")
+
+
+def test_figure_that_is_no_longer_made_is_removed(refreshed):
+    path = refreshed.root / f"notebooks/{GOOD}.ipynb"
+    path.write_text(path.read_text(encoding="utf-8").replace('\\"line\\"', '\\"renamed\\"'), encoding="utf-8")
+    succeeds(refreshed, "lab report")
+    taken = succeeds(refreshed, "lab refresh").splitlines()
+    assert {"figures/renamed.png", "figures/line.png (removed)"} <= set(taken)
+    assert not (refreshed.root / "figures/line.png").exists()
+
+
+def test_refresh_takes_no_report_with_other_parameters(refreshed):
+    succeeds(refreshed, "lab report 10 -p FACTOR 7")
+    before = committed(refreshed)
+    done = refreshed.lab("lab refresh")
+    assert done.returncode == 2 and "last ran with other parameters or data: run lab report" in done.stderr
+    assert committed(refreshed) == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (lambda project: change(project, "code", "\nprint('more')"), "code changed"),
+        (lambda project: append(project, "labhelpers/plots.py"), "labhelpers.plots changed"),
+        (lambda project: append(project, "report/figures/line.csv"), "figures/line.csv changed"),
+    ],
+    ids=["code", "library", "figure"],
+)
+def test_refresh_takes_no_results_that_are_outdated(refreshed, changed, reason):
+    changed(refreshed)
+    before = committed(refreshed)
+    done = refreshed.lab("lab refresh")
+    line = f"lab: the run of {GOOD} is outdated ({reason}): run lab report {GOOD} first\n"
+    assert (done.returncode, done.stderr) == (2, line)
+    assert committed(refreshed) == before
+
+
+def test_check_accepts_no_results_that_are_outdated(refreshed):
+    append(refreshed, "labhelpers/plots.py")
+    done = refreshed.lab("lab check")
+    assert done.returncode == 2
+    assert f"{GOOD}.ipynb: is outdated (labhelpers.plots changed)" in done.stderr and "11_" not in done.stderr
+
+
+def committed(project):
+    return {name: sha for name, sha in project.state().items() if name.startswith(("figures/", "notebooks/"))}

@@ -28,14 +28,14 @@ from test_faults import (
 )
 
 from labhelpers.errors import LabError
-from labhelpers.study import arms, records, runner
+from labhelpers.study import experiments, records, runner
 
 # One real run
 
 
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory):
-    """The records of two short runs on stand-in images, one of them by a recipe, made twice in other processes."""
+    """The records of two short runs on stand-in images, one of them with a recipe, made twice in other processes."""
     code = """
 import json
 import os
@@ -47,14 +47,16 @@ os.environ["LAB_THREADS"] = "1"
 from labhelpers import models
 from labhelpers.recipe import Recipe
 from labhelpers.study import records, runner
-from labhelpers.study.arms import Arm
+from labhelpers.study.experiments import Experiment
 
 records.runs_dir = lambda: Path(sys.argv[1])
 models.three_blocks = partial(models.three_blocks, widths=(2, 4, 4))
-short = Arm("tiny", "main", "deeper", 300, 2, 1, batch_size=64, initial_weights="pytorch", drawn=True)
+options = {"batch_size": 64, "initial_weights": "pytorch", "sampled": True}
+short = Experiment("tiny", "tiny", "main", "deeper", 300, 2, 1, **options)
 options = {"batch_size": 100, "learning_rate": 0.1, "initial_weights": "whitened", "recipe": Recipe()}
-fast = Arm("tiny-fast", "ladder", "three_blocks", 300, 2, 1, **options)
-print(json.dumps([runner.run_one(arm, 0, "standin", precision="float32") for arm in (short, fast)]))
+fast = Experiment("tiny-fast", "tiny", "improvements", "three_blocks", 300, 2, 1, **options)
+runs = [runner.run_one(one, 0, "standin", precision="float32") for one in (short, fast)]
+print(json.dumps([records.to_json(run) for run in runs]))
 """
     runs = [
         subprocess.run(
@@ -71,107 +73,101 @@ def test_run_again_gives_the_same_record_but_for_the_time(contents):
         assert {name for name in first if first[name] != second[name]} <= {"seconds", "ended"}
 
 
-def test_record_of_a_run_by_a_recipe_has_the_last_weights_and_several_views(contents):
+def test_record_of_a_run_with_a_recipe_has_the_last_weights_and_test_time_augmentation(contents):
     from labhelpers import data
 
-    record, labels = contents[0][1], data.load("standin").test_labels
-    test = record["test"]
-    assert test["best"] == test["last"]
-    for tested in (test | test["best"], test["views"]):
-        predictions = records.unpack(tested["predictions"], np.uint8)
-        assert tested["accuracy"] == (predictions == labels).mean()
-    assert test["views"]["predictions"] != test["predictions"]
-    assert record["arm"]["recipe"]["label_smoothing"] == 0.2
-    assert record["precision"] == "float32"
+    record, labels = records.from_json(contents[0][1]), data.load("standin").test_labels
+    assert (record.accuracy, record.loss) == (record.last_accuracy, record.last_loss)
+    assert record.accuracy == (record.predictions == labels).mean()
+    assert record.tta_accuracy == (record.tta_predictions == labels).mean()
+    assert (record.tta_predictions != record.predictions).any()
+    assert record.experiment.recipe.label_smoothing == 0.2
+    assert record.precision == "float32" and record.best_epoch == 2
 
 
 def test_record_fits_together(contents):
     from labhelpers import data
 
-    record, labels = contents[0][0], data.load("standin").test_labels
-    predictions = records.unpack(record["test"]["predictions"], np.uint8)
-    losses = records.unpack(record["test"]["losses"], np.float16)
-    matrix = np.array(record["test"]["confusion_matrix"])
-    assert (matrix == np.histogram2d(labels, predictions, bins=(range(11), range(11)))[0]).all()
-    assert record["test"]["best"]["accuracy"] == (predictions == labels).mean()
-    assert record["test"]["best"]["loss"] == pytest.approx(losses.astype(float).mean(), rel=1e-3)
-    assert [len(record["history"][name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")] == [
-        2
-    ] * 4
-    assert record["network"] == {"parameters": 44_672, "multiplications": 1_838_720}
-    assert record["data"]["image_shape"] == [32, 32, 3]
-    assert sum(record["data"]["train_images_per_class"]) == 50_000
-    assert record["threads"] == 1 and record["versions"]["tensorflow"] and record["processor"]
+    record, labels = records.from_json(contents[0][0]), data.load("standin").test_labels
+    matrix = np.histogram2d(labels, record.predictions, bins=(range(11), range(11)))[0]
+    assert (record.confusion_matrix == matrix).all()
+    assert record.accuracy == (record.predictions == labels).mean()
+    assert record.loss == pytest.approx(record.losses.astype(float).mean(), rel=1e-3)
+    assert {name: len(values) for name, values in record.history.items()} == dict.fromkeys(
+        ("loss", "accuracy", "val_loss", "val_accuracy"), 2
+    )
+    assert (record.parameters, record.multiplications) == (44_672, 1_838_720)
+    assert record.image_shape == [32, 32, 3] and sum(record.train_images_per_class) == 50_000
+    assert record.threads == 1 and record.versions["tensorflow"] and record.processor
 
 
-# The table of arms
+# The table of experiments
 
 
-def test_arms_have_names_of_their_own_and_networks_that_exist():
+def test_experiments_have_ids_and_labels_of_their_own_and_networks_that_exist():
     from labhelpers import models
 
-    assert len(arms.BY_NAME) == len(arms.ARMS)
-    for arm in arms.ARMS:
-        assert callable(getattr(models, arm.network)) and re.fullmatch("[a-z0-9-]+", arm.name)
+    every = experiments.EXPERIMENTS
+    assert len(experiments.BY_ID) == len({one.label for one in every}) == len(every)
+    for one in every:
+        assert callable(getattr(models, one.network)) and re.fullmatch("[a-z0-9-]+", one.id)
 
 
-def test_unknown_arm_is_refused(tells):
-    with tells(LabError, "arm is 'baseline'", "baseline-20000"):
-        arms.named("baseline")
+def test_unknown_experiment_is_refused(tells):
+    with tells(LabError, "experiment is 'baseline'", "baseline-20000"):
+        experiments.experiment("baseline")
 
 
-def test_most_wanted_come_first_and_the_arms_of_a_group_side_by_side(monkeypatch, tmp_path):
+def test_most_wanted_come_first_and_the_experiments_of_a_group_side_by_side(monkeypatch, tmp_path):
     monkeypatch.setattr(records, "runs_dir", lambda: tmp_path)
     units, faults = runner.missing()
-    assert not faults and len(units) == sum(arm.seeds for arm in arms.ARMS)
-    assert {unit.arm.group for unit in units[:30]} == {arms.MAIN}
-    assert [(unit.arm.name, unit.seed) for unit in units[2:4]] == [("deeper-40000", 0), ("baseline-20000", 1)]
+    assert not faults and len(units) == sum(one.seeds for one in experiments.EXPERIMENTS)
+    assert {unit.experiment.group for unit in units[:30]} == {experiments.MAIN}
+    assert [(unit.experiment.id, unit.seed) for unit in units[2:4]] == [
+        ("deeper-40000", 0),
+        ("baseline-20000", 1),
+    ]
 
 
 # The command, in a project in which training is quick
 
-ARMS = """
-ARMS = (Arm("one", MAIN, "baseline", 100, 1, 4), Arm("two", CHANGE, "deeper", 200, 1, 4))
-BY_NAME = {arm.name: arm for arm in ARMS}
+EXPERIMENTS = """
+EXPERIMENTS = (
+    Experiment("one", "one", MAIN, "baseline", 100, 1, 4),
+    Experiment("two", "two", CHANGE, "deeper", 200, 1, 4),
+)
+BY_ID = {one.id: one for one in EXPERIMENTS}
 """
 RUN_ONE = '''
 
-def run_one(arm, seed, source, threads=1, precision=None):
+def run_one(experiment, seed, source, threads=1, precision=None):
     """Leave a note of having begun, take a moment, give made-up numbers.
 
-    An arm that the file `HELD` names takes until that file is gone.
+    An experiment that the file `HELD` names takes until that file is gone.
     """
-    began = Path(os.environ["NOTES"]) / f"{arm.name}-{seed}-{os.getpid()}-{time.time_ns()}"
+    began = Path(os.environ["NOTES"]) / f"{experiment.id}-{seed}-{os.getpid()}-{time.time_ns()}"
     began.touch()
     if began.name.startswith(os.environ.get("DIVERGES", "none")):
         raise TrainingDiverged("the training loss is no longer finite")
     held = Path(os.environ.get("HELD", "nowhere"))
-    while held.exists() and arm.name in held.read_text():
+    while held.exists() and experiment.id in held.read_text():
         time.sleep(0.05)
     time.sleep(float(os.environ.get("MOMENT", "0.1")))
     began.rename(f"{began}-done")
-    zeros = {"loss": 1.0, "accuracy": 0.5 + seed / 100}
-    return {
-        "recipe": records.RECIPE,
-        "arm": {name: value for name, value in asdict(arm).items() if name not in ("group", "seeds")},
-        "seed": seed,
-        "data": {"digest": data.official_digest()},
-        "threads": 1,
-        "history": {"val_loss": [1.0]},
-        "test": {
-            "best": zeros, "last": zeros, "confusion_matrix": [[1]],
-            "predictions": records.pack(np.zeros(2, np.uint8)), "losses": records.pack(np.zeros(2, np.float16)),
-        },
-        "seconds": [time.time()],
-        "ended": "now",
-    }
+    return Record(
+        experiment, seed, accuracy=0.5 + seed / 100, loss=1.0, last_accuracy=0.5, last_loss=1.0,
+        confusion_matrix=np.eye(1), predictions=np.zeros(2), losses=np.zeros(2), parameters=1, multiplications=1,
+        history={"val_loss": np.ones(1)}, dataset="CIFAR-10", digest=data.official_digest(), image_shape=[1],
+        train_images_per_class=[1], test_images_per_class=[1], threads=1, versions={}, processor="", ended="now",
+        seconds=[time.time()],
+    )
 '''
 ALL = {f"{arm}-seed{seed}.json" for arm in ("one", "two") for seed in range(4)}
 
 
 @pytest.fixture
 def quick(project, tmp_path):
-    for name, more in (("arms.py", ARMS), ("runner.py", RUN_ONE)):
+    for name, more in (("experiments.py", EXPERIMENTS), ("runner.py", RUN_ONE)):
         with (project.root / "labhelpers" / "study" / name).open("a", encoding="utf-8") as file:
             file.write(more)
     notes = tmp_path / "notes"
@@ -183,7 +179,7 @@ def quick(project, tmp_path):
 
 @pytest.fixture
 def held(quick, tmp_path):
-    """Where the names of arms hold up their runs, for as long as it is there."""
+    """Where the ids of experiments hold up their runs, for as long as it is there."""
     quick.variables["HELD"] = str(tmp_path / "held")
     return tmp_path / "held"
 
@@ -208,8 +204,8 @@ def test_study_makes_what_is_missing_and_then_nothing(quick):
     assert quick.state() == before
 
 
-def test_study_of_some_arms_and_seeds(quick):
-    succeeds(quick, "lab study --arms two --seeds 2 --workers 1")
+def test_study_of_some_experiments_and_seeds(quick):
+    succeeds(quick, "lab study --experiments two --seeds 2 --workers 1")
     assert made(quick) == {"two-seed0.json", "two-seed1.json"}
 
 
@@ -230,33 +226,36 @@ FAULTS = {
         changed("data/runs/one-seed1.json", flipped),
         "WARNING: one-seed1.json is damaged: restore it with git, or let lab study make it anew",
     ),
-    "record of another recipe": (
-        changed("labhelpers/study/records.py", lambda text: text.replace(b"RECIPE = 1\n", b"RECIPE = 2\n")),
-        "WARNING: one-seed1.json is stale (recipe 1, now 2): lab study makes it anew",
-    ),
-    "record of an arm that was changed": (
+    "record of another schema version": (
         changed(
-            "labhelpers/study/arms.py",
+            "labhelpers/study/records.py",
+            lambda text: text.replace(b"SCHEMA_VERSION = 1\n", b"SCHEMA_VERSION = 2\n"),
+        ),
+        "WARNING: one-seed1.json is stale (schema version 1, now 2): lab study makes it anew",
+    ),
+    "record of an experiment that was changed": (
+        changed(
+            "labhelpers/study/experiments.py",
             lambda text: text.replace(b'"baseline", 100, 1', b'"baseline", 100, 2'),
         ),
-        "WARNING: one-seed1.json is stale (its arm differs in epochs): lab study makes it anew",
+        "WARNING: one-seed1.json is stale (its experiment differs in epochs): lab study makes it anew",
     ),
 }
 
 
 @pytest.mark.parametrize(("cause", "line"), FAULTS.values(), ids=FAULTS.keys())
 def test_record_that_is_of_no_use_is_told_and_made_anew(cause, line, quick):
-    succeeds(quick, "lab study --arms one --workers 2")
+    succeeds(quick, "lab study --experiments one --workers 2")
     with cause(quick):
-        done = quick.lab("lab study --arms one --workers 2")
+        done = quick.lab("lab study --experiments one --workers 2")
         assert done.returncode == 0
         assert re.search("^" + re.escape(line).replace("…", ".*") + "$", done.stderr, re.M)
-        assert "nothing to do" in succeeds(quick, "lab study --arms one")
+        assert "nothing to do" in succeeds(quick, "lab study --experiments one")
 
 
 @needs_mount
 def test_full_disk_loses_nothing(quick):
-    succeeds(quick, "lab study --arms one --workers 2")
+    succeeds(quick, "lab study --experiments one --workers 2")
     with full_disk("data", 0)(quick):
         before = quick.state()
         done = quick.lab("lab study --workers 1")
@@ -322,8 +321,8 @@ def test_two_studies_at_once(quick, held):
     [
         ("--workers 0", "workers is 0: choose a whole number of at least 1"),
         ("--seeds 0", "seeds is 0: choose a whole number of at least 1"),
-        ("--arms three", "arm is 'three': choose from 'one', 'two'"),
-        ("--repeat one 0", "there is no record of one with seed 0 yet: run lab study --arms one"),
+        ("--experiments three", "experiment is 'three': choose from 'one', 'two'"),
+        ("--repeat one 0", "there is no record of one with seed 0 yet: run lab study --experiments one"),
         ("--repeat one 9", "SEED is 9: one has seeds 0 to 3"),
         (
             "--scheduler tcp://127.0.0.1:1",
@@ -337,7 +336,7 @@ def test_what_was_typed_is_checked(options, line, quick):
 
 
 def test_repeat_sets_the_run_beside_its_record_and_its_arm(quick):
-    succeeds(quick, "lab study --arms one --workers 2")
+    succeeds(quick, "lab study --experiments one --workers 2")
     out = succeeds(quick, "lab study --repeat one 2").splitlines()
     assert out[0] == "the same record, but for seconds and date"
     assert out[1] == "test accuracy 0.5200; recorded 0.5200"
@@ -345,7 +344,7 @@ def test_repeat_sets_the_run_beside_its_record_and_its_arm(quick):
 
 
 def test_repeat_of_a_record_from_before_an_arm_could_have_a_recipe(quick):
-    succeeds(quick, "lab study --arms one --workers 2")
+    succeeds(quick, "lab study --experiments one --workers 2")
     path = quick.seen / "data/runs/one-seed2.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     del content["sha256"], content["arm"]["recipe"]
@@ -355,7 +354,7 @@ def test_repeat_of_a_record_from_before_an_arm_could_have_a_recipe(quick):
 
 
 def test_repeat_of_a_single_record_has_nothing_to_compare_it_with(quick):
-    succeeds(quick, "lab study --arms one --seeds 1")
+    succeeds(quick, "lab study --experiments one --seeds 1")
     assert "takes more recorded runs of one than one" in succeeds(quick, "lab study --repeat one 0")
 
 

@@ -219,6 +219,7 @@ def _execute(notebook, stem, settings, staging) -> None:
                 executed,
                 parameters=settings,
                 kernel_name="python3",
+                language="python",  # which a notebook from elsewhere may not say
                 cwd=project() / "notebooks",
                 progress_bar=bar,
                 config=config,

@@ -62,7 +62,7 @@ def _strip(verdict):
         verdict,
         axis=it.shown.axis,
         experiment=id,
-        dots=scale * it.values[id] if numbered or len(claim.experiments) == 1 else np.array([]),
+        dots=scale * it.measured[id] if numbered or len(claim.experiments) == 1 else np.array([]),
         mean=scale * it.estimate.value,
         interval=scaled(it.estimate[1:3]),
         band=scaled(it.prediction) if numbered else None,

@@ -142,7 +142,7 @@ def _why_difference(verdict):
             f"“{experiment(claim.experiments[0]).label}”"
         )
     elif len(claim.experiments) == 1:
-        gaps = it.values[claim.experiments[0]]
+        gaps = it.measured[claim.experiments[0]]
         above = f"In {(gaps > 0).sum()} of {len(gaps)} runs {claim.measure.words or 'it is above 0'}"
         text = f"{above}; on average the difference is {size}"
     else:

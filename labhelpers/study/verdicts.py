@@ -20,6 +20,7 @@ Welch's test would count as ten runs.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -47,8 +48,7 @@ class Evidence:
         claim: that it is for.
         runs: number of records, by the id of each of its experiments.
         missing: ids of the experiments that have too few; then there is nothing else.
-        values: the measure of each run, float64, by experiment; empty for a description.
-        seeds: of these runs, in the same order.
+        measured: the measure of each run, float64, by experiment; empty for a description.
         estimate: what our side of the claim is, written by `shown`; both ends equal its value where that is a fact.
         shown: the claim's measure, or the difference or ratio of it.
         prediction: where one further run falls, for a claim with a number.
@@ -65,8 +65,7 @@ class Evidence:
     claim: Claim
     runs: dict[str, int]
     missing: tuple[str, ...] = ()
-    values: dict[str, np.ndarray] = field(default_factory=dict)
-    seeds: dict[str, list[int]] = field(default_factory=dict)
+    measured: dict[str, np.ndarray] = field(default_factory=dict)
     estimate: Estimate | None = None
     shown: Measure | None = None
     prediction: Interval | None = None
@@ -125,93 +124,60 @@ def collect(claim: Claim, found: dict[str, list[Record]]) -> Evidence:
     missing = tuple(id for id, n in runs.items() if n < fewest)
     if missing:
         return Evidence(claim, runs, missing)
-    measured = {id: [claim.measure.of(record) for record in found[id]] for id in claim.experiments}
-    held = {
-        "claim": claim,
-        "runs": runs,
-        "values": {id: np.array([one.value for one in of_runs]) for id, of_runs in measured.items()},
-        "seeds": {id: [record.seed for record in found[id]] for id in claim.experiments},
-    }
+    of_runs = {id: [claim.measure.of(record) for record in found[id]] for id in claim.experiments}
+    measured = {id: np.array([one.value for one in some]) for id, some in of_runs.items()}
+    evidence = partial(Evidence, claim, runs, measured=measured)
     if claim.measure.exact:
-        return _fact(held, [of_runs[0] for of_runs in measured.values()])
+        return evidence(**_fact(claim, [some[0] for some in of_runs.values()]))
     if claim.nothing_better:
-        return _best_other(held, found)
-    if claim.number is None:
-        return _larger(held, measured)
-    return _number(held, measured)
+        return evidence(**_best_other(claim, measured, found))
+    first, *others = claim.experiments
+    image_variance = np.mean([one.image_variance for one in of_runs[first]])
+    of_first = statistics.mean(measured[first], image_variance)
+    paired, difference = _compare(claim, measured, found) if others else (False, None)
+    if claim.number is None:  # with one experiment the measure is itself a difference, between classes
+        difference = difference or of_first
+        shown = claim.measure.difference
+        return evidence(estimate=difference, shown=shown, difference=difference, paired=paired)
+    prediction = statistics.prediction_interval(measured[first])
+    return evidence(
+        estimate=of_first, shown=claim.measure, prediction=prediction, difference=difference, paired=paired
+    )
 
 
-def _fact(held, measured):
+def _fact(claim, measured) -> dict:
     """A number that the original states, or that the first of two experiments exceeds the second."""
-    claim, (first, *others) = held["claim"], measured
+    first, *others = measured
     value = first.value / others[0].value if others else first.value
-    holds = value > 1 if others else first.value == claim.number and first.holds
-    return Evidence(
-        **held,
-        estimate=Estimate(value, value, value, np.nan),
-        shown=claim.measure.ratio if others else claim.measure,
-        holds=holds,
-        details=first.details,
-    )
+    return {
+        "estimate": Estimate(value, value, value, np.nan),
+        "shown": claim.measure.ratio if others else claim.measure,
+        "holds": value > 1 if others else value == claim.number and first.holds,
+        "details": first.details,
+    }
 
 
-def _number(held, measured):
-    """A number that the original gives for the first experiment, and its gain over the second, if there is one."""
-    claim = held["claim"]
-    paired, difference = _compare(held) if len(claim.experiments) > 1 else (False, None)
-    return Evidence(
-        **held,
-        estimate=_of_first(held, measured),
-        shown=claim.measure,
-        prediction=statistics.prediction_interval(held["values"][claim.experiments[0]]),
-        difference=difference,
-        paired=paired,
-    )
-
-
-def _larger(held, measured):
-    """That the first experiment exceeds the second, or, with one, that a difference between classes is above 0."""
-    claim = held["claim"]
-    if len(claim.experiments) > 1:
-        paired, difference = _compare(held)
-    else:
-        paired, difference = False, _of_first(held, measured)
-    return Evidence(
-        **held, estimate=difference, shown=claim.measure.difference, difference=difference, paired=paired
-    )
-
-
-def _best_other(held, found):
+def _best_other(claim, measured, found) -> dict:
     """Choose by validation loss, so that the test images, on which the gain is measured, have chosen nothing."""
-    claim = held["claim"]
     losses = {id: float(np.mean([record.val_loss for record in found[id]])) for id in claim.experiments}
     reference, best = claim.experiments[0], min(losses, key=losses.get)
+    chosen = {"best": best, "val_losses": losses}
     if best == reference:
-        return Evidence(**held, best=best, val_losses=losses)
-    gain = statistics.difference(held["values"][best], held["values"][reference], null=claim.margin)
-    return Evidence(
-        **held,
-        estimate=gain,
-        shown=claim.measure.difference,
-        difference=gain,
-        best=best,
-        val_losses=losses,
-    )
+        return chosen
+    gain = statistics.difference(measured[best], measured[reference], null=claim.margin)
+    return chosen | {"estimate": gain, "shown": claim.measure.difference, "difference": gain}
 
 
-def _of_first(held, measured):
-    first = held["claim"].experiments[0]
-    image_variance = np.mean([one.image_variance for one in measured[first]])
-    return statistics.mean(held["values"][first], image_variance)
-
-
-def _compare(held):
+def _compare(claim, measured, found) -> tuple[bool, Estimate]:
     """Compare two experiments, seed by seed where the runs of one are those of the other, trained further."""
-    first, second = held["claim"].experiments
+    first, second = claim.experiments
     if not experiment(first).continues(experiment(second)):
-        return False, statistics.difference(held["values"][first], held["values"][second])
-    of_seed = [dict(zip(held["seeds"][id], held["values"][id], strict=True)) for id in (first, second)]
-    pairs = [[of_run[seed] for of_run in of_seed] for seed in of_seed[0] if seed in of_seed[1]]
+        return False, statistics.difference(measured[first], measured[second])
+    of_seed = [
+        {record.seed: value for record, value in zip(found[id], measured[id], strict=True)}
+        for id in (first, second)
+    ]
+    pairs = [[some[seed] for some in of_seed] for seed in of_seed[0] if seed in of_seed[1]]
     return True, statistics.paired_difference(*zip(*pairs, strict=True))
 
 

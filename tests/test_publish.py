@@ -1,4 +1,4 @@
-"""`lab check` names what differs, with both values and where each stands."""
+"""`lab check` names what differs, with both values and where each is; `lab refresh` is in test_report.py."""
 
 import nbformat
 import pandas as pd
@@ -6,42 +6,45 @@ import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from labhelpers import plots
+from labhelpers import data
 from labhelpers.errors import LabError
-from labhelpers.reporting import check, notebooks, readme
-from labhelpers.study import claims, wording
+from labhelpers.output import save_figure
+from labhelpers.reporting import cache, notebooks, publish
+from labhelpers.study import tables, verdicts
 
 TABLE = pd.DataFrame({"epoch": [1, 2], "loss": [1.61025, 1.27969], "kind": ["a & b", None]})
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project in step: a notebook that shows a table and draws a figure of it, and the verdicts of the records."""
+    """A consistent project: a notebook that shows a table and draws a figure of it, and the verdicts of the records."""
     monkeypatch.setenv("LAB_OUT", str(tmp_path))
-    monkeypatch.setattr(check, "project", lambda: tmp_path)
+    monkeypatch.setattr(publish, "project", lambda: tmp_path)
     path = tmp_path / "notebooks" / "01_first.ipynb"
     monkeypatch.setattr(notebooks, "notebook_paths", lambda: [path])
-    plots.save_figure(Figure(), "curve", TABLE)
-    table = wording.table(claims.verdicts()[0])
-    plots.save_figure(Figure(), "verdicts", table)
-    shown = [
-        {"text/html": TABLE.round(3).to_html()},
-        {"text/markdown": wording.as_markdown(claims.verdicts()[0])},
-    ]
-    source = 'plots.save_figure(fig, "curve", table)\nplots.save_figure(fig, "verdicts", table)'
-    outputs = [new_output("display_data", data) for data in shown]
-    notebook = new_notebook(
-        cells=[new_markdown_cell("# 1."), new_code_cell(source, outputs=outputs, execution_count=1)]
-    )
+    judged = verdicts.verdicts()[0]
+    save_figure(Figure(), "curve", TABLE)
+    save_figure(Figure(), "verdicts", tables.table(judged))
+    shown = [{"text/html": TABLE.round(3).to_html()}, {"text/markdown": tables.as_markdown(judged)}]
+    outputs = [new_output("display_data", output) for output in shown]
+    code = new_code_cell("draw(figure)", outputs=outputs, execution_count=1)
     path.parent.mkdir()
-    nbformat.write(notebooks.sealed(notebooks.clean(notebook)), path)
+    commit(new_notebook(cells=[new_markdown_cell("# 1."), code]), path)
     marked = (
         f"<!-- {name}: written by lab refresh -->\n{table.make()}<!-- end of {name} -->\n"
-        for name, table in readme.TABLES.items()
+        for name, table in publish.TABLES.items()
     )
     (tmp_path / "README.md").write_text("# R\n\n" + "\n".join(marked))
-    monkeypatch.setattr(readme, "project", lambda: tmp_path)
     return tmp_path
+
+
+def commit(notebook, path, settings=()):
+    """Write a notebook as `lab refresh` does after a run with these parameters that made the files in figures/."""
+    figures = {f"figures/{made.name}": cache.digest(made) for made in (path.parents[1] / "figures").iterdir()}
+    used = {"modules": ["labhelpers.output"], "records": ["baseline-20000"], "data": ["CIFAR-10"]}
+    key = cache.key(notebook, dict(settings), used, data.official_digest())
+    run = {"files": figures, "key": key}
+    nbformat.write(notebooks.with_provenance(notebooks.clean(notebook), run), path)
 
 
 def change(path, old, new):
@@ -50,8 +53,8 @@ def change(path, old, new):
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def test_in_step(project):
-    assert check.check() == "in step: 1 notebooks, 4 files in figures/, README.md"
+def test_consistent(project):
+    assert publish.check() == "consistent: 1 notebooks, 4 files in figures/, README.md"
 
 
 def test_number_in_a_csv_is_named_beside_the_picture_and_the_notebook(project, tells):
@@ -61,65 +64,63 @@ def test_number_in_a_csv_is_named_beside_the_picture_and_the_notebook(project, t
         "figures/curve.png shows loss 1.27969 in row 2 (2), figures/curve.csv has 1.29",
         "01_first.ipynb, cell 1 shows loss 1.28 in row 2 (2), figures/curve.csv has 1.29",
     ):
-        check.check()
+        publish.check()
 
 
 def test_number_that_rounds_to_what_the_notebook_shows_is_still_not_that_of_the_picture(project):
     change(project / "figures/curve.csv", "1.27969", "1.27971")
     with pytest.raises(LabError) as caught:
-        check.check()
+        publish.check()
     assert "curve.png shows loss 1.27969" in str(caught.value) and "cell 1" not in str(caught.value)
 
 
 def test_number_in_a_notebook_is_named(project, tells):
     change(project / "notebooks/01_first.ipynb", "1.61", "1.71")
     with tells(LabError, "cell 1 shows loss 1.71 in row 1 (1), figures/curve.csv has 1.61025"):
-        check.check()
+        publish.check()
 
 
 def test_verdict_in_a_notebook_is_named(project, tells):
     change(project / "notebooks/01_first.ipynb", "| 30 | 32 |", "| 30 | 31 |")
     with tells(LabError, "cell 1 shows ours (95 % interval) 31 in row 2 (D2), the records say 32"):
-        check.check()
+        publish.check()
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("2.0 points", "3.0 points"), ('fig, \\"curve', 'figure, \\"curve')]
-)
+@pytest.mark.parametrize(("old", "new"), [("2.0 points", "3.0 points"), ("draw(figure)", "draw(other)")])
 def test_notebook_changed_after_its_run_is_named(project, tells, old, new):
     path = project / "notebooks/01_first.ipynb"
     notebook = nbformat.read(path, 4)
     notebook.cells[1].outputs.append(new_output("stream", text="a gain of 2.0 points"))
     notebook.cells[0].source = "# 1. Prose may change"
-    nbformat.write(notebooks.sealed(notebook), path)
-    assert check.check().startswith("in step")
+    commit(notebook, path)
+    assert publish.check().startswith("consistent")
     change(path, old, new)
     with tells(LabError, "01_first.ipynb: its code or an output is not that of the run"):
-        check.check()
+        publish.check()
 
 
 def test_picture_cut_short_is_named(project, tells):
     path = project / "figures/curve.png"
     path.write_bytes(path.read_bytes()[:-200])
     with tells(LabError, "figures/curve.png is damaged"):
-        check.check()
+        publish.check()
 
 
 def test_picture_of_another_run_is_named(project, tells):
     curve = (project / "figures/curve.csv").read_bytes()
-    plots.save_figure(Figure(), "curve", TABLE * [1, 2, 1])
+    save_figure(Figure(), "curve", TABLE * [1, 2, 1])
     (project / "figures/curve.csv").write_bytes(curve)
     with tells(
         LabError,
         "figures/curve.png shows loss 3.2205 in row 1 (1), figures/curve.csv has 1.61025, and 1 more",
     ):
-        check.check()
+        publish.check()
 
 
 def test_picture_that_carries_no_numbers_is_named(project, tells):
     Figure().savefig(project / "figures/curve.png")
     with tells(LabError, "figures/curve.png doesn't say what numbers it shows"):
-        check.check()
+        publish.check()
 
 
 def test_verdict_in_a_csv_is_named(project, tells):
@@ -131,29 +132,62 @@ def test_verdict_in_a_csv_is_named(project, tells):
     with tells(
         LabError, "figures/verdicts.csv has ours (95 % interval) 31 in row 2 (D2), the records say 32"
     ):
-        check.check()
+        publish.check()
 
 
 def test_number_in_the_readme_is_named(project, tells):
     change(project / "README.md", "| 30 | 32 |", "| 30 | 31 |")
     with tells(LabError, "README.md, D2, ours (95 % interval): 31, but the records say 32"):
-        check.check()
+        publish.check()
 
 
-def test_number_of_the_ladder_in_the_readme_is_named(project, tells):
-    row = next(row for row in readme.rows(readme.ladder_table()) if row["rung"] == "1")
-    change(project / "README.md", f"| {row['runs']} | {row['minutes on two cores']} |", "| 99 | 0.1 |")
-    with tells(LabError, f"README.md, {row['change']}, runs: 99, but the records say {row['runs']}"):
-        check.check()
+def test_number_of_the_improvements_in_the_readme_is_named(project, tells):
+    change(project / "README.md", "| 1 | the original's network | 66", "| 1 | the original's network | 99")
+    with tells(
+        LabError, "README.md, the original's network, test accuracy (95 % interval): 99", "records say 66"
+    ):
+        publish.check()
 
 
 def test_row_that_the_readme_lost_is_named(project, tells):
     change(project / "README.md", "| D1 |", "| X1 |")
-    with tells(LabError, "README.md, D1: has no row", "README.md, X1: is no claim"):
-        check.check()
+    with tells(LabError, "README.md, D1: has no row", "README.md, X1: is not in the records"):
+        publish.check()
 
 
 def test_missing_and_foreign_figures_are_named(project, tells):
     (project / "figures/curve.png").rename(project / "figures/other.png")
     with tells(LabError, "figures/curve.png is missing", "figures/other.png is made by no notebook"):
-        check.check()
+        publish.check()
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ("modules", "labhelpers.output changed"),
+        ("records", "records of baseline-20000 changed"),
+        ("requirements.lock", "requirements.lock changed"),
+        ("data", "CIFAR-10 changed"),
+        ("parameters", "parameters changed"),
+        (None, "what it uses is not known"),
+    ],
+)
+def test_results_that_are_outdated_are_not_accepted(project, tells, changed, reason):
+    path = project / "notebooks/01_first.ipynb"
+    notebook = nbformat.read(path, 4)
+    key = notebook.metadata.labhelpers.key
+    if changed is None:
+        key.clear()
+    else:
+        key[changed] = dict.fromkeys(key[changed], "0") if isinstance(key[changed], dict) else "0"
+    nbformat.write(notebook, path)
+    with tells(LabError, f"01_first.ipynb: is outdated ({reason}): run lab report, then lab refresh"):
+        publish.check()
+
+
+def test_human_labels_need_not_be_on_the_machine_that_checks(project):
+    path = project / "notebooks/01_first.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.metadata.labhelpers.key["human labels"] = {"cifar10h-counts.npy": "of another machine"}
+    nbformat.write(notebook, path)
+    assert publish.check().startswith("consistent")
