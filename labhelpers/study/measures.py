@@ -105,8 +105,8 @@ def _animals_within(record):
     return Measured(share - by_chance, _variance(share, errors))
 
 
-def _easier(record, classes, others):
-    """How much more of the images of some classes are right than of others, labels given."""
+def easier(record, classes, others) -> Measured:
+    """Return how much more of the images of some classes are right than of others; both are given as labels."""
     matrix = record.confusion_matrix
     value = variance = 0.0
     for sign, labels in ((1, list(classes)), (-1, list(others))):
@@ -119,12 +119,17 @@ def _easier(record, classes, others):
 def _cars_easiest(record):
     """How much more cars are right than the best other class of this run."""
     car = CLASS_NAMES.index("automobile")
-    others = [_easier(record, [car], [label]) for label in range(len(CLASS_NAMES)) if label != car]
+    others = [easier(record, [car], [label]) for label in range(len(CLASS_NAMES)) if label != car]
     return min(others, key=lambda measured: measured.value)
 
 
 def _variance(share, n):
     return share * (1 - share) / max(n, 1)
+
+
+def between_classes(of, words) -> Measure:
+    """Return the measure of a difference between classes, in points; `words` are true of a run where it is above 0."""
+    return Measure("difference", of, "points", scale=100, digits=1, words=words)
 
 
 CLASSES = Measure("classes", _classes, exact=True, words="The data has {n} classes, {first} to {last}.")
@@ -154,27 +159,10 @@ LOSS = Measure(
     bare=True,
     last_epoch=lambda record: record.last_loss,
 )
-ANIMALS_WITHIN = Measure(
-    "difference",
-    _animals_within,
-    "points",
-    scale=100,
-    digits=1,
-    words="mistakes on animals name another animal more often than by chance",
+ANIMALS_WITHIN = between_classes(
+    _animals_within, "mistakes on animals name another animal more often than by chance"
 )
-VEHICLES_EASIER = Measure(
-    "difference",
-    lambda record: _easier(record, VEHICLES, ANIMALS),
-    "points",
-    scale=100,
-    digits=1,
-    words="vehicles are recognised more often than animals",
+VEHICLES_EASIER = between_classes(
+    lambda record: easier(record, VEHICLES, ANIMALS), "vehicles are recognised more often than animals"
 )
-CARS_EASIEST = Measure(
-    "difference",
-    _cars_easiest,
-    "points",
-    scale=100,
-    digits=1,
-    words="cars are recognised more often than any other class",
-)
+CARS_EASIEST = between_classes(_cars_easiest, "cars are recognised more often than any other class")

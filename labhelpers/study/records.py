@@ -1,17 +1,19 @@
 """One run, one record: a JSON file in `data/runs`, whole or not there, that anyone can analyse again.
 
-The files have keys of their own, which never change: `PLACES` and `SETTING_KEYS` say which key holds which field.
-So fields, classes and labels can be renamed without touching a file, and a field that a file lacks has its default.
+The files have keys of their own, which never change: each field of `Record` names its place, and `SETTING_KEYS` those of
+an experiment's settings. So fields, classes and labels can be renamed without touching a file, and a field that a file
+lacks has its default.
 """
+
+# ruff: noqa: RUF009 (`_at` declares a field)
 
 import base64
 import hashlib
 import json
 import sys
 import zlib
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,6 +34,14 @@ class Unusable(LabError):
     """A record that can't be used: damaged, or stale."""
 
 
+def _at(keys: str, array: str = "", default=MISSING):
+    """Declare a field by its place in the file: the keys, outermost first, and how an array is written there.
+
+    `array` is "list", "lists" (a dictionary of them), or the dtype of an array that is packed as text.
+    """
+    return field(default=default, metadata={"keys": keys.split("."), "array": array})
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """What one run gave.
@@ -50,39 +60,38 @@ class Record:
         dataset, digest: name and SHA-256 of the data.
         image_shape: height, width and channels.
         train_images_per_class, test_images_per_class: ten numbers each, of the whole data set.
-        threads: that TensorFlow computed with.
-        versions, processor, ended: where and when it ran.
+        threads, precision: of the arithmetic; precisions as `backend.PRECISIONS` names them.
+        versions, processor, ended: what it ran on, and when.
         seconds: of each epoch.
         tta_accuracy, tta_loss, tta_predictions: with test-time augmentation, where there is a recipe.
-        precision: of the arithmetic, as `backend.PRECISIONS` names it.
     """
 
     experiment: Experiment
-    seed: int
-    accuracy: float
-    loss: float
-    last_accuracy: float
-    last_loss: float
-    confusion_matrix: np.ndarray
-    predictions: np.ndarray
-    losses: np.ndarray
-    history: dict[str, np.ndarray]
-    parameters: int
-    multiplications: int
-    dataset: str
-    digest: str
-    image_shape: list[int]
-    train_images_per_class: list[int]
-    test_images_per_class: list[int]
-    threads: int
-    versions: dict[str, str]
-    processor: str
-    ended: str
-    seconds: list[float]
-    tta_accuracy: float | None = None
-    tta_loss: float | None = None
-    tta_predictions: np.ndarray | None = None
-    precision: str = "float32"
+    seed: int = _at("seed")
+    parameters: int = _at("network.parameters")
+    multiplications: int = _at("network.multiplications")
+    dataset: str = _at("data.name")
+    digest: str = _at("data.digest")
+    image_shape: list[int] = _at("data.image_shape")
+    train_images_per_class: list[int] = _at("data.train_images_per_class")
+    test_images_per_class: list[int] = _at("data.test_images_per_class")
+    history: dict[str, np.ndarray] = _at("history", "lists")
+    loss: float = _at("test.best.loss")
+    accuracy: float = _at("test.best.accuracy")
+    confusion_matrix: np.ndarray = _at("test.confusion_matrix", "list")
+    predictions: np.ndarray = _at("test.predictions", "uint8")
+    losses: np.ndarray = _at("test.losses", "float16")
+    last_loss: float = _at("test.last.loss")
+    last_accuracy: float = _at("test.last.accuracy")
+    threads: int = _at("threads")
+    versions: dict[str, str] = _at("versions")
+    processor: str = _at("processor")
+    seconds: list[float] = _at("seconds")
+    ended: str = _at("ended")
+    precision: str = _at("precision", default="float32")
+    tta_loss: float | None = _at("test.views.loss", default=None)
+    tta_accuracy: float | None = _at("test.views.accuracy", default=None)
+    tta_predictions: np.ndarray | None = _at("test.views.predictions", "uint8", default=None)
 
     @property
     def best_epoch(self) -> int:
@@ -98,43 +107,6 @@ class Record:
         return float(losses[self.best_epoch - 1]) if len(losses) else np.nan
 
 
-class Place(NamedTuple):
-    """Where a file holds a field: its keys, outermost first, and how an array is written there.
-
-    `array` is "list", "lists" (a dictionary of them), or the dtype of an array that is packed as text.
-    """
-
-    keys: str
-    array: str = ""
-
-
-PLACES = {
-    "seed": Place("seed"),
-    "parameters": Place("network.parameters"),
-    "multiplications": Place("network.multiplications"),
-    "dataset": Place("data.name"),
-    "digest": Place("data.digest"),
-    "image_shape": Place("data.image_shape"),
-    "train_images_per_class": Place("data.train_images_per_class"),
-    "test_images_per_class": Place("data.test_images_per_class"),
-    "history": Place("history", "lists"),
-    "loss": Place("test.best.loss"),
-    "accuracy": Place("test.best.accuracy"),
-    "confusion_matrix": Place("test.confusion_matrix", "list"),
-    "predictions": Place("test.predictions", "uint8"),
-    "losses": Place("test.losses", "float16"),
-    "tta_loss": Place("test.views.loss"),
-    "tta_accuracy": Place("test.views.accuracy"),
-    "tta_predictions": Place("test.views.predictions", "uint8"),
-    "last_loss": Place("test.last.loss"),
-    "last_accuracy": Place("test.last.accuracy"),
-    "threads": Place("threads"),
-    "precision": Place("precision"),
-    "versions": Place("versions"),
-    "processor": Place("processor"),
-    "seconds": Place("seconds"),
-    "ended": Place("ended"),
-}
 # The keys of an experiment's and a recipe's settings, where they are not the names of the fields.
 SETTING_KEYS = {"id": "name", "sampled": "drawn"}
 
@@ -145,14 +117,13 @@ def to_json(record: Record) -> dict:
     if settings["recipe"]:
         settings["recipe"] = _by_key(asdict(settings["recipe"]))
     content = {"recipe": SCHEMA_VERSION, "arm": _by_key(settings)}
-    for name, place in PLACES.items():
-        value = getattr(record, name)
+    for one in fields(Record)[1:]:
+        value, inner = getattr(record, one.name), content
         if value is not None:
-            *outer, last = place.keys.split(".")
-            inner = content
+            *outer, last = one.metadata["keys"]
             for key in outer:
                 inner = inner.setdefault(key, {})
-            inner[last] = _written(value, place.array)
+            inner[last] = _written(value, one.metadata["array"])
     return content
 
 
@@ -169,15 +140,14 @@ def from_json(content: dict) -> Record:
     if settings.get("recipe"):
         settings["recipe"] = Recipe(**_by_field(Recipe, settings["recipe"]))
     values = {"experiment": Experiment(**{"label": settings["id"], "group": "", "seeds": 0} | settings)}
-    for field in fields(Record):
-        if field.name in PLACES:
-            place, found = PLACES[field.name], content
-            for key in place.keys.split("."):
-                found = found.get(key) if found else None
-            if found is not None:
-                values[field.name] = _read(found, place.array)
-            elif field.default is MISSING:
-                raise ValueError(f"it has no {place.keys}")
+    for one in fields(Record)[1:]:
+        found = content
+        for key in one.metadata["keys"]:
+            found = found.get(key) if found else None
+        if found is not None:
+            values[one.name] = _read(found, one.metadata["array"])
+        elif one.default is MISSING:
+            raise ValueError(f"it has no {'.'.join(one.metadata['keys'])}")
     return Record(**values)
 
 
@@ -186,7 +156,7 @@ def _by_key(settings):
 
 
 def _by_field(cls, held):
-    names = {SETTING_KEYS.get(field.name, field.name): field.name for field in fields(cls)}
+    names = {SETTING_KEYS.get(one.name, one.name): one.name for one in fields(cls)}
     unknown = [key for key in held if key not in names]
     if unknown:
         raise ValueError(f"its experiment has the unknown setting {unknown[0]}")

@@ -3,17 +3,10 @@
 from collections import Counter
 from math import floor, log10
 
+from labhelpers.data import CLASS_NAMES
 from labhelpers.evaluation import percent
-from labhelpers.study import human_labels, improvements, measures, statistics
+from labhelpers.study import human_labels, improvements, measures, remarks, statistics
 from labhelpers.study.experiments import experiment
-from labhelpers.study.remarks import (
-    BestNetwork,
-    ClassRanks,
-    EarlyBestEpochs,
-    Explanations,
-    HumanConfusions,
-    Multiplications,
-)
 from labhelpers.study.verdicts import OUTCOMES
 
 # The parts of a verdict
@@ -164,91 +157,77 @@ def _why_difference(verdict):
 
 def remark(verdict) -> str:
     """Say what else the records tell about a claim, or nothing."""
-    found = verdict.remark
-    if found is None:
+    if verdict.remark is None:
         return ""
-    if isinstance(found, Explanations):
-        return _explanations(found, verdict.claim)
-    return REMARKS[type(found)](found)
+    if verdict.evidence.prediction:
+        return _explanations(verdict.claim, **verdict.remark)
+    return REMARKS[verdict.claim.remark](verdict.remark)
 
 
-def _explanations(found, claim):
-    write = claim.measure.write
-
-    def listed(variants):
-        spans = [
-            f"{one.label} ({write(one.prediction.low)} to {write(one.prediction.high)})" for one in variants
-        ]
-        return ", ".join(spans)
-
-    known = [one for one in found.variants if one.prediction]
-    would = listed(one for one in known if one.reaches)
-    would_not = listed(one for one in known if not one.reaches)
-    unknown = ", ".join(one.label for one in found.variants if not one.prediction)
-    sentences = [f"{original(claim)} is within reach of one run with: {would or 'nothing tried'}"]
-    sentences += [f"Not with: {would_not}"] * bool(would_not)
-    sentences += [f"Not known yet: {unknown}"] * bool(unknown)
-    chance = "below 0.1 %" if found.chance < 0.001 else percent(found.chance)
-    luck = f"{found.reached} of {found.runs} runs get there, and a further one does with probability {chance}"
+def _explanations(claim, variants, reached, runs, chance):
+    write, would, would_not, unknown = claim.measure.write, [], [], []
+    for label, one_run in variants.items():
+        if one_run is None:
+            unknown.append(label)
+        else:
+            reaches = statistics.distance(one_run, claim.interval) == 0
+            (would if reaches else would_not).append(
+                f"{label} ({write(one_run.low)} to {write(one_run.high)})"
+            )
+    sentences = [f"{original(claim)} is within reach of one run with: {', '.join(would) or 'nothing tried'}"]
+    sentences += [f"Not with: {', '.join(would_not)}"] * bool(would_not)
+    sentences += [f"Not known yet: {', '.join(unknown)}"] * bool(unknown)
+    probability = "below 0.1 %" if chance < 0.001 else percent(chance)
+    luck = f"{reached} of {runs} runs get there, and a further one does with probability {probability}"
     return ". ".join([*sentences, f"A lucky seed: {luck}."])
 
 
-def _human_confusions(found):
-    low, high = found.correlation
-    return (
-        f"Human annotators of the same images (CIFAR-10H): over all {found.pairs} pairs of classes, Spearman's correlation "
-        f"of their confusions with a run's is {low:.2f} to {high:.2f}; of a run's {found.top} most confused pairs, "
-        f"{found.shared:.1f} are on average among the humans' {found.top}."
-    )
-
-
 def _class_ranks(found):
-    easiest = ", ".join(f"{name} in {n}" for name, n in found.easiest)
-    low, high = found.cars
-    ranks = f"Cars rank {low} to {high} of {len(measures.CLASS_NAMES)}"
-    return f"Easiest of {found.runs} runs: {easiest}. {ranks}."
-
-
-def _multiplications(found):
-    return f"It takes {_times(found.ratio, 'multiplications')}."
-
-
-def _early_best_epochs(found):
+    easiest = ", ".join(f"{name} in {n}" for name, n in found["easiest"].items())
     return (
-        f"In {found.early} of {found.runs} runs of “{found.label}” the best epoch is one of the first {found.epochs}: "
-        "there the further epochs changed nothing."
+        f"Easiest of {found['runs']} runs: {easiest}. Cars rank {found['best']} to {found['worst']} of "
+        f"{len(CLASS_NAMES)}."
     )
 
 
 def _best_network(found):
     humans = (
-        f"One human annotator classifies {percent(found.one_human)} of the same images correctly, the majority of about "
-        f"fifty {percent(found.majority)} (CIFAR-10H)."
+        f"One human annotator classifies {percent(found['one_human'])} of the same images correctly, the majority of "
+        f"about fifty {percent(found['majority'])} (CIFAR-10H)."
     )
-    if not found.runs:
+    if not found["runs"]:
         return humans
     return (
-        f"The best network, “{found.label}”, reaches {percent(found.accuracy)}, and {percent(found.tta_accuracy)} with "
-        f"test-time augmentation (mean of {found.runs} of {found.planned} runs). {humans}"
+        f"The best network, “{found['label']}”, reaches {percent(found['accuracy'])}, and "
+        f"{percent(found['tta_accuracy'])} with test-time augmentation (mean of {found['runs']} of {found['planned']} "
+        f"runs). {humans}"
     )
 
 
-def _rate_spans(found):
+def _learning_rates(found):
     spans = [
-        f"{ {'adam': 'Adam', 'sgd': 'SGD'}[span.optimizer] } from {span.rates.low:g} to {span.rates.high:g}: mean test "
-        f"accuracies of {percent(span.accuracy.low)} to {percent(span.accuracy.high)}"
-        for span in found
+        f"{ {'adam': 'Adam', 'sgd': 'SGD'}[optimizer] } from {min(means):g} to {max(means):g}: mean test accuracies of "
+        f"{percent(min(means.values()))} to {percent(max(means.values()))}"
+        for optimizer, means in found.items()
     ]
     return f"{'; '.join(spans)}."
 
 
+# How a remark is worded, by the function that gives its numbers.
 REMARKS = {
-    HumanConfusions: _human_confusions,
-    ClassRanks: _class_ranks,
-    Multiplications: _multiplications,
-    EarlyBestEpochs: _early_best_epochs,
-    BestNetwork: _best_network,
-    list: _rate_spans,
+    remarks.human_confusions: (
+        "Human annotators of the same images (CIFAR-10H): over all {pairs} pairs of classes, Spearman's correlation of "
+        "their confusions with a run's is {low:.2f} to {high:.2f}; of a run's {top} most confused pairs, {shared:.1f} are "
+        "on average among the humans' {top}."
+    ).format_map,
+    remarks.class_ranks: _class_ranks,
+    remarks.multiplications: lambda found: f"It takes {_times(found['ratio'], 'multiplications')}.",
+    remarks.early_best_epochs: (
+        "In {early} of {runs} runs of “{label}” the best epoch is one of the first {epochs}: there the further epochs "
+        "changed nothing."
+    ).format_map,
+    remarks.best_network: _best_network,
+    remarks.learning_rates: _learning_rates,
 }
 
 

@@ -86,14 +86,14 @@ class Verdict:
         evidence: the numbers.
         p: of the test of `evidence.difference`, with Holm's adjustment; None where nothing is tested.
         outcome: one of `OUTCOMES`.
-        remark: further numbers, one of those in `remarks`, or None.
+        remark: further numbers by name, as the functions of `remarks` give them, or None.
     """
 
     claim: Claim
     evidence: Evidence
     p: float | None
     outcome: str
-    remark: object = None
+    remark: dict | None = None
 
 
 def verdicts() -> tuple[list[Verdict], list[str]]:
