@@ -99,6 +99,7 @@ def _parser():
 
 def _data(options):
     from labhelpers import data
+    from labhelpers.cifar10 import BATCH_SHA256
 
     cifar = data.find(options.data)
     print(
@@ -106,7 +107,7 @@ def _data(options):
     )
     print(f"digest {cifar.digest}")
     if options.verify and not cifar.is_standin:
-        for name, sha256 in data.BATCH_SHA256.items():
+        for name, sha256 in BATCH_SHA256.items():
             print(f"{sha256}  {name}")
 
 

@@ -16,28 +16,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labhelpers import usage
-from labhelpers.download import ARCHIVE, ARCHIVE_SHA256, fetch
+from labhelpers import cifar10, usage
+from labhelpers.cifar10 import ARCHIVE, BATCH_SHA256, CLASS_NAMES, FOLDER, N_TRAIN, N_TRAINABLE, SIDE
+from labhelpers.download import fetch
 from labhelpers.errors import DataDamaged, DataUnavailable, LabError, check_seed, check_whole_number
 from labhelpers.paths import project
 
-CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-FOLDER = "cifar-10-batches-py"
-BATCH_SHA256 = {
-    "data_batch_1": "54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd",
-    "data_batch_2": "766b2cef9fbc745cf056b3152224f7cf77163b330ea9a15f9392beb8b89bc5a8",
-    "data_batch_3": "0f00d98ebfb30b3ec0ad19f9756dc2630b89003e10525f5e148445e82aa6a1f9",
-    "data_batch_4": "3f7bb240661948b8f4d53e36ec720d8306f5668bd0071dcb4e6c947f78e9682b",
-    "data_batch_5": "d91802434d8376bbaeeadf58a737e3a1b12ac839077e931237e0dcd43adcb154",
-    "test_batch": "f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831",
-}
 HARMLESS = {  # all that a batch needs besides dictionaries, lists, strings and numbers
     ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
 }
-SIDE = 32  # pixels
-N_TRAINABLE = 45_000  # images 45,000-49,999 are always the validation set
 
 # The data sets loaded in this process: `plots.save_figure` stamps figures once drawn images are among them,
 # whether or not the code that draws the figure thinks of it.
@@ -189,11 +178,6 @@ def _from_source(source, read, make_standin):
     return _read_first_found(read)
 
 
-def official_digest() -> str:
-    """Return one digest for all six batches: of their digests, since each is verified by its own."""
-    return hashlib.sha256("".join(BATCH_SHA256.values()).encode()).hexdigest()
-
-
 def _identify_standin() -> Found:
     # The images follow from the program, to the byte and on every machine: its digest is theirs.
     program = Path(__file__).with_name("standin.py").read_bytes()
@@ -262,7 +246,7 @@ def _read(found: Path, read):
 
 
 def _parse_all(batches, source) -> Cifar10:
-    train_images, train_labels = np.empty((50_000, 32, 32, 3), np.uint8), np.empty(50_000, np.uint8)
+    train_images, train_labels = np.empty((N_TRAIN, SIDE, SIDE, 3), np.uint8), np.empty(N_TRAIN, np.uint8)
     for number in range(5):
         rows = slice(10_000 * number, 10_000 * (number + 1))
         train_images[rows], train_labels[rows] = _parse(next(batches))
@@ -277,7 +261,7 @@ def _verify_all(batches, source) -> Found:
 
 
 def _cifar(source) -> Found:
-    return Found("CIFAR-10", official_digest(), source)
+    return Found("CIFAR-10", cifar10.digest(), source)
 
 
 def _batches_in_folder(folder: Path):
@@ -296,7 +280,7 @@ def _batches_in_folder(folder: Path):
 def _batches_in_archive(archive: Path):
     """Yield the batches in order; the archive is verified whole first, so its inside can be trusted."""
     with archive.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != ARCHIVE_SHA256:
+        if hashlib.file_digest(file, "sha256").hexdigest() != cifar10.ARCHIVE_SHA256:
             raise DataDamaged(
                 f"{archive} is damaged, incomplete or not the official archive (its SHA-256 differs): "
                 "delete it and fetch it again"
@@ -320,5 +304,5 @@ class _ArraysOnly(pickle.Unpickler):
 def _parse(content: bytes):
     """Return images, uint8 (10000, 32, 32, 3), and labels, uint8 (10000,), of one pickled batch."""
     batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
-    channels_first = batch[b"data"].reshape(-1, 3, 32, 32)
+    channels_first = batch[b"data"].reshape(-1, 3, SIDE, SIDE)
     return channels_first.transpose(0, 2, 3, 1), np.array(batch[b"labels"], np.uint8)

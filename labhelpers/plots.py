@@ -12,9 +12,8 @@ import seaborn as sns
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from labhelpers.data import CLASS_NAMES
+from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, GROUPED, SIDE, VEHICLES
 from labhelpers.errors import check_whole_number
-from labhelpers.evaluation import ANIMALS, VEHICLES
 
 COLUMN_WIDTH = 4.6  # inches
 STYLE = {
@@ -37,7 +36,6 @@ sns.set_theme(style="ticks", palette="colorblind", rc=STYLE)
 PALETTE = sns.color_palette("colorblind")
 TRAINING, VALIDATION = PALETTE[0], PALETTE[1]
 GROUP_COLOURS = {"vehicle": PALETTE[0], "animal": PALETTE[2]}
-GROUPED = [*VEHICLES, *ANIMALS]  # the order that makes blocks of the two groups
 
 
 def class_grid(images, labels, *, per_class: int = 8, ax=None):
@@ -288,7 +286,7 @@ def _mosaic(rows, gap=2):
     return np.vstack([np.hstack(row) for row in rows])[:-gap, :-gap]
 
 
-def _centres(n, side=32, gap=2):
+def _centres(n, side=SIDE, gap=2):
     return (side + gap) * np.arange(n) + (side - 1) / 2
 
 

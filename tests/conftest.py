@@ -22,7 +22,7 @@ os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib; subproce
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from labhelpers import data, download
+from labhelpers import cifar10, data
 from labhelpers.errors import DataUnavailable
 
 ROOT = Path(__file__).parents[1]
@@ -142,14 +142,14 @@ class Project:
         shutil.copy(ROOT / "requirements.lock", root)
         # A second less for each command: nothing here needs the grammar of addresses that jsonschema would load.
         (root / "sitecustomize.py").write_text("import sys\nsys.modules['rfc3987_syntax'] = None\n")
-        batches = {name: random.Random(name).randbytes(3_000) for name in data.BATCH_SHA256}
-        archive = packed({f"{data.FOLDER}/{name}": batch for name, batch in batches.items()})
-        (root / "data" / download.ARCHIVE).write_bytes(archive)
-        official = [root / "labhelpers" / "data.py", root / "labhelpers" / "download.py"]
+        batches = {name: random.Random(name).randbytes(3_000) for name in cifar10.BATCH_SHA256}
+        archive = packed({f"{cifar10.FOLDER}/{name}": batch for name, batch in batches.items()})
+        (root / "data" / cifar10.ARCHIVE).write_bytes(archive)
+        constants = root / "labhelpers" / "cifar10.py"
         for name, batch in batches.items():
-            replace(official[0], data.BATCH_SHA256[name], hashlib.sha256(batch).hexdigest())
-        replace(official[1], download.ARCHIVE_SHA256, hashlib.sha256(archive).hexdigest())
-        replace(official[1], f"{download.ARCHIVE_BYTES:_}", str(len(archive)))
+            replace(constants, cifar10.BATCH_SHA256[name], hashlib.sha256(batch).hexdigest())
+        replace(constants, cifar10.ARCHIVE_SHA256, hashlib.sha256(archive).hexdigest())
+        replace(constants, f"{cifar10.ARCHIVE_BYTES:_}", str(len(archive)))
         return cls(root)
 
     def copy(self, root: Path) -> "Project":

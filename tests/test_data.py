@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labhelpers import data, standin
+from labhelpers import cifar10, data, standin
 from labhelpers.errors import DataDamaged, DataUnavailable, LabError
 
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
@@ -63,8 +63,9 @@ def made_up(tmp_path_factory):
 @pytest.fixture
 def official(made_up, monkeypatch):
     """The made-up data set, which counts as the official one for the time of a test."""
-    monkeypatch.setattr(data, "BATCH_SHA256", made_up.digests)
-    monkeypatch.setattr(data, "ARCHIVE_SHA256", made_up.sha256)
+    for name, digest in made_up.digests.items():
+        monkeypatch.setitem(cifar10.BATCH_SHA256, name, digest)
+    monkeypatch.setattr(cifar10, "ARCHIVE_SHA256", made_up.sha256)
     return made_up
 
 
@@ -188,7 +189,7 @@ def test_digest_is_one_for_folder_and_archive_and_another_for_other_data(officia
     assert len(bytes.fromhex(digest)) == 32
     assert data.find(official.archive).digest == digest
     _replace(folder / "test_batch", b"other images")
-    monkeypatch.setitem(data.BATCH_SHA256, "test_batch", _sha256(folder / "test_batch"))
+    monkeypatch.setitem(cifar10.BATCH_SHA256, "test_batch", _sha256(folder / "test_batch"))
     assert data.find(folder).digest != digest
 
 
@@ -306,7 +307,7 @@ def test_damaged_copy_is_looked_at_once_from_within_the_project(monkeypatch, tmp
 def test_nothing_found_says_what_to_do(variable, monkeypatch, tmp_path, tells):
     if variable is not None:
         monkeypatch.setenv("LAB_DATA", variable)
-    with tells(DataUnavailable, data.ARCHIVE, tmp_path / "project" / "data", "LAB_DATA", "standin"):
+    with tells(DataUnavailable, cifar10.ARCHIVE, tmp_path / "project" / "data", "LAB_DATA", "standin"):
         data.load()
 
 
@@ -418,13 +419,13 @@ def test_code_in_a_batch_does_not_run_even_when_its_digest_is_right(
 ):
     batch = folder / "data_batch_1"
     _replace(batch, trap.content)
-    monkeypatch.setitem(data.BATCH_SHA256, "data_batch_1", _sha256(batch))
+    monkeypatch.setitem(cifar10.BATCH_SHA256, "data_batch_1", _sha256(batch))
     place = folder
     if kind == "archive":
         place = tmp_path / "trap.tar.gz"
         with tarfile.open(place, "w:gz") as tar:
             tar.add(batch, "cifar-10-batches-py/data_batch_1")
-        monkeypatch.setattr(data, "ARCHIVE_SHA256", _sha256(place))
+        monkeypatch.setattr(cifar10, "ARCHIVE_SHA256", _sha256(place))
     with tells(DataDamaged, "mkdir"):
         data.load(place)
     assert not trap.sprung.exists()

@@ -8,7 +8,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
 from labhelpers import evaluation
-from labhelpers.data import CLASS_NAMES
+from labhelpers.cifar10 import CLASS_NAMES
 from labhelpers.errors import LabError
 
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from test_faults import wait_for
 
-from labhelpers import data
+from labhelpers.cifar10 import CLASS_NAMES
 from labhelpers.reporting import notebooks, publish
 
 ROOT = Path(__file__).parents[1]
@@ -152,7 +152,7 @@ def test_a_network_trained_live_looks_at_a_picture_of_one_s_own(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     said = pd.read_csv(next(tmp_path.rglob("own_image.csv")))
-    assert list(said["class"]) == list(data.CLASS_NAMES)
+    assert list(said["class"]) == list(CLASS_NAMES)
     assert said[["deeper", "yours"]].sum().tolist() == pytest.approx([1, 1], abs=1e-4)
 
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from labhelpers import data
+from labhelpers import cifar10
 from labhelpers.errors import LabError
 from labhelpers.output import save_figure
 from labhelpers.reporting import cache, notebooks, publish
@@ -42,7 +42,7 @@ def commit(notebook, path, settings=()):
     """Write a notebook as `lab refresh` does after a run with these parameters that made the files in figures/."""
     figures = {f"figures/{made.name}": cache.digest(made) for made in (path.parents[1] / "figures").iterdir()}
     used = {"modules": ["labhelpers.output"], "records": ["baseline-20000"], "data": ["CIFAR-10"]}
-    key = cache.key(notebook, dict(settings), used, data.official_digest())
+    key = cache.key(notebook, dict(settings), used, cifar10.digest())
     run = {"files": figures, "key": key}
     nbformat.write(notebooks.with_provenance(notebooks.clean(notebook), run), path)
 

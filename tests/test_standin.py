@@ -8,7 +8,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.svm import SVC
 
 from labhelpers import standin
-from labhelpers.data import CLASS_NAMES
+from labhelpers.cifar10 import CLASS_NAMES, N_TEST, N_TRAIN
 
 AUTOMOBILE, CAT, DOG, TRUCK = 1, 3, 5, 9
 IS_ANIMAL = np.array([0, 0, 1, 1, 1, 1, 1, 1, 0, 0], bool)
@@ -33,7 +33,7 @@ def test_images_and_labels_have_cifar10s_form(drawn):
 
 
 def test_sizes_default_to_cifar10s():
-    assert standin.draw.__defaults__[:2] == (50_000, 10_000)
+    assert standin.draw.__defaults__[:2] == (N_TRAIN, N_TEST)
 
 
 def test_classes_stand_in_cifar10s_order():

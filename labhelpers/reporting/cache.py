@@ -8,7 +8,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from labhelpers.data import official_digest
+from labhelpers import cifar10
 from labhelpers.paths import project
 from labhelpers.reporting import notebooks
 from labhelpers.study import human_labels
@@ -107,7 +107,7 @@ def outdated(notebook) -> list[str]:
     """
     held = notebook.metadata.get(notebooks.OURS, {}).get("key", {})
     run = {"key": {kind: names for kind, names in held.items() if kind != "human labels"}}
-    return reasons(run, notebook, {}, official_digest())
+    return reasons(run, notebook, {}, cifar10.digest())
 
 
 def lacks_human_labels(run: dict) -> bool:

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from labhelpers.data import CLASS_NAMES
-from labhelpers.evaluation import ANIMALS, VEHICLES, percent
+from labhelpers.cifar10 import CLASS_NAMES, GROUPED, VEHICLES
+from labhelpers.evaluation import percent
 from labhelpers.study import human_labels, records, text
 from labhelpers.study.experiments import experiment
 from labhelpers.study.strips import strips
 from labhelpers.study.verdicts import Verdict
 
-GROUPED = [*VEHICLES, *ANIMALS]
 MARGIN = 0.06  # of a strip's width, free at both ends
 
 

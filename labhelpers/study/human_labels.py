@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from labhelpers import usage
-from labhelpers.data import CLASS_NAMES
+from labhelpers.cifar10 import CLASS_NAMES
 from labhelpers.errors import DataDamaged
 from labhelpers.paths import project
 

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from labhelpers.data import CLASS_NAMES
-from labhelpers.evaluation import ANIMALS, VEHICLES
+from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, VEHICLES
 from labhelpers.study.records import Record
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from labhelpers.data import CLASS_NAMES
-from labhelpers.plots import COLUMN_WIDTH, GROUPED, PALETTE, count_epochs, new_axes
+from labhelpers.cifar10 import CLASS_NAMES, GROUPED
+from labhelpers.plots import COLUMN_WIDTH, PALETTE, count_epochs, new_axes
 from labhelpers.study.statistics import mean
 from labhelpers.study.strips import Strip, strips
 

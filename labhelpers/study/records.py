@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from labhelpers import usage
-from labhelpers.data import official_digest
+from labhelpers import cifar10, usage
 from labhelpers.errors import LabError
 from labhelpers.paths import atomic_write, project
 from labhelpers.recipe import Recipe
@@ -232,7 +231,7 @@ def read(experiment: Experiment, seed: int) -> Record | None:
 
 
 def _check_is_of(record, experiment, seed):
-    if record.digest != official_digest():
+    if record.digest != cifar10.digest():
         raise ValueError("of other data than CIFAR-10")
     wanted, found = (
         experiment.settings() | {"seed": seed},

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 
-from labhelpers.data import CLASS_NAMES
+from labhelpers.cifar10 import CLASS_NAMES
 from labhelpers.study import human_labels, improvements, statistics
 from labhelpers.study.experiments import EXPERIMENTS, OTHER, experiment
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import filelock
 import numpy as np
 
-from labhelpers import data
+from labhelpers import cifar10, data
 from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged, check_whole_number
 from labhelpers.progress import progress
 from labhelpers.study import records
@@ -127,7 +127,7 @@ def run_one(
     from labhelpers import backend, models
 
     cifar = _load(source)
-    if experiment.n_train > data.N_TRAINABLE:
+    if experiment.n_train > cifar10.N_TRAINABLE:
         split = cifar.everything()
     else:
         split = cifar.split(experiment.n_train, seed=seed if experiment.sampled else None)

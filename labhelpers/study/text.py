@@ -3,7 +3,7 @@
 from collections import Counter
 from math import floor, log10
 
-from labhelpers.data import CLASS_NAMES
+from labhelpers.cifar10 import CLASS_NAMES
 from labhelpers.evaluation import percent
 from labhelpers.study import human_labels, improvements, measures, remarks, statistics
 from labhelpers.study.experiments import experiment

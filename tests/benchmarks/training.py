@@ -189,14 +189,14 @@ def floor(network):
     import numpy as np
 
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(os.cpu_count())  # one product, all cores
-    from labhelpers import data, models
+    from labhelpers import cifar10, models
     from labhelpers.backend import keras
 
     costs = models.layer_costs(getattr(models, network)())
     forward = costs["multiplications"].sum()
     first = costs.loc[costs["multiplications"] > 0, "multiplications"].iloc[0]
     # Backwards each layer forms two products of the same size, but the first needs none for the images.
-    images = N_TRAIN * (3 * forward - first) + (50_000 - data.N_TRAINABLE) * forward
+    images = N_TRAIN * (3 * forward - first) + (cifar10.N_TRAIN - cifar10.N_TRAINABLE) * forward
     side = 2048
     a = keras.ops.convert_to_tensor(np.random.default_rng(0).random((side, side), np.float32))
     best = float("inf")
