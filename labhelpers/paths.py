@@ -1,9 +1,12 @@
-"""Where things are, and how a file is written so that it is whole or not there at all."""
+"""Where things are; how a file is written, whole or not at all; how work is left to one process at a time."""
 
 import os
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+
+import filelock
 
 from labhelpers.errors import LabError
 
@@ -44,6 +47,29 @@ def examples_dir() -> Path:
 def checkpoints_dir() -> Path:
     """Return the folder in which a long training of a notebook keeps its state, whatever becomes of the run's results."""
     return project() / "report" / "checkpoints"
+
+
+def exclusive(path: Path, busy: str, wait: bool = False):
+    """Lock a file until the returned context ends, so that no two processes do the same work at once.
+
+    Args:
+        path: the lock file; it and its folder are made where they are missing.
+        busy: what to say where another process holds the lock.
+        wait: whether to print `busy` and wait for that process to end, instead of raising an error.
+
+    Raises:
+        LabError: another process holds the lock, and `wait` is false.
+        OSError: the folder or the file can't be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    try:
+        return lock.acquire(blocking=False)
+    except filelock.Timeout:
+        if not wait:
+            raise LabError(busy) from None
+    print(busy, file=sys.stderr, flush=True)
+    return lock.acquire()
 
 
 @contextmanager

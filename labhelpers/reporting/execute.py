@@ -15,7 +15,6 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-import filelock
 from traitlets.config import Config
 
 from labhelpers import data
@@ -142,19 +141,15 @@ def _versions() -> dict[str, str]:
 @contextlib.contextmanager
 def _alone_in(folder):
     """Hold the report folder, so that two reports at once don't mix their results; nothing half-made stays."""
+    busy = f"another lab report is at work in {folder}: wait for it, or set LAB_OUT to another folder"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder / ".lock", blocking=False):
+        with exclusive(folder / ".lock", busy):
             try:
                 yield
             finally:  # also what a killed run left
                 shutil.rmtree(folder / ".staging", ignore_errors=True)
                 for torso in [*folder.glob(".index.*"), *folder.glob(".run.*")]:
                     torso.unlink()
-    except filelock.Timeout:
-        raise LabError(
-            f"another lab report is at work in {folder}: wait for it, or set LAB_OUT to another folder"
-        ) from None
     except BrokenPipeError:
         raise  # that was stdout
     except OSError as error:

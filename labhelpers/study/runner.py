@@ -12,11 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-import filelock
 import numpy as np
 
 from labhelpers import cifar10, data
 from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged, check_whole_number
+from labhelpers.paths import exclusive
 from labhelpers.progress import progress
 from labhelpers.study import records
 from labhelpers.study.experiments import EXPERIMENTS, Experiment, experiment
@@ -279,22 +279,16 @@ def _cifar10() -> str:
     return str(Path(found.source).absolute())
 
 
-@contextlib.contextmanager
 def _alone():
     """Hold the folder of records, so that two studies at once don't train the same."""
     folder = records.runs_dir()
-    lock = filelock.FileLock(folder / ".lock", blocking=False)
+    busy = f"another lab study is at work in {folder}: wait for it, it makes the same"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout:
-        raise LabError(f"another lab study is at work in {folder}: wait for it, it makes the same") from None
+        return exclusive(folder / ".lock", busy)
     except OSError as error:
         raise LabError(
             f"can't write {folder}: {error.strerror or error}; {records.FREE_SPACE}, then run again"
         ) from error
-    with lock:
-        yield
 
 
 @contextlib.contextmanager
