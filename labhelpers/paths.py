@@ -11,6 +11,9 @@ import filelock
 from labhelpers.errors import LabError
 
 QUICK_FOLDER = "quick"  # within that of the report: where a rehearsal goes
+# What to do where something can't be written.
+FREE_SPACE = "free some space there or make it writable"
+OTHER_FOLDER = "free some space or choose another folder with LAB_OUT"
 
 
 def project() -> Path:
@@ -73,26 +76,42 @@ def exclusive(path: Path, busy: str, wait: bool = False):
 
 
 @contextmanager
-def atomic_write(path, remedy="free some space or choose another folder with LAB_OUT"):
+def writing(place, remedy: str = OTHER_FOLDER):
+    """Report an error of the disk in one line: what can't be written, why, and what to do.
+
+    Args:
+        place: the file or folder that the block writes.
+        remedy: what to do before running again.
+
+    Raises:
+        LabError: the disk is full, the place can't be written, or something else is there.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # not the disk: whoever read the output has stopped
+    except OSError as error:
+        raise LabError(f"can't write {place}: {error.strerror or error}; {remedy}, then run again") from error
+
+
+@contextmanager
+def atomic_write(path, remedy: str = OTHER_FOLDER):
     """Give the path of a temporary file beside `path`; it takes that name only when all went well.
 
     Raises:
-        LabError: the disk is full, the folder can't be written, or it is no folder.
+        LabError: as for `writing`.
     """
     path = Path(path)
-    temporary = None
-    try:
+    with writing(path, remedy):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
         os.close(handle)
         temporary = Path(name)
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner may read
-        temporary.replace(path)
-    except OSError as error:
-        raise LabError(f"can't write {path}: {error.strerror or error}; {remedy}, then run again") from error
-    finally:
-        if temporary is not None:
+        try:
+            yield temporary
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner may read
+            temporary.replace(path)
+        finally:
             temporary.unlink(missing_ok=True)

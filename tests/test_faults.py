@@ -272,6 +272,7 @@ NOT_OFFICIAL = (
     "is damaged, incomplete or not the official archive (its SHA-256 differs): delete it and fetch it again"
 )
 BATCH = "unpacked/cifar-10-batches-py"
+SPACE_FOR_DATA = "free … MB there, make it writable or name a copy of CIFAR-10 with LAB_DATA, then run again"
 NO_SPACE = "No space left on device; free some space or choose another folder with LAB_OUT, then run again"
 KEPT = "(see …/report/failed/…; earlier results are kept)"
 
@@ -366,16 +367,14 @@ FAULTS = [
         "disk full, before the download",
         [slow_mirror, full_disk("data", 0)],
         "lab data",
-        "can't save CIFAR-10 in …/data: only 0 MB are free; free … MB there or make it writable, then run again, "
-        "or name a copy of the data with LAB_DATA",
+        f"can't write …/data: only 0 MB are free; {SPACE_FOR_DATA}",
         marks=needs_mount,
     ),
     fault(
         "data folder read-only",
         [slow_mirror, read_only("data")],
         "lab data",
-        "can't save CIFAR-10 in …/data: Permission denied; free … MB there or make it writable, then run again, "
-        "or name a copy of the data with LAB_DATA",
+        f"can't write …/data: Permission denied; {SPACE_FOR_DATA}",
         marks=needs_rights,
     ),
     fault(

@@ -113,10 +113,11 @@ def test_file_has_the_permissions_of_any_new_file(tmp_path):
     "fault, told",
     [
         (OSError(errno.ENOSPC, "No space left on device"), LabError),
+        (BrokenPipeError(), BrokenPipeError),
         (ValueError("no fault of the disk"), ValueError),
         (KeyboardInterrupt(), KeyboardInterrupt),
     ],
-    ids=["disk full", "error", "interrupted"],
+    ids=["disk full", "output that nobody reads on", "error", "interrupted"],
 )
 def test_earlier_file_stays_when_writing_fails_in_the_middle(fault, told, tmp_path):
     path = tmp_path / "table.csv"

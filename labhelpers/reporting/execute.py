@@ -142,21 +142,13 @@ def _versions() -> dict[str, str]:
 def _alone_in(folder):
     """Hold the report folder, so that two reports at once don't mix their results; nothing half-made stays."""
     busy = f"another lab report is at work in {folder}: wait for it, or set LAB_OUT to another folder"
-    try:
-        with exclusive(folder / ".lock", busy):
-            try:
-                yield
-            finally:  # also what a killed run left
-                shutil.rmtree(folder / ".staging", ignore_errors=True)
-                for torso in [*folder.glob(".index.*"), *folder.glob(".run.*")]:
-                    torso.unlink()
-    except BrokenPipeError:
-        raise  # that was stdout
-    except OSError as error:
-        raise LabError(
-            f"can't write {folder}: {error.strerror or error}; free some space or choose another folder with "
-            "LAB_OUT, then run again"
-        ) from error
+    with writing(folder), exclusive(folder / ".lock", busy):
+        try:
+            yield
+        finally:  # also what a killed run left
+            shutil.rmtree(folder / ".staging", ignore_errors=True)
+            for torso in [*folder.glob(".index.*"), *folder.glob(".run.*")]:
+                torso.unlink()
 
 
 def _run(notebook, stem, folder, run) -> None:

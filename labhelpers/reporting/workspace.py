@@ -3,8 +3,7 @@
 import shutil
 from pathlib import Path
 
-from labhelpers.errors import LabError
-from labhelpers.paths import project
+from labhelpers.paths import FREE_SPACE, project, writing
 from labhelpers.reporting.notebooks import notebook_paths
 
 FOLDER = "my_notebooks"
@@ -17,11 +16,9 @@ def prepare() -> Path:
         LabError: the folder can't be written.
     """
     folder = project() / FOLDER
-    try:
+    with writing(folder, FREE_SPACE):
         folder.mkdir(exist_ok=True)
         for path in notebook_paths():
             if not (folder / path.name).exists():
                 shutil.copy(path, folder)
-    except OSError as error:
-        raise LabError(f"can't write {folder}: {error.strerror}") from error
     return folder

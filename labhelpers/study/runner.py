@@ -16,7 +16,7 @@ import numpy as np
 
 from labhelpers import cifar10, data
 from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged, check_whole_number
-from labhelpers.paths import exclusive
+from labhelpers.paths import FREE_SPACE, exclusive, writing
 from labhelpers.progress import progress
 from labhelpers.study import records
 from labhelpers.study.experiments import EXPERIMENTS, Experiment, experiment
@@ -283,12 +283,8 @@ def _alone():
     """Hold the folder of records, so that two studies at once don't train the same."""
     folder = records.runs_dir()
     busy = f"another lab study is at work in {folder}: wait for it, it makes the same"
-    try:
+    with writing(folder, FREE_SPACE):
         return exclusive(folder / ".lock", busy)
-    except OSError as error:
-        raise LabError(
-            f"can't write {folder}: {error.strerror or error}; {records.FREE_SPACE}, then run again"
-        ) from error
 
 
 @contextlib.contextmanager
