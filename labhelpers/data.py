@@ -165,62 +165,46 @@ def load(source: str | os.PathLike | None = None) -> Cifar10:
 
 def find(source: str | os.PathLike | None = None) -> Found:
     """Find and verify the data that `load` would load, without parsing it; arguments and errors as there."""
-    return _from_source(source, _verify_all, _identify_standin)
+    return _find(source)[0]
 
 
-def _from_source(source, read, make_standin):
-    """Resolve a source and hand it on: a folder or an archive to `read`, the stand-in to `make_standin`."""
+def _find(source) -> tuple[Found, list[bytes]]:
+    """Return what `find` returns, and the six batches that were verified, to be parsed; none for the stand-in."""
     named = source or os.environ.get("LAB_DATA")
     if named == "standin":
-        return make_standin()
-    if named:
-        return _read_named(Path(named).expanduser(), read)
-    return _read_first_found(read)
+        # The images follow from the program, to the byte and on every machine: its digest is theirs.
+        program = Path(__file__).with_name("standin.py").read_bytes()
+        return Found("stand-in images", hashlib.sha256(program).hexdigest(), "standin"), []
+    if named:  # what is wrong with it is an error, never a reason to look elsewhere
+        return _read(_copy_named(Path(named).expanduser()))
+    damaged = []  # passed over, and reported only if no copy is good
+    for copy in _usual_copies():
+        try:
+            return _read(copy)
+        except DataDamaged as error:
+            damaged.append(f" ({error})")
+    try:
+        return _read(fetch(project() / "data" / ARCHIVE))
+    except DataUnavailable as error:
+        raise DataUnavailable(f"{error}{''.join(damaged)}") from None
 
 
-def _identify_standin() -> Found:
-    # The images follow from the program, to the byte and on every machine: its digest is theirs.
-    program = Path(__file__).with_name("standin.py").read_bytes()
-    return Found("stand-in images", hashlib.sha256(program).hexdigest(), "standin")
-
-
-def _draw_standin() -> Cifar10:
-    from labhelpers import standin
-
-    return Cifar10(*standin.draw(), *_identify_standin())
-
-
-def _read_named(place: Path, read):
-    """Read from a place somebody named: what is wrong with it is an error, never a reason to look on."""
+def _copy_named(place: Path) -> Path:
     if not os.path.exists(place):  # noqa: PTH110 (Path.exists lets "name too long" through)
         raise LabError(f"{place} does not exist: name a {FOLDER} folder, {ARCHIVE} or 'standin'")
     copies = _copies_in(place)
     if not copies:
         raise LabError(f"there is no {FOLDER} folder and no {ARCHIVE} in {place}: name one that holds it")
-    return _read(copies[0], read)
+    return copies[0]
 
 
-def _read_first_found(read):
-    """Read the first good copy in the usual places; damaged ones are passed over, but named if none is good."""
-    damaged = []
-    for place in _usual_places():
-        for copy in _copies_in(place):
-            try:
-                return _read(copy, read)
-            except DataDamaged as error:
-                damaged.append(f" ({error})")
-    try:
-        return _read(fetch(project() / "data" / ARCHIVE), read)
-    except DataUnavailable as error:
-        raise DataUnavailable(f"{error}{''.join(damaged)}") from None
-
-
-def _usual_places() -> list[Path]:
+def _usual_copies():
     keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     keras = keras_home / "datasets"
     torchvision = [Path.cwd() / "data", Path.home() / "data"]  # the roots its tutorials name
     places = (project() / "data", keras, keras / f"{FOLDER}-target", *torchvision)
-    return list(dict.fromkeys(place.resolve() for place in places))
+    for place in dict.fromkeys(place.resolve() for place in places):
+        yield from _copies_in(place)
 
 
 def _copies_in(place: Path) -> list[Path]:
@@ -232,36 +216,17 @@ def _copies_in(place: Path) -> list[Path]:
     return [place / name for name in names if (place / name).exists()]
 
 
-def _read(found: Path, read):
-    """Hand the batches of a folder or an archive to `read`, each verified before it is handed on.
+def _read(copy: Path) -> tuple[Found, list[bytes]]:
+    """Read the six batches of a folder or an archive, and verify what was read.
 
     Raises:
         DataDamaged: a batch is missing, can't be read or is not the official one.
     """
     try:
-        batches = _batches_in_folder(found) if found.is_dir() else _batches_in_archive(found)
-        return read(batches, str(found))
-    except (OSError, tarfile.TarError, EOFError) as error:
-        raise DataDamaged(f"{found} can't be read ({error}): fetch the data set again") from error
-
-
-def _parse_all(batches, source) -> Cifar10:
-    train_images, train_labels = np.empty((N_TRAIN, SIDE, SIDE, 3), np.uint8), np.empty(N_TRAIN, np.uint8)
-    for number in range(5):
-        rows = slice(10_000 * number, 10_000 * (number + 1))
-        train_images[rows], train_labels[rows] = _parse(next(batches))
-    test_images, test_labels = _parse(next(batches))
-    return Cifar10(train_images, train_labels, test_images.copy(), test_labels, *_cifar(source))
-
-
-def _verify_all(batches, source) -> Found:
-    for _ in batches:
-        pass
-    return _cifar(source)
-
-
-def _cifar(source) -> Found:
-    return Found("CIFAR-10", cifar10.digest(), source)
+        batches = list(_batches_in_folder(copy) if copy.is_dir() else _batches_in_archive(copy))
+    except OSError as error:
+        raise DataDamaged(f"{copy} can't be read ({error}): fetch the data set again") from error
+    return Found("CIFAR-10", cifar10.digest(), str(copy)), batches
 
 
 def _batches_in_folder(folder: Path):
@@ -280,15 +245,15 @@ def _batches_in_folder(folder: Path):
 def _batches_in_archive(archive: Path):
     """Yield the batches in order; the archive is verified whole first, so its inside can be trusted."""
     with archive.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != cifar10.ARCHIVE_SHA256:
-            raise DataDamaged(
-                f"{archive} is damaged, incomplete or not the official archive (its SHA-256 differs): "
-                "delete it and fetch it again"
-            )
-        file.seek(0)
-        with tarfile.open(fileobj=file) as tar:
-            for name in BATCH_SHA256:
-                yield tar.extractfile(f"{FOLDER}/{name}").read()
+        content = file.read(cifar10.ARCHIVE_BYTES + 1)  # one byte more, so that a longer file differs too
+    if hashlib.sha256(content).hexdigest() != cifar10.ARCHIVE_SHA256:
+        raise DataDamaged(
+            f"{archive} is damaged, incomplete or not the official archive (its SHA-256 differs): "
+            "delete it and fetch it again"
+        )
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        for name in BATCH_SHA256:
+            yield tar.extractfile(f"{FOLDER}/{name}").read()
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -301,7 +266,16 @@ class _ArraysOnly(pickle.Unpickler):
             raise DataDamaged(f"a batch asks to run {module}.{name}: not the official CIFAR-10") from None
 
 
-def _parse(content: bytes):
+def _parse(batches: list[bytes]) -> tuple[np.ndarray, ...]:
+    """Return the arrays of `Cifar10`; takes each batch out of the list once parsed, to keep memory low."""
+    train_images, train_labels = np.empty((N_TRAIN, SIDE, SIDE, 3), np.uint8), np.empty(N_TRAIN, np.uint8)
+    for images, labels in zip(np.split(train_images, 5), np.split(train_labels, 5), strict=True):
+        images[:], labels[:] = _parse_batch(batches.pop(0))
+    test_images, test_labels = _parse_batch(batches.pop(0))
+    return train_images, train_labels, test_images.copy(), test_labels
+
+
+def _parse_batch(content: bytes):
     """Return images, uint8 (10000, 32, 32, 3), and labels, uint8 (10000,), of one pickled batch."""
     batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
     channels_first = batch[b"data"].reshape(-1, 3, SIDE, SIDE)
