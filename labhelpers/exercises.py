@@ -3,6 +3,7 @@
 An exercise is a function of the answer that returns what is wrong with it, or nothing.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from numbers import Real
@@ -31,9 +32,9 @@ def check(exercise: str, *answer) -> str:
         LabError: there is no such exercise, it asks for something else, or it takes runs that are not recorded.
     """
     check_choice("exercise", exercise, EXERCISES)
-    asked = EXERCISES[exercise].__code__
-    if len(answer) != asked.co_argcount:
-        wanted = ", ".join(asked.co_varnames[: asked.co_argcount])
+    asked = inspect.signature(EXERCISES[exercise]).parameters
+    if len(answer) != len(asked):
+        wanted = ", ".join(asked)
         raise LabError(f'exercise {exercise} asks for {wanted}: check("{exercise}", {wanted})')
     hint = EXERCISES[exercise](*answer)
     return f"Not yet. {hint}" if hint else "Yes."

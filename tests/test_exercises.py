@@ -148,7 +148,7 @@ def test_every_exercise_that_a_notebook_names_is_there_and_the_other_way_round()
     ("answer", "words"),
     [
         (("02.9", 1), ["exercise", "'02.9'"]),
-        (("02.4", 0.5), ["02.4", "right, wrong"]),
+        (("02.4", 0.5), ['exercise 02.4 asks for right, wrong: check("02.4", right, wrong)']),
         (("02.4", 50, 40), ["50", "0 to 1"]),
         (("03.1", "more"), ["'larger', 'smaller'"]),
         (("01.2", "48"), ["'48'", "without quotes"]),
