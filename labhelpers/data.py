@@ -157,10 +157,16 @@ def load(source: str | os.PathLike | None = None) -> Cifar10:
         DataUnavailable: nothing was named, nothing was found, and no mirror could be reached.
         LabError: the source named is not there.
     """
-    cifar = _from_source(source, _parse_all, _draw_standin)
-    loaded_names.add(cifar.name)
-    usage.note("data", cifar.name)
-    return cifar
+    found, batches = _find(source)
+    if found.is_standin:
+        from labhelpers import standin
+
+        arrays = standin.draw()
+    else:
+        arrays = _parse(batches)
+    loaded_names.add(found.name)
+    usage.note("data", found.name)
+    return Cifar10(*arrays, *found)
 
 
 def find(source: str | os.PathLike | None = None) -> Found:

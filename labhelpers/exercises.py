@@ -265,9 +265,7 @@ def _largest_gain(change):
 @_exercise("07.1")
 def _changed_verdicts(number):
     _are_numbers(number)
-    from labhelpers.study import (
-        verdicts,
-    )  # here, so that other notebooks don't depend on the rules of verdicts
+    from labhelpers.study import verdicts  # here: other notebooks don't depend on the rules of verdicts
 
     found, _ = records.read_study()
     all_of_them = [it.outcome for it in verdicts.judge(found)]

@@ -19,7 +19,7 @@ from traitlets.config import Config
 
 from labhelpers import data
 from labhelpers.errors import DataUnavailable, LabError
-from labhelpers.paths import QUICK_FOLDER, atomic_write, out_dir, project
+from labhelpers.paths import QUICK_FOLDER, atomic_write, exclusive, out_dir, project, writing
 from labhelpers.reporting import cache, notebooks
 
 # What `--quick` sets, wherever a notebook has the parameter: a rehearsal, not a result.
@@ -147,8 +147,8 @@ def _alone_in(folder):
             yield
         finally:  # also what a killed run left
             shutil.rmtree(folder / ".staging", ignore_errors=True)
-            for torso in [*folder.glob(".index.*"), *folder.glob(".run.*")]:
-                torso.unlink()
+            for partial in [*folder.glob(".index.*"), *folder.glob(".run.*")]:
+                partial.unlink()
 
 
 def _run(notebook, stem, folder, run) -> None:

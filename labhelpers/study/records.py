@@ -20,13 +20,12 @@ import pandas as pd
 
 from labhelpers import cifar10, usage
 from labhelpers.errors import LabError
-from labhelpers.paths import atomic_write, project
+from labhelpers.paths import FREE_SPACE, atomic_write, project
 from labhelpers.recipe import Recipe
 from labhelpers.study.experiments import EXPERIMENTS, Experiment, experiment
 
 # Increase by hand when the training procedure changes; older records then become stale.
 SCHEMA_VERSION = 1
-FREE_SPACE = "free some space there or make it writable"
 
 
 class Unusable(LabError):
