@@ -79,7 +79,8 @@ def reasons(run: dict, notebook, settings: dict, data_digest: str) -> list[str]:
         else:
             names = [name for name in value if value[name] != before[kind][name]]
             changed += [f"records of {name}" if kind == "records" else name for name in names]
-    return [f"{name} changed" for name in changed]
+    more = [f"{len(changed) - 3} more"] if len(changed) > 4 else []
+    return [f"{name} changed" for name in (changed[:3] + more if more else changed)]
 
 
 def damaged(folder: Path, files: dict[str, str]) -> list[str]:
