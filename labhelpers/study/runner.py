@@ -87,14 +87,14 @@ def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
         ):
             for done, (unit, record, fault) in enumerate(run(units, source), 1):
                 if fault:
-                    failed.append(f"{unit.experiment.name}, seed {unit.seed}: {fault}")
+                    failed.append(f"{unit.experiment.id}, seed {unit.seed}: {fault}")
                 else:
                     records.write(record)
                     records.checkpoint_of(*unit).unlink(missing_ok=True)
                 bar.update(seconds[unit])
                 bar.set_description_str(f"run {done} of {len(units)}")
                 if bar.disable:
-                    print(f"{done} of {len(units)}: {unit.experiment.name}, seed {unit.seed}", flush=True)
+                    print(f"{done} of {len(units)}: {unit.experiment.id}, seed {unit.seed}", flush=True)
     if failed:
         raise LabError(f"{len(failed)} of {len(units)} runs gave no record: {'; '.join(failed)}")
     return len(units)
@@ -349,4 +349,4 @@ def _unit_and_record(unit, source, parent):
     except TrainingDiverged as error:  # in its first epoch; the other runs go on
         return unit, None, str(error)
     except LabError as error:
-        raise LabError(f"{unit.experiment.name}, seed {unit.seed}: {error}") from error
+        raise LabError(f"{unit.experiment.id}, seed {unit.seed}: {error}") from error
