@@ -274,8 +274,9 @@ def _result(verdict):
     number, n = original(verdict.claim), verdict.evidence.runs[tested.id]
     if verdict.evidence.estimate is None:
         return f"{setting} has too few recorded runs to be compared with the original's {number}"
-    value, interval = ours(verdict).rstrip(")").split(" (")
-    return f"{setting} reaches {value} (95 % interval {interval}; {n} runs), where the original has {number}"
+    value, _, ends = ours(verdict).rstrip(")").partition(" (")
+    interval = f"95 % interval {ends}; " if ends else ""  # runs that all agree have none
+    return f"{setting} reaches {value} ({interval}{n} runs), where the original has {number}"
 
 
 def listed(parts: list[str]) -> str:
