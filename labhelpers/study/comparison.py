@@ -49,13 +49,13 @@ def among_runs(accuracies, today: float | None = None) -> str:
     """Say where recorded runs of one experiment lie, 0 to 1 each, and whether today's is one that they lead to expect."""
     if not len(accuracies):
         return "Of these images no runs are recorded."
+    if len(accuracies) == 1:
+        return f"1 recorded run: {percent(accuracies.mean())}."
     mean, low, high, deviation = (getattr(accuracies, name)() for name in ("mean", "min", "max", "std"))
     text = (
         f"{len(accuracies)} recorded runs: on average {percent(mean)}, from {percent(low)} to {percent(high)}, with a "
         f"standard deviation of {100 * deviation:.2f} points. "
     )
-    if len(accuracies) < 2:
-        return text
     expected = statistics.prediction_interval(accuracies)
     text += f"In 95 % of cases one further run gives {percent(expected.low)} to {percent(expected.high)}"
     if today is None:
