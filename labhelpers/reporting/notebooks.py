@@ -209,17 +209,22 @@ def write(notebook, path: Path) -> None:
 def read_runs(folder: Path) -> dict:
     """Return what is known of the last run of each notebook, by its stem; nothing if that can't be read."""
     try:
-        runs = json.loads((folder / "run.json").read_text(encoding="utf-8"))["notebooks"]
+        runs = _read_json(folder)["notebooks"]
         return {stem: run for stem, run in runs.items() if run["key"] and run["files"].keys()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return {}
 
 
 def read_page(folder: Path) -> dict:
     """Return what is known of the page that was last written; nothing if that can't be read."""
+    found = _read_json(folder)
+    return found.get("page", {}) if isinstance(found, dict) else {}
+
+
+def _read_json(folder):
     try:
-        return json.loads((folder / "run.json").read_text(encoding="utf-8"))["page"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
 
 

@@ -74,13 +74,7 @@ CLAIMS = (
         margin=0.05,
         remark=remarks.human_confusions,
     ),
-    Claim(
-        "B4 vehicles",
-        "vehicles are easier than animals",
-        measures.VEHICLES_EASIER,
-        (BASE,),
-        margin=POINT,
-    ),
+    Claim("B4 vehicles", "vehicles are easier than animals", measures.VEHICLES_EASIER, (BASE,), margin=POINT),
     Claim(
         "B4 cars",
         "cars are the easiest class",
