@@ -31,8 +31,8 @@ def project(tmp_path, monkeypatch):
     path.parent.mkdir()
     commit(new_notebook(cells=[new_markdown_cell("# 1."), code]), path)
     marked = (
-        f"<!-- {name}: written by lab refresh -->\n{table.make()}<!-- end of {name} -->\n"
-        for name, table in publish.TABLES.items()
+        f"<!-- {name}: written by lab refresh -->\n{make()}<!-- end of {name} -->\n"
+        for name, make in publish.TABLES.items()
     )
     (tmp_path / "README.md").write_text("# R\n\n" + "\n".join(marked))
     return tmp_path
@@ -130,28 +130,35 @@ def test_verdict_in_a_csv_is_named(project, tells):
         "D2,the images have 30x30 pixels,30,31",
     )
     with tells(
-        LabError, "figures/verdicts.csv has ours (95 % interval) 31 in row 2 (D2), the records say 32"
+        LabError,
+        "figures/verdicts.png shows ours (95 % interval) 32 in row 2 (D2), figures/verdicts.csv has 31",
+        "figures/verdicts.csv changed",
     ):
         publish.check()
 
 
 def test_number_in_the_readme_is_named(project, tells):
     change(project / "README.md", "| 30 | 32 |", "| 30 | 31 |")
-    with tells(LabError, "README.md, D2, ours (95 % interval): 31, but the records say 32"):
+    with tells(
+        LabError,
+        "README.md, table of the verdicts, has ours (95 % interval) 31 in row 2 (D2), the records say 32",
+    ):
         publish.check()
 
 
 def test_number_of_the_improvements_in_the_readme_is_named(project, tells):
     change(project / "README.md", "| 1 | the original's network | 66", "| 1 | the original's network | 99")
     with tells(
-        LabError, "README.md, the original's network, test accuracy (95 % interval): 99", "records say 66"
+        LabError,
+        "README.md, table of the improvements, has test accuracy (95 % interval) 99",
+        "records say 66",
     ):
         publish.check()
 
 
 def test_row_that_the_readme_lost_is_named(project, tells):
     change(project / "README.md", "| D1 |", "| X1 |")
-    with tells(LabError, "README.md, D1: has no row", "README.md, X1: is not in the records"):
+    with tells(LabError, "README.md, table of the verdicts, has claim X1 in row 1 (X1), the records say D1"):
         publish.check()
 
 

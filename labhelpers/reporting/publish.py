@@ -4,8 +4,6 @@ import csv
 import io
 import re
 import shutil
-from collections.abc import Callable
-from typing import NamedTuple
 
 from bs4 import BeautifulSoup
 from PIL import Image
@@ -38,17 +36,7 @@ def improvements_table() -> str:
     return tables.improvements_as_markdown(improvements.summary(improvements.runs()))
 
 
-class Table(NamedTuple):
-    """A table of README.md, between two comments: what makes it, and the column that names its rows."""
-
-    make: Callable[[], str]
-    key: str
-
-
-TABLES = {
-    "verdicts": Table(verdicts_table, "claim"),
-    "improvements": Table(improvements_table, "change"),
-}
+TABLES = {"verdicts": verdicts_table, "improvements": improvements_table}
 
 
 def _marked(name):
@@ -124,13 +112,13 @@ def _copied(source, target) -> bool:
 def _refresh_readme() -> bool:
     path = project() / "README.md"
     before = text = path.read_text(encoding="utf-8")
-    for name, table in TABLES.items():
+    for name, make in TABLES.items():
         found = _marked(name).search(text)
         if not found:
             raise LabError(
                 f"README.md has lost the comments that mark its table of the {name}: restore them with git"
             )
-        text = text[: found.start()] + table.make() + text[found.end() :]
+        text = text[: found.start()] + make() + text[found.end() :]
     if text != before:
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -147,23 +135,29 @@ def check() -> str:
         LabError: something is not, all of it named: a number that differs with both values and where each is.
     """
     faults, made = [], {}
-    records = {name: _markdown_rows(table.make()) for name, table in TABLES.items()}
-    judged = tables.table(verdicts.verdicts()[0]).to_dict("records")
+    now = {name: make() for name, make in TABLES.items()}
     for path in notebooks.notebook_paths():
         notebook = notebooks.read(path)
         made |= notebooks.made(notebook)
         csvs = [name for name in notebooks.made(notebook) if name.endswith(".csv")]
         held = {f"{name} has": _read(project() / name) for name in csvs if (project() / name).exists()}
-        held |= {"the records say": records["verdicts"]}
+        held |= {"the records say": _markdown_rows(now["verdicts"])}
         faults += [f"{path.name}: {fault}" for fault in _faults(notebook)]
         faults += [f"{path.name}, {fault}" for fault in _shown_otherwise(notebook, held)]
     faults = list(dict.fromkeys(faults)) + cache.damaged(project(), made)
     there = {f"figures/{path.name}" for path in (project() / "figures").glob("*.*")}
     faults += [f"{name} is made by no notebook" for name in sorted(there - set(made))]
-    for name in sorted(there & set(made)):
-        faults += _drawn_otherwise(name) if name.endswith(".png") else _judged_otherwise(name, judged)
+    for name in sorted(name for name in there & set(made) if name.endswith(".png")):
+        faults += _drawn_otherwise(name)
     readme = (project() / "README.md").read_text(encoding="utf-8")
-    faults += [fault for name in TABLES for fault in _told_otherwise(name, readme, records[name])]
+    for name, table in now.items():
+        found = _marked(name).search(readme)
+        if found is None:
+            faults.append(f"README.md has lost the comments that mark its table of the {name}")
+        elif found.group() != table:
+            written, place = _markdown_rows(found.group()), f"README.md, table of the {name}, has"
+            shape = [f"{place} another form than lab refresh gives it"]
+            faults += _difference(written, _markdown_rows(table), place, "the records say") or shape
     if faults:
         raise LabError(f"{'; '.join(faults)}: run lab report, then lab refresh")
     return (
@@ -207,14 +201,6 @@ def _drawn_otherwise(name):
     return _difference(_rows(drawn), _read(project() / beside), f"{name} shows", f"{beside} has")
 
 
-def _judged_otherwise(name, judged):
-    """Say where committed verdicts are not those of the records."""
-    held = _read(project() / name)
-    if not held or not {"claim", "verdict"} <= set(held[0]):
-        return []
-    return _difference(held, judged, f"{name} has", "the records say")
-
-
 def _shown_otherwise(notebook, held):
     """Say where a table in a notebook's outputs is not that of the CSV, or the records, with its columns and rows."""
     for cell in notebook.cells:
@@ -223,28 +209,6 @@ def _shown_otherwise(notebook, held):
                 if len(shown) == len(rows) and len(shown[0]) > 1 and set(shown[0]) <= set(rows[0]):
                     here = f"cell {cell.execution_count} shows"
                     yield from _difference(shown, rows, here, place, _rounded)
-
-
-def _told_otherwise(name, readme, now):
-    """Say which numbers or words of a table in README.md are not those of the records: where it is, and both."""
-    found = _marked(name).search(readme)
-    if found is None:
-        return [f"README.md has lost the comments that mark its table of the {name}"]
-    key = TABLES[name].key
-    written = {row[key]: row for row in _markdown_rows(found.group())}
-    now = {row[key]: row for row in now}
-    faults = [f"README.md, {row}: has no row" for row in now if row not in written]
-    faults += [f"README.md, {row}: is not in the records" for row in written if row not in now]
-    faults += [
-        f"README.md, {row}, {column}: {written[row].get(column) or 'nothing'}, but the records say {value or 'nothing'}"
-        for row in now
-        if row in written
-        for column, value in now[row].items()
-        if written[row].get(column) != value
-    ]
-    # What is left are the rows' order and the table's shape.
-    of_shape = f"README.md: its table of the {name} is not that of the records"
-    return faults or [of_shape] * (found.group() != TABLES[name].make())
 
 
 def _difference(first, second, first_place, second_place, equal=str.__eq__):
