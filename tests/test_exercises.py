@@ -4,29 +4,32 @@ import re
 
 import numpy as np
 import pytest
-from test_claims import BASE, DEEPER, LARGER, around, confusion, runs_dir, study  # noqa: F401
+from made_up import around, confusion, runs, runs_dir, write  # noqa: F401
 
 from labhelpers import data, exercises
 from labhelpers.errors import LabError
 from labhelpers.exercises import check
 from labhelpers.reporting import notebooks
-from labhelpers.study import claims, ladder, statistics
+from labhelpers.study import improvements, statistics, verdicts
+from labhelpers.study.claims import BASE, CLAIMS, DEEPER, LARGER
 
 
 @pytest.fixture
-def recorded(study):  # noqa: F811
+def recorded(runs_dir):  # noqa: F811
     """Runs that make every question have one answer."""
     matrix = confusion()
     matrix[2, 2] -= 300  # birds are hard
-    study(BASE, around(0.60, 0.005, 10), matrix=matrix)
-    study(LARGER, around(0.64, 0.005, 10))
-    study("baseline-10000", around(0.54, 0.005, 3))
-    study(DEEPER, around(0.66, 0.004, 10), best_epoch=8, val_loss=0.95)
-    study("deeper-20000", around(0.63, 0.004, 5))
-    study("deeper-40000-adam-3e-4", around(0.65, 0.004, 5), val_loss=0.94)
-    study("deeper-40000-adam-3e-3", around(0.65, 0.004, 5), val_loss=1.0)
-    for number, arm in enumerate(dict.fromkeys(rung.arm for rung in ladder.RUNGS)):
-        study(arm, [0.65 + 0.02 * number + 0.05 * (number > 1)])
+    steps = dict.fromkeys(step.experiment for step in improvements.STEPS)
+    write(
+        runs(BASE, around(0.60, 0.005, 10), confusion_matrix=matrix),
+        runs(LARGER, around(0.64, 0.005, 10)),
+        runs("baseline-10000", around(0.54, 0.005, 3)),
+        runs(DEEPER, around(0.66, 0.004, 10), best_epoch=8, val_loss=0.95),
+        runs("deeper-20000", around(0.63, 0.004, 5)),
+        runs("deeper-40000-adam-3e-4", around(0.65, 0.004, 5), val_loss=0.94),
+        runs("deeper-40000-adam-3e-3", around(0.65, 0.004, 5), val_loss=1.0),
+        *(runs(id, [0.65 + 0.02 * number + 0.05 * (number > 1)]) for number, id in enumerate(steps)),
+    )
 
 
 LUCK = statistics.chance_of_reaching(around(0.66, 0.004, 10), 0.665)
@@ -104,11 +107,11 @@ def test_rates_are_compared_by_the_student_s_own_runs():
 
 
 def test_verdicts_are_judged_again_from_five_runs(recorded, runs_dir):  # noqa: F811
-    answers = [check("07.1", number) for number in range(len(claims.CLAIMS) + 1)]
-    before = [it.verdict for it in claims.verdicts()[0]]
+    answers = [check("07.1", number) for number in range(len(CLAIMS) + 1)]
+    before = [it.outcome for it in verdicts.verdicts()[0]]
     for path in runs_dir.glob("*-seed[5-9].json"):
         path.unlink()
-    after = [it.verdict for it in claims.verdicts()[0]]
+    after = [it.outcome for it in verdicts.verdicts()[0]]
     changed = sum(a != b for a, b in zip(before, after, strict=True))
     assert changed and [number for number, answer in enumerate(answers) if answer == "Yes."] == [changed]
 
@@ -164,5 +167,5 @@ def test_what_is_no_answer_is_refused(answer, words, tells):
 
 
 def test_without_records_the_check_says_what_to_run(runs_dir, tells):  # noqa: F811
-    with tells(LabError, "lab study --arms deeper-40000"):
+    with tells(LabError, "lab study --experiments deeper-40000"):
         check("04.1", "no")

@@ -1,0 +1,256 @@
+"""Verdicts from records made up so that each rule is reached, with SciPy and statsmodels as references."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.stats
+from made_up import SHORTER, around, confusion, found, runs, runs_dir, verdict, write  # noqa: F401
+from statsmodels.stats.multitest import multipletests
+
+from labhelpers import cli
+from labhelpers.study import records, statistics, verdicts
+from labhelpers.study.claims import BASE, BY_ID, CLAIMS, DEEPER, LARGER
+from labhelpers.study.experiments import experiment
+from labhelpers.study.verdicts import DIRECTION, NOT_TESTABLE, REFUTED, REPRODUCED, UNDECIDED
+
+# Numbers. The prediction interval of 10 runs reaches 2.2622 * sqrt(1.1) = 2.3726 standard deviations.
+
+
+@pytest.mark.parametrize(
+    "id, mean, expected",
+    [
+        ("B3 accuracy", 0.60, REPRODUCED),
+        ("B3 accuracy", 0.6285, REPRODUCED),  # 2.3726 points lower is 0.6048, which just rounds to 0.60
+        ("B3 accuracy", 0.6290, UNDECIDED),
+        ("B3 accuracy", 0.6385, UNDECIDED),  # 0.6148: by less than the margin above 0.605
+        ("B3 accuracy", 0.6390, REFUTED),
+        ("B3 accuracy", 0.5710, UNDECIDED),
+        ("B3 accuracy", 0.5610, REFUTED),
+        ("B3 loss", 1.2, REPRODUCED),
+        ("B3 loss", 1.14, UNDECIDED),  # its margin is 0.03
+        ("B3 loss", 1.12, REFUTED),
+    ],
+)
+def test_a_number_is_judged_by_how_far_it_lies_from_the_prediction_interval(id, mean, expected):
+    values = around(mean, 0.01, 10)
+    it = verdict(id, runs(BASE, values) if id == "B3 accuracy" else runs(BASE, [0.6] * 10, loss=values))
+    assert it.outcome == expected
+    assert it.evidence.estimate.value == pytest.approx(mean)
+    assert it.evidence.prediction == pytest.approx((mean - 0.023726, mean + 0.023726), abs=1e-6)
+    assert it.evidence.values[BASE].tolist() == values and it.evidence.seeds[BASE] == list(range(10))
+    assert it.evidence.runs == {BASE: 10}
+    assert it.p is None and it.evidence.difference is None and it.evidence.shown is it.claim.measure
+    assert (it.remark is None) == (expected == REPRODUCED)
+
+
+@pytest.mark.parametrize(
+    "larger, expected", [(0.65, REPRODUCED), (0.63, DIRECTION), (0.60, REFUTED), (0.57, REFUTED)]
+)
+def test_a_number_that_is_missed_leaves_the_direction(larger, expected):
+    first, second = around(larger, 0.004, 10), around(0.60, 0.005, 10)
+    it = verdict("L1", runs(LARGER, first), runs(BASE, second))
+    truth = scipy.stats.ttest_ind(first, second, equal_var=False)
+    assert it.outcome == expected
+    expected_difference = (larger - 0.60, *truth.confidence_interval(), truth.pvalue)
+    assert it.evidence.difference == pytest.approx(expected_difference, abs=1e-9)
+    assert it.evidence.estimate.value == pytest.approx(larger) and not it.evidence.paired
+
+
+def test_no_spread_at_all_is_no_error():
+    flat = runs(BASE, [0.6] * 10), runs(LARGER, [0.63] * 10)
+    assert verdict("B3 accuracy", *flat).outcome == REPRODUCED
+    assert verdict("L1", *flat).outcome == DIRECTION
+
+
+# Differences without a number
+
+
+@pytest.mark.parametrize(
+    "longer, shorter, expected",
+    [
+        (0.63, 0.61, REPRODUCED),
+        (0.612, 0.61, UNDECIDED),
+        (0.606, 0.61, UNDECIDED),
+        (0.58, 0.61, REFUTED),
+    ],
+)
+def test_a_difference_above_0_reproduces_and_one_below_by_the_margin_refutes(longer, shorter, expected):
+    it = verdict(
+        "A1 epochs", runs(DEEPER, around(longer, 0.003, 10)), runs(SHORTER, around(shorter, 0.003, 5))
+    )
+    assert it.outcome == expected
+    assert it.evidence.estimate is it.evidence.difference and it.evidence.prediction is None
+
+
+def test_runs_that_begin_alike_are_compared_seed_by_seed():
+    longer, shorter = around(0.62, 0.004, 10), np.random.default_rng(0).normal(0.61, 0.004, 7).tolist()
+    missing = runs(SHORTER, [0, *shorter])[1:]  # seed 0 of the shorter ones is missing
+    it = verdict("A1 epochs", runs(DEEPER, longer), missing)
+    truth = scipy.stats.ttest_rel(longer[1:8], shorter)
+    assert it.evidence.paired and it.p == pytest.approx(truth.pvalue)
+    assert it.evidence.difference[1:3] == pytest.approx(truth.confidence_interval())
+
+
+def test_equal_runs_are_no_evidence_of_a_difference():
+    same = around(0.62, 0.004, 10)
+    it = verdict("A1 epochs", runs(DEEPER, same), runs(SHORTER, same))
+    assert it.outcome == UNDECIDED and it.evidence.difference[:3] == (0, 0, 0)
+
+
+def test_a_difference_counts_only_after_holm_s_adjustment():
+    # A gain whose p is about 0.03: enough for one claim, not for one of four.
+    epochs = runs(DEEPER, around(0.615, 0.003, 10)), runs(SHORTER, around(0.610, 0.003, 10)[::-1])
+    alone = verdict("A1 epochs", *epochs)
+    assert alone.p == pytest.approx(alone.evidence.difference.p) and alone.p < 0.05
+    assert alone.outcome == REPRODUCED
+    unclear = runs(BASE, around(0.6, 0.01, 10), confusion_matrix=confusion(within=0.55))
+    among = verdict("A1 epochs", *epochs, unclear)
+    assert among.evidence.difference == alone.evidence.difference
+    assert among.p >= 0.05 and among.outcome == UNDECIDED
+
+
+def test_the_committed_records_have_p_values_adjusted_for_all_claims_tested():
+    judged, faults = verdicts.verdicts()
+    assert not faults and [it.claim for it in judged] == list(CLAIMS)
+    tested = [it for it in judged if it.evidence.difference]
+    truth = multipletests([it.evidence.difference.p for it in tested], method="holm")[1]
+    assert [it.p for it in tested] == pytest.approx(truth) and len(tested) > 1
+    assert {it.p for it in judged if it not in tested} == {None}
+
+
+# Classes. Ten runs that agree leave the uncertainty that comes from the choice of the test images.
+
+
+@pytest.mark.parametrize(
+    "id, shares, value, image_variance, expected",
+    [
+        ("B4 animals", {"within": 0.85}, 0.85 - 5 / 9, 0.85 * 0.15 / 2_400, REPRODUCED),
+        ("B4 animals", {"within": 0.56}, 0.56 - 5 / 9, 0.56 * 0.44 / 2_400, UNDECIDED),
+        ("B4 animals", {"within": 0.4}, 0.4 - 5 / 9, 0.24 / 2_400, REFUTED),
+        ("B4 vehicles", {"vehicles": 0.7}, 0.1, 0.21 / 4_000 + 0.24 / 6_000, REPRODUCED),
+        ("B4 vehicles", {"vehicles": 0.61}, 0.01, 0.61 * 0.39 / 4_000 + 0.24 / 6_000, UNDECIDED),
+        ("B4 vehicles", {"vehicles": 0.5}, -0.1, 0.25 / 4_000 + 0.24 / 6_000, REFUTED),
+        ("B4 cars", {"cars": 0.8, "vehicles": 0.7}, 0.1, (0.16 + 0.21) / 1_000, REPRODUCED),
+        ("B4 cars", {"cars": 0.72, "vehicles": 0.7}, 0.02, (0.72 * 0.28 + 0.21) / 1_000, UNDECIDED),
+        ("B4 cars", {"cars": 0.6, "vehicles": 0.7}, -0.1, (0.24 + 0.21) / 1_000, REFUTED),
+    ],
+)
+def test_a_difference_between_classes_is_to_hold_for_new_images(id, shares, value, image_variance, expected):
+    it = verdict(id, runs(BASE, around(0.6, 0.01, 10), confusion_matrix=confusion(**shares)))
+    reach = scipy.stats.norm.ppf(0.975) * np.sqrt(image_variance)
+    assert it.outcome == expected and it.evidence.estimate is it.evidence.difference
+    assert it.evidence.estimate[:3] == pytest.approx((value, value - reach, value + reach), rel=1e-4)
+
+
+# Nothing better
+
+
+def better(id, gain, val_loss):
+    """The first experiment has a validation loss of 1.0, the last this one and a gain; the others have no gain."""
+    main, *others, best = BY_ID[id].experiments
+    values = around(0.65, 0.003, 5)
+    worse = [runs(one, values, val_loss=val_loss + 1) for one in others]
+    gained = runs(best, around(0.65 + gain, 0.003, 5), val_loss=val_loss)
+    return verdict(id, runs(main, around(0.65, 0.004, 10), val_loss=1.0), *worse, gained)
+
+
+@pytest.mark.parametrize("id", ["A3", "A4"])
+@pytest.mark.parametrize(
+    "gain, expected",
+    [(0.2, REFUTED), (0.03, REFUTED), (0.01, UNDECIDED), (0.002, REPRODUCED), (-0.02, REPRODUCED)],
+)
+def test_what_is_better_must_gain_the_margin(id, gain, expected):
+    it, (main, *others, best) = better(id, gain, val_loss=0.9), BY_ID[id].experiments
+    moved, values = around(0.65 + gain - 0.01, 0.003, 5), around(0.65, 0.004, 10)
+    truth = scipy.stats.ttest_ind(moved, values, equal_var=False)
+    assert it.p == pytest.approx(truth.pvalue), "tested against the margin, not against 0"
+    assert it.outcome == expected and it.evidence.best == best
+    assert it.evidence.difference.value == pytest.approx(gain)
+    assert it.evidence.val_losses == pytest.approx({main: 1.0} | dict.fromkeys(others, 1.9) | {best: 0.9})
+
+
+def test_the_best_is_chosen_on_validation_images_not_on_test_images():
+    it = better("A4", gain=0.05, val_loss=1.1)
+    assert it.outcome == REPRODUCED and it.p is None
+    assert it.evidence.best == DEEPER and it.evidence.estimate is None
+
+
+# Facts and descriptions
+
+
+@pytest.mark.parametrize(
+    "id, fields, value, expected",
+    [
+        ("D1", {}, 10, REPRODUCED),
+        ("D2", {}, 32, REFUTED),
+        ("D2", {"image_shape": [30, 30, 3]}, 30, REPRODUCED),
+        ("D2", {"image_shape": [30, 32, 3]}, 30, REFUTED),
+        ("D3", {}, 50_000, REPRODUCED),
+        ("D1", {"train_images_per_class": [5_000] * 9}, 9, REFUTED),
+        ("D3", {"train_images_per_class": [5_001, 4_999] + [5_000] * 8}, 50_000, REFUTED),
+        ("D3", {"train_images_per_class": [4_000] * 10}, 40_000, REFUTED),
+    ],
+)
+def test_facts_about_the_data_come_from_one_record(id, fields, value, expected):
+    it = verdict(id, runs(BASE, [0.6], **{name: [held] for name, held in fields.items()}))
+    assert it.outcome == expected and it.evidence.estimate[:3] == (value,) * 3 and it.p is None
+
+
+@pytest.mark.parametrize(
+    "parameters, expected", [(296_129, REFUTED), (296_130, REFUTED), (296_131, REPRODUCED)]
+)
+def test_complexity_is_a_matter_of_parameters(parameters, expected):
+    it = verdict("A1 complexity", runs(DEEPER, [0.65], parameters=parameters), runs(LARGER, [0.63]))
+    assert it.outcome == expected and it.evidence.estimate.value == parameters / 296_130
+
+
+def test_descriptions_are_not_testable():
+    assert [it.claim.id for it in verdicts.judge(found()) if it.outcome == NOT_TESTABLE] == ["B1", "B2"]
+
+
+# Missing records
+
+
+def test_without_records_nothing_is_decided(runs_dir):  # noqa: F811
+    judged, faults = verdicts.verdicts()
+    assert not faults
+    for it in judged:
+        assert it.evidence.runs == dict.fromkeys(it.claim.experiments, 0)
+        if it.claim.measure:
+            assert it.outcome == UNDECIDED and it.evidence.missing == it.claim.experiments
+            assert it.remark is None and it.evidence.estimate is None
+
+
+@pytest.mark.parametrize(
+    "n, missing", [(1, (BASE,)), (statistics.FEWEST - 1, (BASE,)), (statistics.FEWEST, ())]
+)
+def test_too_few_runs_decide_nothing(n, missing):
+    it = verdict("L1", runs(BASE, [0.6] * n), runs(LARGER, [0.65] * 10))
+    assert it.evidence.missing == missing and it.evidence.runs == {LARGER: 10, BASE: n}
+    assert (it.outcome == UNDECIDED) == bool(missing)
+
+
+def test_a_record_that_cannot_be_used_is_reported_and_left_out(runs_dir, capsys):  # noqa: F811
+    write(runs(BASE, [0.6, 0.61, 0.62, 0.63, 0.64, 0.65]))
+    path = records.path_of(experiment(BASE), 0)
+    path.write_bytes(path.read_bytes()[:1_000])
+    assert cli.main(["verdicts"]) == 2
+    out, err = capsys.readouterr()
+    first, last = err.splitlines()
+    assert first.startswith(f"WARNING: {path.name} is damaged") and "5 of 10" in out
+    assert last == "lab: 1 of the records could not be used, see above: run lab study"
+    judged, _ = verdicts.verdicts()
+    it = next(it for it in judged if it.claim.id == "B3 accuracy")
+    assert it.evidence.runs == {BASE: 5} and it.evidence.estimate.value == pytest.approx(0.63)
+
+
+def test_verdicts_start_nothing_slow():
+    code = (
+        "import sys; from labhelpers.cli import main; main(['verdicts']);"
+        "print({'tensorflow', 'keras', 'labhelpers.backend', 'matplotlib', 'joblib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "set()"
