@@ -15,7 +15,7 @@ from pathlib import Path
 from training import EPOCHS, machine, ours
 
 ROUNDS = 2
-RUN = 2 * 20  # epochs of 20,000 images in one run of the arm deeper-40000
+RUN = 2 * 20  # epochs of 20,000 images in one run of the experiment deeper-40000
 CORES = os.cpu_count()
 LAYOUTS = {(1, CORES), (CORES, 1), (CORES, CORES)}  # processes, threads of each
 TABLE = Path(__file__).with_suffix(".md")
@@ -56,7 +56,7 @@ def main():
 def table(seconds):
     """Return the results as Markdown, with the machine they hold for."""
     lines = [
-        "# Runs an hour of the arm deeper-40000",
+        "# Runs an hour of the experiment deeper-40000",
         "",
         f"Written by `make bench`: from the median (smallest to largest) of {EPOCHS} epochs of 20,000 images in each "
         f"process, {ROUNDS} rounds, the layouts taking turns. {machine()}.",
