@@ -1,0 +1,99 @@
+"""Made-up records, with which tests reach every rule of the study."""
+
+import numpy as np
+import pytest
+
+from labhelpers import data
+from labhelpers.evaluation import ANIMALS, VEHICLES
+from labhelpers.study import records
+from labhelpers.study.claims import DEEPER
+from labhelpers.study.experiments import EXPERIMENTS, experiment
+from labhelpers.study.verdicts import judge
+
+SHORTER = f"{DEEPER}-10-epochs"
+
+
+def around(mean, deviation, n):
+    """Return n numbers with exactly this mean and sample standard deviation."""
+    steps = np.linspace(-1, 1, n)
+    return (mean + deviation * steps / steps.std(ddof=1)).tolist()
+
+
+def confusion(right=0.6, cars=None, vehicles=None, within=0.7):
+    """Return 1,000 images a class: shares that are right, and share of the mistakes that name the class's own group."""
+    matrix = np.zeros((10, 10), int)
+    for group, others in ((VEHICLES, ANIMALS), (ANIMALS, VEHICLES)):
+        for label in group:
+            share = cars if label == 1 and cars else vehicles if label in VEHICLES and vehicles else right
+            matrix[label, label] = round(1_000 * share)
+            wrong = 1_000 - matrix[label, label]
+            own = [other for other in group if other != label]
+            matrix[label, own[0]] += round(wrong * within)
+            matrix[label, others[0]] += wrong - round(wrong * within)
+    return matrix
+
+
+def record(id, seed=0, *, accuracy=0.6, loss=1.2, best_epoch=5, val_loss=1.1, **fields):
+    """Return a record of one run; `fields` are further ones of `Record`."""
+    of = experiment(id)
+    val_losses = np.full(of.epochs, val_loss + 0.5)
+    val_losses[(of.epochs if of.recipe else best_epoch) - 1] = val_loss
+    parameters, multiplications = (44_672, 1_838_720) if of.network == "deeper" else (296_130, 793_216)
+    flat = dict.fromkeys(("loss", "accuracy", "val_accuracy"), np.full(of.epochs, 0.5))
+    values = {
+        "accuracy": accuracy,
+        "loss": loss,
+        "last_accuracy": accuracy,
+        "last_loss": loss + 0.1,
+        "confusion_matrix": confusion(),
+        "predictions": np.arange(10_000, dtype=np.uint8) % 10,
+        "losses": np.linspace(0, 2, 10_000, dtype=np.float16),
+        "history": flat | {"val_loss": val_losses},
+        "parameters": parameters,
+        "multiplications": multiplications,
+        "dataset": "CIFAR-10",
+        "digest": data.official_digest(),
+        "image_shape": [32, 32, 3],
+        "train_images_per_class": [5_000] * 10,
+        "test_images_per_class": [1_000] * 10,
+        "threads": 1,
+        "versions": {"python": "3.12"},
+        "processor": "made up",
+        "ended": "now",
+        "seconds": [60.0] * of.epochs,
+    }
+    return records.Record(of, seed, **values | fields)
+
+
+def runs(id, accuracy, **fields):
+    """Return records of an experiment, one for each accuracy; of `fields`, a list has a value for each run."""
+    fields["accuracy"] = accuracy
+
+    def of_run(seed):
+        return {name: value[seed] if isinstance(value, list) else value for name, value in fields.items()}
+
+    return [record(id, seed, **of_run(seed)) for seed in range(len(accuracy))]
+
+
+def write(*of_experiments):
+    """Write these records where `records.runs_dir` says."""
+    for of in of_experiments:
+        for it in of:
+            records.write(it)
+
+
+def found(*of_experiments):
+    """Return these records as `records.read_study` does: by the id of each experiment, most of which have none."""
+    return {one.id: [] for one in EXPERIMENTS} | {of[0].experiment.id: of for of in of_experiments}
+
+
+def verdict(id, *of_experiments):
+    """Return the verdict on a claim, judged among all the others, from these records."""
+    return next(it for it in judge(found(*of_experiments)) if it.claim.id == id)
+
+
+@pytest.fixture
+def runs_dir(tmp_path, monkeypatch):
+    """The folder of the records, one of the test's own."""
+    monkeypatch.setattr(records, "runs_dir", lambda: tmp_path / "runs")
+    return tmp_path / "runs"

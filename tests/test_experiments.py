@@ -1,0 +1,34 @@
+"""An experiment has the settings that its committed records were made with, and knows which runs belong to it."""
+
+from dataclasses import replace
+
+import pytest
+
+from labhelpers.study import records
+from labhelpers.study.experiments import BASE, DEEPER, EXPERIMENTS
+
+
+def test_every_experiment_has_all_its_records():
+    for one in EXPERIMENTS:
+        assert [record.seed for record in records.read_all(one)[0]] == list(range(one.seeds))
+        assert not records.path_of(one, one.seeds).exists()
+
+
+def test_runs_depend_on_settings_alone():
+    assert replace(BASE, label="another", group="another", seeds=1).settings() == BASE.settings()
+    assert all(replace(BASE, **{name: "another"}).settings() != BASE.settings() for name in BASE.settings())
+    assert BASE.matches() and BASE.matches(n_train=20_000, epochs=10)
+    assert not BASE.matches(n_train=20_000, epochs=11)
+
+
+@pytest.mark.parametrize(
+    "changes, expected",
+    [
+        ({"epochs": 21, "id": "another", "label": "another", "group": "another", "seeds": 1}, True),
+        ({"epochs": 20}, False),
+        ({"epochs": 19}, False),
+        ({"epochs": 21, "batch_size": 64}, False),
+    ],
+)
+def test_an_experiment_continues_another_only_by_more_epochs(changes, expected):
+    assert replace(DEEPER, **changes).continues(DEEPER) is expected

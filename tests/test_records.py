@@ -1,0 +1,234 @@
+"""Records keep their meaning whatever is renamed or added; a file that is damaged or of another run is refused."""
+
+import base64
+import hashlib
+import json
+import shutil
+import zlib
+from dataclasses import field, fields, make_dataclass, replace
+from functools import reduce
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+from made_up import record, runs, runs_dir, write  # noqa: F401
+
+from labhelpers.errors import LabError
+from labhelpers.study import records
+from labhelpers.study.claims import BASE, DEEPER
+from labhelpers.study.experiments import EXPERIMENTS, experiment
+
+FAST, ALL_IMAGES = "ladder-averaging", "ladder-all-images"  # with a recipe
+
+
+def has_all(new, old):
+    """Whether every key and value of `old` is in `new`; a packed array may be compressed in another way."""
+    if isinstance(old, dict):
+        return all(key in new and has_all(new[key], value) for key, value in old.items())
+    return new == old or zlib.decompress(base64.b64decode(new)) == zlib.decompress(base64.b64decode(old))
+
+
+def test_every_committed_record_is_valid_and_written_as_it_was_read():
+    held, faults = records.read_study()
+    paths = sorted(records.runs_dir().glob("*.json"))
+    assert not faults and len(paths) >= 172, "no record may be lost"
+    assert paths == sorted(records.path_of(it.experiment, it.seed) for of in held.values() for it in of)
+    for path in paths:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        del content["sha256"]
+        assert has_all(records.to_json(records.from_json(content)), content)
+
+
+@pytest.mark.parametrize("id", [BASE, FAST])
+def test_a_record_is_read_as_it_was_written(id, runs_dir):  # noqa: F811
+    tta = {"tta_accuracy": 0.7, "tta_loss": 0.9, "tta_predictions": np.ones(10_000, np.uint8)}
+    written = record(id, 3, precision="mixed_bfloat16", **(tta if id == FAST else {}))
+    records.write(written)
+    read = records.read(experiment(id), 3)
+    assert read.experiment.settings() == experiment(id).settings()
+    for name in (one.name for one in fields(records.Record) if one.name != "experiment"):
+        np.testing.assert_equal(getattr(read, name), getattr(written, name))
+    assert read.predictions.dtype == np.uint8 and read.losses.dtype == np.float16
+    assert [path.name for path in runs_dir.iterdir()] == [f"{id}-seed3.json"]
+    assert records.checkpoint_of(experiment(id), 3) == runs_dir / f".{id}-seed3.checkpoint.npz"
+
+
+def test_the_best_epoch_has_the_smallest_validation_loss_but_is_the_last_with_a_recipe():
+    slow, fast = record(BASE, best_epoch=4, val_loss=0.8), record(FAST)
+    assert (slow.best_epoch, slow.val_loss) == (4, 0.8)
+    rising = replace(fast, history={"val_loss": np.arange(1.0, 11.0)})
+    assert (rising.best_epoch, rising.val_loss) == (10, 10)
+    without = replace(fast, history={"val_loss": np.empty(0)})
+    assert without.best_epoch == 10 and np.isnan(without.val_loss)
+
+
+# What is renamed or added
+
+DROPOUT = ("dropout", float, field(default=0.0))
+
+
+def altered(monkeypatch, kind, renamed=None, added=()):
+    """Rename or add fields of a dataclass, as the library would be changed; returns the experiments it then has."""
+    cls, renamed = getattr(records, kind), renamed or {}
+    members = [(renamed.get(one.name, one.name), one.type, field(default=one.default)) for one in fields(cls)]
+    methods = {name: it for name, it in vars(cls).items() if name in ("settings", "best_epoch", "val_loss")}
+    new = make_dataclass(kind, [*members, *added], namespace=methods, frozen=True)
+
+    def converted(old):
+        return old and new(**{renamed.get(name, name): value for name, value in vars(old).items()})
+
+    every = {
+        "Experiment": lambda: list(map(converted, EXPERIMENTS)),
+        "Recipe": lambda: [replace(one, recipe=converted(one.recipe)) for one in EXPERIMENTS],
+        "Record": lambda: EXPERIMENTS,
+    }[kind]()
+    places = {renamed.get(name, name): place for name, place in records.PLACES.items()}
+    keys = {name: records.SETTING_KEYS.get(old, old) for old, name in renamed.items()}
+    monkeypatch.setattr(records, kind, new)
+    monkeypatch.setattr(records, "EXPERIMENTS", every)
+    monkeypatch.setattr(records, "PLACES", places if kind == "Record" else records.PLACES)
+    monkeypatch.setattr(records, "SETTING_KEYS", records.SETTING_KEYS | keys)
+    return every
+
+
+@pytest.mark.parametrize(
+    "kind, change, name",
+    [
+        ("Experiment", {"renamed": {"sampled": "random", "learning_rate": "step_size"}}, "step_size"),
+        ("Recipe", {"renamed": {"averaging": "lookahead"}}, "lookahead"),
+        ("Record", {"renamed": {"losses": "costs", "tta_loss": "augmented", "threads": "cores"}}, "cores"),
+        ("Experiment", {"added": [DROPOUT]}, "dropout"),
+        ("Recipe", {"added": [DROPOUT]}, "dropout"),
+    ],
+)
+def test_a_field_that_is_renamed_or_added_leaves_every_record_valid(kind, change, name, monkeypatch):
+    before = {id: len(of) for id, of in records.read_study()[0].items()}
+    altered(monkeypatch, kind, **change)
+    held, faults = records.read_study()
+    assert not faults and {id: len(of) for id, of in held.items()} == before
+    one = held[FAST][0]
+    assert hasattr({"Record": one, "Experiment": one.experiment, "Recipe": one.experiment.recipe}[kind], name)
+
+
+@pytest.mark.parametrize("kind, named", [("Experiment", "dropout"), ("Recipe", "recipe")])
+def test_an_added_setting_that_has_not_its_default_makes_records_stale(kind, named, monkeypatch):
+    one = next(one for one in altered(monkeypatch, kind, added=[DROPOUT]) if one.id == FAST)
+    change = {"recipe": replace(one.recipe, dropout=0.5)} if kind == "Recipe" else {"dropout": 0.5}
+    held, faults = records.read_all(replace(one, **change))
+    assert not held and len(faults) == one.seeds
+    assert all(f"is stale (its experiment differs in {named})" in fault for fault in faults)
+
+
+def test_a_field_that_an_old_file_lacks_has_its_default():
+    content = records.to_json(record(DEEPER, precision="mixed_bfloat16"))
+    del content["precision"], content["arm"]["recipe"], content["arm"]["reshuffled"]
+    read = records.from_json(content)
+    assert (read.precision, read.experiment.recipe, read.experiment.reshuffled) == ("float32", None, True)
+    assert (read.tta_accuracy, read.tta_loss, read.tta_predictions) == (None, None, None)
+
+
+# What can't be used
+
+
+@pytest.mark.parametrize(
+    "place, value, reason",
+    [
+        ("recipe", 2, "schema version 2, now 1"),
+        ("arm.dropout", 0.0, "its experiment has the unknown setting dropout"),
+        ("arm.recipe.dropout", 0.0, "its experiment has the unknown setting dropout"),
+        ("arm.epochs", 11, "its experiment differs in epochs"),
+        ("arm.drawn", True, "its experiment differs in sampled"),
+        ("arm.recipe.averaging", False, "its experiment differs in recipe"),
+        ("data.digest", "0" * 64, "of other data than CIFAR-10"),
+        ("test.best", {"accuracy": 0.6}, "it has no test.best.loss"),
+        ("test", {}, "it has no test.best.accuracy"),
+        ("arm", {}, "'id'"),
+    ],
+)
+def test_a_record_of_anything_else_is_stale(place, value, reason, runs_dir, tells):  # noqa: F811
+    content = records.to_json(record(FAST))
+    *outer, last = place.split(".")
+    reduce(dict.__getitem__, outer, content)[last] = value
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    path = records.path_of(experiment(FAST), 0)
+    path.parent.mkdir()
+    path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
+    with tells(records.Unusable, f"{path.name} is stale ({reason}): lab study makes it anew"):
+        records.read(experiment(FAST), 0)
+
+
+@pytest.mark.parametrize("id, seed, differs", [(BASE, 1, "seed)"), (FAST, 0, "id, network,")])
+def test_a_copy_under_another_name_is_refused(id, seed, differs, runs_dir):  # noqa: F811
+    write(runs(BASE, [0.6]))
+    path = records.path_of(experiment(id), seed)
+    shutil.copy(records.path_of(experiment(BASE), 0), path)
+    [fault] = records.read_all(experiment(id))[1]
+    assert fault.startswith(f"{path.name} is stale (its experiment differs in {differs}")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:1_000],
+        lambda text: text.replace('"accuracy": 0.6', '"accuracy": 0.9'),
+        lambda text: text.replace('"sha256"', '"sha"'),
+        lambda text: "[]",
+    ],
+    ids=["cut", "one digit changed", "no digest", "a list"],
+)
+def test_a_damaged_record_is_called_that_and_the_others_are_read(damage, runs_dir, capsys):  # noqa: F811
+    write(runs(BASE, [0.6, 0.61, 0.62]))
+    path = records.path_of(experiment(BASE), 0)
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
+    line = f"{path.name} is damaged: restore it with git, or let lab study make it anew"
+    held, faults = records.read_all(experiment(BASE))
+    assert [it.seed for it in held] == [1, 2] and faults == records.read_study()[1] == [line]
+    assert records.table([BASE])["accuracy"].tolist() == [0.61, 0.62]
+    assert capsys.readouterr().err == f"WARNING: {line}\n"
+
+
+def test_a_record_that_is_missing_or_may_not_be_read_is_not_damaged(runs_dir, monkeypatch, tells):  # noqa: F811
+    assert records.read(experiment(BASE), 0) is None and records.read_all(experiment(BASE)) == ([], [])
+    monkeypatch.setattr(Path, "read_text", Mock(side_effect=PermissionError))
+    with tells(records.Unusable, f"{BASE}-seed0.json may not be read: make it readable"):
+        records.read(experiment(BASE), 0)
+
+
+def test_a_record_that_cannot_be_written_says_how_to_make_room(runs_dir, tells):  # noqa: F811
+    runs_dir.write_text("a file where the folder should be")
+    with tells(LabError, "can't write", records.FREE_SPACE):
+        records.write(record(BASE))
+
+
+# Tables
+
+
+def test_a_table_has_a_row_for_each_record(runs_dir):  # noqa: F811
+    write(runs(BASE, [0.6, 0.61], best_epoch=[3, 4]), runs(FAST, [0.9], loss=0.4, val_loss=0.3))
+    table = records.table([FAST, BASE], record(BASE).digest)
+    settings = (20_000, 10, 32, "adam", 0.001)
+    assert list(table.itertuples(index=False, name=None)) == [
+        (FAST, 0, 40_000, 10, 500, "nesterov", 0.73, 0.9, 0.4, 0.3, 10),
+        (BASE, 0, *settings, 0.6, 1.2, 1.1, 3),
+        (BASE, 1, *settings, 0.61, 1.2, 1.1, 4),
+    ]
+    names = (
+        "experiment seed n_train epochs batch_size optimizer learning_rate accuracy loss val_loss best_epoch"
+    )
+    other = records.table([BASE], "of other data")
+    assert other.empty and list(other) == list(table) == names.split()
+
+
+def test_histories_have_a_row_for_each_epoch(runs_dir):  # noqa: F811
+    empty = {name: np.full(10, 0.4) for name in ("loss", "accuracy")} | {"val_loss": np.empty(0)}
+    write(runs(BASE, [0.6, 0.61]), runs(ALL_IMAGES, [0.9], history=empty))
+    table = records.histories([BASE, ALL_IMAGES])
+    assert table["experiment"].tolist() == [BASE] * 20 + [ALL_IMAGES] * 10
+    assert table["seed"].tolist() == [0] * 10 + [1] * 10 + [0] * 10
+    assert table["learning_rate"].tolist() == [0.001] * 20 + [0.73] * 10
+    assert table["epoch"].tolist() == [*range(1, 11)] * 3
+    val_losses = [*record(BASE).history["val_loss"]] * 2 + [np.nan] * 10
+    assert table["val_loss"].tolist() == pytest.approx(val_losses, nan_ok=True)
+    assert table["accuracy"].tolist() == [0.5] * 20 + [0.4] * 10
+    assert list(records.histories([DEEPER])) == list(table)
