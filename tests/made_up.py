@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from labhelpers import data
-from labhelpers.evaluation import ANIMALS, VEHICLES
+from labhelpers import cifar10
+from labhelpers.cifar10 import ANIMALS, VEHICLES
 from labhelpers.study import records
 from labhelpers.study.claims import DEEPER
 from labhelpers.study.experiments import EXPERIMENTS, experiment
@@ -52,7 +52,7 @@ def record(id, seed=0, *, accuracy=0.6, loss=1.2, best_epoch=5, val_loss=1.1, **
         "parameters": parameters,
         "multiplications": multiplications,
         "dataset": "CIFAR-10",
-        "digest": data.official_digest(),
+        "digest": cifar10.digest(),
         "image_shape": [32, 32, 3],
         "train_images_per_class": [5_000] * 10,
         "test_images_per_class": [1_000] * 10,

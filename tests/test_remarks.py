@@ -28,14 +28,13 @@ def test_other_settings_and_the_last_epoch_may_give_the_number():
         runs(f"{LARGER}-pytorch-weights", weights),
         runs(f"{LARGER}-one-order", order),
     )
-    variants = remarks.explanations(BY_ID["L1"], recorded).variants
-    assert [one.label for one in variants] == list(tried)
-    assert [one.reaches for one in variants] == [False, False, True, False]
-    for one, values in zip(variants[:3], tried.values(), strict=False):
-        n, deviation = len(values), np.std(values, ddof=1)
-        truth = stats.t.interval(0.95, n - 1, np.mean(values), deviation * np.sqrt(1 + 1 / n))
-        assert one.prediction == pytest.approx(truth)
-    assert variants[3].prediction is None, "four runs are too few to tell"
+    variants = remarks.explanations(BY_ID["L1"], recorded)["variants"]
+    assert list(variants) == list(tried)
+    assert variants.pop("one order of the images") is None, "four runs are too few to tell"
+    for label, one_run in variants.items():
+        n, deviation = len(tried[label]), np.std(tried[label], ddof=1)
+        truth = stats.t.interval(0.95, n - 1, np.mean(tried[label]), deviation * np.sqrt(1 + 1 / n))
+        assert one_run == pytest.approx(truth)
 
 
 @pytest.mark.parametrize(
@@ -52,22 +51,22 @@ def test_a_lucky_seed_gives_what_just_rounds_to_the_number(id, fields, needed, r
     it = remarks.explanations(BY_ID[id], found(runs(BY_ID[id].experiments[0], **fields)))
     values = np.array(fields.get("loss", fields["accuracy"]))
     distance = abs(needed - values.mean()) / (values.std(ddof=1) * np.sqrt(1.1))
-    assert (it.reached, it.runs, it.chance) == (reached, 10, pytest.approx(stats.t.sf(distance, 9)))
+    assert (it["reached"], it["runs"], it["chance"]) == (reached, 10, pytest.approx(stats.t.sf(distance, 9)))
 
 
 def test_a_measure_without_a_last_epoch_has_one_explanation_less():
     measure = Measure("code length", lambda record: Measured(record.loss), "bits", digits=3)
     claim = Claim("X1", "an image takes {number}", measure, (BASE,), 0.9, 0.05, 0.1)
     it = remarks.explanations(claim, found(runs(BASE, [0.6] * 5, loss=around(0.6, 0.01, 5))))
-    assert [one.label for one in it.variants] == ["images sampled anew for each seed"]
+    assert list(it["variants"]) == ["images sampled anew for each seed"]
 
 
 def test_confusions_are_compared_with_those_of_human_annotators():
     matrices = [confusion(), human_labels.CONFUSION_MATRIX, confusion(within=0.3)]
     it = remark("B4 animals", runs(BASE, [0.6] * 3, confusion_matrix=matrices))
     each = [human_labels.agreement(matrix) for matrix in matrices]
-    assert (it.pairs, it.top, it.shared) == (45, 5, pytest.approx(sum(one.shared for one in each) / 3))
-    assert it.correlation == (min(one.correlation for one in each), pytest.approx(1))
+    expected = {"pairs": 45, "top": 5, "low": min(one.correlation for one in each), "high": 1}
+    assert it == pytest.approx(expected | {"shared": sum(one.shared for one in each) / 3})
 
 
 def test_classes_are_ranked_in_each_run():
@@ -75,31 +74,31 @@ def test_classes_are_ranked_in_each_run():
     matrices[2][8, 8] += 1
     it = remark("B4 cars", runs(BASE, [0.6] * 5, confusion_matrix=matrices))
     # At 0.65 cars come after the three other vehicles, at 0.5 after all classes.
-    assert it == (5, [("automobile", 2), ("airplane", 2), ("ship", 1)], (1, 10))
+    assert it == {"runs": 5, "easiest": {"automobile": 2, "airplane": 2, "ship": 1}, "best": 1, "worst": 10}
 
 
 def test_networks_are_compared_by_multiplications_and_best_epochs():
     epochs = [5, 10, 11, 7, 20, 9, 3, 8, 6, 12]
     deeper = runs(DEEPER, [0.6] * 10, best_epoch=epochs, multiplications=300)
     larger, shorter = runs(LARGER, [0.6], multiplications=200), runs(SHORTER, [0.6] * 5)
-    assert remark("A1 complexity", deeper, larger).ratio == 1.5
-    assert remark("A1 epochs", deeper, shorter) == (7, 10, "deeper, 40,000 images", 10)
+    assert remark("A1 complexity", deeper, larger) == {"ratio": 1.5}
+    label = "deeper, 40,000 images"
+    assert remark("A1 epochs", deeper, shorter) == {"early": 7, "runs": 10, "label": label, "epochs": 10}
 
 
 def test_the_best_network_is_the_last_improvement():
-    *network, plain, tta, one, majority = remark(
-        "A3", runs("ladder-longer", [0.93, 0.94], tta_accuracy=[0.94, 0.96])
-    )
-    assert network == ["improved network, up to twelve epochs", 2, 5]
-    assert [plain, tta, one, majority] == pytest.approx([0.935, 0.95, 0.9524, 0.9921], abs=5e-5)
+    it = remark("A3", runs("ladder-longer", [0.93, 0.94], tta_accuracy=[0.94, 0.96]))
+    assert (it.pop("label"), it["runs"], it["planned"]) == ("improved network, up to twelve epochs", 2, 5)
+    expected = {"accuracy": 0.935, "tta_accuracy": 0.95, "one_human": 0.9524, "majority": 0.9921}
+    assert it == pytest.approx(expected | {"runs": 2, "planned": 5}, abs=5e-5)
     without = remark("A3")
-    assert without.runs == 0 and np.isnan([without.accuracy, without.tta_accuracy]).all()
+    assert without["runs"] == 0 and np.isnan([without["accuracy"], without["tta_accuracy"]]).all()
 
 
 def test_learning_rates_have_the_mean_accuracies_they_give():
     main, of_sgd = runs(DEEPER, [0.65, 0.66]), [0.4, 0.41, 0.42]
     others = [runs(rate, [accuracy]) for rate, accuracy in zip(RATES, (0.5, 0.68, 0.6, 0.4), strict=True)]
     sgd = runs(f"{DEEPER}-sgd-1e-3", of_sgd), runs(f"{DEEPER}-sgd-1e-2", [0.6, 0.61, 0.62])
-    assert remark("A4", main, *others) == [("adam", (1e-4, 1e-2), (0.4, 0.68))]
-    means = pytest.approx(0.41), pytest.approx(0.61)
-    assert remark("A4", main, *others, *sgd)[1] == ("sgd", (1e-3, 1e-2), means)
+    adam = {1e-3: 0.655, 1e-4: 0.5, 3e-4: 0.68, 3e-3: 0.6, 1e-2: 0.4}
+    assert remark("A4", main, *others) == {"adam": pytest.approx(adam)}
+    assert remark("A4", main, *others, *sgd)["sgd"] == pytest.approx({1e-3: 0.41, 1e-2: 0.61})

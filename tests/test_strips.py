@@ -38,7 +38,7 @@ def test_only_verdicts_that_rest_on_runs_have_a_strip(shown):
 def test_a_strip_has_the_numbers_of_its_verdict(shown, id, scale, dots, line, axis):
     it, claim, evidence = shown[id], shown[id].verdict.claim, shown[id].verdict.evidence
     assert (it.axis, it.experiment, it.line) == (axis, claim.experiments[0], pytest.approx(line))
-    assert it.dots == pytest.approx(scale * evidence.values[it.experiment][:dots])
+    assert it.dots == pytest.approx(scale * evidence.measured[it.experiment][:dots])
     assert (it.mean, *it.interval) == pytest.approx(scale * np.array(evidence.estimate[:3]))
     if claim.number is None:
         assert it.band is None and it.rounded is None

@@ -8,7 +8,7 @@ import pytest
 from made_up import SHORTER, around, confusion, found, runs, verdict
 
 from labhelpers.evaluation import percent
-from labhelpers.study import human_labels, improvements, remarks, strips, tables, text, verdicts
+from labhelpers.study import human_labels, improvements, strips, tables, text, verdicts
 from labhelpers.study.claims import BASE, BY_ID, DEEPER, LARGER, RATES, Claim
 from labhelpers.study.measures import Measure, Measured
 from labhelpers.study.statistics import Interval
@@ -162,42 +162,56 @@ def test_facts_descriptions_and_missing_runs_have_their_reasons():
 # Remarks
 
 
-def written(remark, id="L1"):
-    return text.remark(Verdict(BY_ID[id], None, None, "", remark))
+def written(id, **numbers):
+    return text.remark(Verdict(BY_ID[id], None, None, "", numbers or None))
+
+
+BEST = {"label": "", "planned": 5, "one_human": 0.9524, "majority": 0.9921}
 
 
 @pytest.mark.parametrize(
-    "remark, expected",
+    "id, remark, expected",
     [
-        (remarks.Multiplications(2.318), [2.3]),
-        (remarks.EarlyBestEpochs(7, 10, "that", 5), [7, 10, 5]),
-        (remarks.ClassRanks(3, [("ship", 2), ("cat", 1)], (1, 4)), [3, 2, 1, 1, 4, 10]),
-        (remarks.HumanConfusions(45, (0.856, 0.921), 5, 3.14), [10, 45, 0.86, 0.92, 5, 3.1, 5]),
-        ([remarks.RateSpan("adam", Interval(1e-4, 1e-2), Interval(0.65, 0.68))], [0.0001, 0.01, 65, 68]),
-        (remarks.BestNetwork("", 2, 5, 0.935, 0.945, 0.9524, 0.9921), [93.5, 94.5, 2, 5, 95.2, 99.2, 10]),
-        (remarks.BestNetwork("", 0, 5, None, None, 0.9524, 0.9921), [95.2, 99.2, 10]),
-        (None, []),
+        ("A1 complexity", {"ratio": 2.318}, [2.3]),
+        ("A1 epochs", {"early": 7, "runs": 10, "label": "that", "epochs": 5}, [7, 10, 5]),
+        (
+            "B4 cars",
+            {"runs": 3, "easiest": {"ship": 2, "cat": 1}, "best": 1, "worst": 4},
+            [3, 2, 1, 1, 4, 10],
+        ),
+        (
+            "B4 animals",
+            {"pairs": 45, "low": 0.856, "high": 0.921, "top": 5, "shared": 3.14},
+            [10, 45, 0.86, 0.92, 5, 3.1, 5],
+        ),
+        ("A4", {"adam": {1e-3: 0.65, 1e-4: 0.66, 1e-2: 0.68}}, [0.0001, 0.01, 65, 68]),
+        (
+            "A3",
+            BEST | {"runs": 2, "accuracy": 0.935, "tta_accuracy": 0.945},
+            [93.5, 94.5, 2, 5, 95.2, 99.2, 10],
+        ),
+        ("A3", BEST | {"runs": 0, "accuracy": None, "tta_accuracy": None}, [95.2, 99.2, 10]),
+        ("A3", {}, []),
     ],
-    ids=lambda it: type(it).__name__,
 )
-def test_a_remark_has_the_numbers_found(remark, expected):
-    assert numbers(written(remark)) == expected
+def test_a_remark_has_the_numbers_found(id, remark, expected):
+    assert numbers(written(id, **remark)) == expected
 
 
 def test_fewer_multiplications_are_called_that():
-    assert "2.5 times fewer multiplications" in written(remarks.Multiplications(0.4))
-    assert "fewer" not in written(remarks.Multiplications(2.5))
+    assert "2.5 times fewer multiplications" in written("A1 complexity", ratio=0.4)
+    assert "fewer" not in written("A1 complexity", ratio=2.5)
 
 
 def test_explanations_are_sorted_by_whether_they_reach_the_number():
-    reaching, missing = (remarks.Variant(name, Interval(0.63, 0.65), name == "a") for name in "ab")
-    both = remarks.Explanations([reaching, missing, remarks.Variant("c", None, False)], 1, 10, 0.0131)
-    reach, fall_short, unknown, luck = written(both).split(". ")
-    assert reach.endswith(": a (63.0 % to 65.0 %)") and fall_short.endswith(": b (63.0 % to 65.0 %)")
+    variants = {"a": Interval(0.63, 0.65), "b": Interval(0.63, 0.64), "c": None}
+    said = written("L1", variants=variants, reached=1, runs=10, chance=0.0131)
+    reach, fall_short, unknown, luck = said.split(". ")
+    assert reach.endswith(": a (63.0 % to 65.0 %)") and fall_short.endswith(": b (63.0 % to 64.0 %)")
     assert unknown == "Not known yet: c" and numbers(luck) == [1, 10, 1.3]
-    tried, luck = written(remarks.Explanations([], 0, 10, 0.0009)).split(". ")
+    tried, luck = written("L1", variants={}, reached=0, runs=10, chance=0.0009).split(". ")
     assert tried == "65 % is within reach of one run with: nothing tried" and luck.endswith("below 0.1 %.")
-    assert "below" not in written(remarks.Explanations([], 0, 10, 0.001))
+    assert "below" not in written("L1", variants={}, reached=0, runs=10, chance=0.001)
 
 
 # A measure in a unit of its own

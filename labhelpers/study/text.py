@@ -159,7 +159,7 @@ def remark(verdict) -> str:
     """Say what else the records tell about a claim, or nothing."""
     if verdict.remark is None:
         return ""
-    if verdict.evidence.prediction:
+    if verdict.claim.number is not None:
         return _explanations(verdict.claim, **verdict.remark)
     return REMARKS[verdict.claim.remark](verdict.remark)
 
