@@ -127,9 +127,9 @@ def _report(options):
 
 
 def _jupyter(options):
-    from labhelpers.reporting.workspace import prepare
+    from labhelpers.reporting.notebooks import copy_for_student
 
-    folder = prepare()
+    folder = copy_for_student()
     print(f"your copies of the notebooks are in {folder}; to start one over, delete it and run this again")
     os.environ["LAB_OUT"] = str(folder)
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

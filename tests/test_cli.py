@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from labhelpers import cli
-from labhelpers.reporting import workspace
+from labhelpers.reporting import notebooks
 
 
 def lab(*arguments, **variables):
@@ -42,7 +42,7 @@ def test_unknown_option_is_refused():
 
 def test_jupyter_hands_options_on(monkeypatch, tmp_path):
     started = []
-    monkeypatch.setattr(workspace, "prepare", lambda: tmp_path)
+    monkeypatch.setattr(notebooks, "copy_for_student", lambda: tmp_path)
     monkeypatch.setattr(os, "chdir", lambda folder: None)
     monkeypatch.setattr(os, "execv", lambda path, words: started.append(words[2:]))
     monkeypatch.setenv("LAB_OUT", "")

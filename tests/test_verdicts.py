@@ -39,7 +39,7 @@ def test_a_number_is_judged_by_how_far_it_lies_from_the_prediction_interval(id, 
     assert it.outcome == expected
     assert it.evidence.estimate.value == pytest.approx(mean)
     assert it.evidence.prediction == pytest.approx((mean - 0.023726, mean + 0.023726), abs=1e-6)
-    assert it.evidence.runs == {BASE: 10}
+    assert it.evidence.runs == {BASE: 10} and it.evidence.measured[BASE].tolist() == values
     assert it.p is None and it.evidence.difference is None and it.evidence.shown is it.claim.measure
     assert (it.remark is None) == (expected == REPRODUCED)
 

@@ -4,13 +4,14 @@ import ast
 import hashlib
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 
 from labhelpers.errors import LabError
-from labhelpers.paths import atomic_write, project
+from labhelpers.paths import FREE_SPACE, atomic_write, project, writing
 
 OURS = "labhelpers"  # the key of our own metadata in notebooks and outputs
 RANGE = re.compile(r"\(([-+.\de_]+) to ([-+.\de_]+)\)")
@@ -51,6 +52,21 @@ class Parameter:
 def notebook_paths() -> list[Path]:
     """Return the project's notebooks in reading order."""
     return sorted((project() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def copy_for_student() -> Path:
+    """Copy the notebooks that aren't there yet into `my_notebooks`, out of git's sight; what is there stays as it is.
+
+    Raises:
+        LabError: the folder can't be written.
+    """
+    folder = project() / "my_notebooks"
+    with writing(folder, FREE_SPACE):
+        folder.mkdir(exist_ok=True)
+        for path in notebook_paths():
+            if not (folder / path.name).exists():
+                shutil.copy(path, folder)
+    return folder
 
 
 def select(names: list[str]) -> list[Path]:
