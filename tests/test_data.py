@@ -482,7 +482,7 @@ def test_impossible_seed_is_refused(numbered, seed, tells):
 def test_looking_at_data_and_results_does_not_start_tensorflow():
     code = """
 import sys
-import labhelpers.data, labhelpers.evaluation, labhelpers.original, labhelpers.plots
+import labhelpers.data, labhelpers.evaluation, labhelpers.plots, labhelpers.study.comparison
 labhelpers.evaluation.accuracy_interval(1, 2)
 print({"tensorflow", "keras", "jax", "torch", "labhelpers.backend"} & set(sys.modules))
 """
