@@ -34,11 +34,12 @@ COMMITTED = {
 
 
 def test_claims_are_as_committed_and_can_be_tested():
-    assert [claim.id for claim in CLAIMS] == list(COMMITTED)
+    pinned = "a claim is pinned before its first run: write its row into COMMITTED above"
+    assert [claim.id for claim in CLAIMS] == list(COMMITTED), pinned
     for claim in CLAIMS:
         unit = claim.measure.unit if claim.measure else None
         row = (unit, claim.experiments, claim.number, claim.rounding, claim.margin, claim.nothing_better)
-        assert row == COMMITTED[claim.id]
+        assert row == COMMITTED[claim.id], pinned
         assert all(experiment(id).seeds >= statistics.FEWEST for id in claim.experiments)
     rates = [(one.optimizer, one.learning_rate) for one in map(experiment, RATES)]
     assert rates == [("adam", rate) for rate in (1e-4, 3e-4, 3e-3, 1e-2)]
