@@ -116,7 +116,8 @@ def test_losses_by_rate_have_a_line_each_in_order():
 def test_verdicts_have_a_chart_for_each_claim_that_rests_on_runs():
     judged = judge(found(runs(BASE, around(0.6, 0.004, 10)), runs(LARGER, around(0.65, 0.004, 10))))
     shown, axes = strips(judged), plots.verdicts(judged).axes
-    assert len(axes) == len(shown) == 6
+    tested = [it for it in judged if it.evidence.estimate and not it.claim.measure.exact]
+    assert len(axes) == len(shown) == len(tested) > 5
     for ax, it in zip(axes, shown, strict=True):
         assert points(ax) == pytest.approx(sorted(it.dots)) and verticals(ax) == pytest.approx([it.line])
         assert ax.containers[0][0].get_xdata()[0] == pytest.approx(it.mean)
