@@ -261,6 +261,15 @@ def test_figure_that_is_no_longer_made_is_removed(refreshed):
     assert not (refreshed.root / "figures/line.png").exists()
 
 
+def test_refresh_that_cannot_write_the_readme_s_tables_writes_nothing(reported):
+    (reported.root / "README.md").write_text("# A title and no tables\n")
+    before = reported.state()
+    done = reported.lab("lab refresh")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "README.md has lost the comments that mark its table of the verdicts" in done.stderr
+    assert reported.state() == before
+
+
 def test_refresh_takes_no_report_with_other_parameters(refreshed):
     succeeds(refreshed, "lab report 10 -p FACTOR 7")
     before = committed(refreshed)

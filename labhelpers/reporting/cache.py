@@ -15,6 +15,8 @@ from labhelpers.study import human_labels
 from labhelpers.study.experiments import EXPERIMENTS
 from labhelpers.study.records import runs_dir
 
+PAGE = (".py", ".j2", ".js", ".css", ".json")  # endings of the files that make the page
+
 
 def key(notebook, settings: dict, used: dict | None, data_digest: str) -> dict:
     """Return what the results of a notebook depend on, as it is now.
@@ -126,9 +128,6 @@ def of_page(folder: Path) -> dict[str, str]:
         *(path.read_bytes() for path in sorted(runs_dir().glob("*.json"))),
     ]
     return {"made_of": _short(b"\0".join(map(_sha256, parts))), "index.html": digest(folder / "index.html")}
-
-
-PAGE = (".py", ".j2", ".js", ".css", ".json")
 
 
 def _module(name):

@@ -160,7 +160,7 @@ def _run(notebook, stem, folder, run) -> None:
     started, digest = time.time(), run["cifar"]["digest"]
     before = cache.before_run(notebook, run["parameters"], digest)
     try:
-        _execute(notebook, stem, run["parameters"], staging)
+        ran = _execute(notebook, stem, run["parameters"], staging)
         _check_made(staging, notebook)
     except LabError as error:
         failed = _keep_failed(executed, folder)
@@ -180,11 +180,11 @@ def _run(notebook, stem, folder, run) -> None:
         target = folder / path.relative_to(staging)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
-    figures = [path.stem for path in made if path.match("figures/*.png")]
-    print(f"{stem}: {run['seconds']:.0f} s, made {', '.join(figures) or 'no figures'}")
+    print(f"{stem}: {run['seconds']:.0f} s, made {', '.join(notebooks.figures(ran)) or 'no figures'}")
 
 
-def _execute(notebook, stem, settings, staging) -> None:
+def _execute(notebook, stem, settings, staging):
+    """Run one notebook in the staging folder; returns it as it was executed."""
     import papermill  # here, since it takes a second to load
     from papermill.exceptions import PapermillExecutionError
 
@@ -226,6 +226,7 @@ def _execute(notebook, stem, settings, staging) -> None:
     for cell in ran.cells:
         if cell.metadata.papermill.exception:  # papermill takes sys.exit() for success
             raise LabError(f"ended early in cell {cell.execution_count}, with sys.exit(): take that out")
+    return ran
 
 
 @contextlib.contextmanager

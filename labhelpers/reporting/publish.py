@@ -67,6 +67,7 @@ def refresh(names=()) -> list[str]:
     if not chosen:
         raise LabError(f"no notebook was run into {folder}: run lab report first")
     taken = {path: _taken_over(path, runs.get(path.stem), folder) for path in chosen}
+    readme, readme_before = _readme()
     before = {path: notebooks.read(path) for path in notebooks.notebook_paths()}
     kept = {name for notebook in (before | taken).values() for name in notebooks.made(notebook)}
     removed = {name for notebook in before.values() for name in notebooks.made(notebook)} - kept
@@ -79,7 +80,11 @@ def refresh(names=()) -> list[str]:
     for name in sorted(removed):
         (project() / name).unlink(missing_ok=True)
         changed.append(f"{name} (removed)")
-    return changed + ["README.md"] * _refresh_readme() or ["nothing to refresh"]
+    if readme != readme_before:
+        with atomic_write(project() / "README.md") as temporary:
+            temporary.write_text(readme, encoding="utf-8")
+        changed.append("README.md")
+    return changed or ["nothing to refresh"]
 
 
 def _taken_over(path, run, folder):
@@ -109,9 +114,9 @@ def _copied(source, target) -> bool:
     return True
 
 
-def _refresh_readme() -> bool:
-    path = project() / "README.md"
-    before = text = path.read_text(encoding="utf-8")
+def _readme() -> tuple[str, str]:
+    """Return README.md with the tables of the records, and as it is."""
+    before = text = (project() / "README.md").read_text(encoding="utf-8")
     for name, make in TABLES.items():
         found = _marked(name).search(text)
         if not found:
@@ -119,10 +124,7 @@ def _refresh_readme() -> bool:
                 f"README.md has lost the comments that mark its table of the {name}: restore them with git"
             )
         text = text[: found.start()] + make() + text[found.end() :]
-    if text != before:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return text != before
+    return text, before
 
 
 # lab check
