@@ -1,11 +1,13 @@
 """The human labels are those published; SciPy is the reference for their entropy and the correlation of pairs."""
 
 import hashlib
+from collections import defaultdict
 
 import numpy as np
 import pytest
 from scipy.stats import entropy, rankdata
 
+from labhelpers import usage
 from labhelpers.errors import DataDamaged
 from labhelpers.study import human_labels
 
@@ -62,7 +64,11 @@ def test_answers_to_each_image_are_read_only_if_they_are_the_authors_ones(
 ):
     monkeypatch.setenv("LAB_DATA", str(tmp_path / "cifar-10-batches-py"))
     monkeypatch.setattr(human_labels, "project", lambda: tmp_path / "project")
+    monkeypatch.setattr(usage, "used", defaultdict(set))
     assert human_labels.counts() is None
+    assert usage.used == {"human labels": {"cifar10h-counts.npy"}}, (
+        "so that results with them differ from those without"
+    )
     path = tmp_path / folder / human_labels.COUNTS_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"something else")

@@ -75,6 +75,8 @@ def test_classes_are_ranked_in_each_run():
     it = remark("B4 cars", runs(BASE, [0.6] * 5, confusion_matrix=matrices))
     # At 0.65 cars come after the three other vehicles, at 0.5 after all classes.
     assert it == {"runs": 5, "easiest": {"automobile": 2, "airplane": 2, "ship": 1}, "best": 1, "worst": 10}
+    first = remark("B4 cars", runs(BASE, [0.6], confusion_matrix=matrices[:1]))
+    assert (first["best"], first["worst"]) == (1, 1)
 
 
 def test_networks_are_compared_by_multiplications_and_best_epochs():
