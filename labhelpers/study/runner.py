@@ -230,19 +230,15 @@ def repeat(id: str, seed: str) -> str:
     checkpoint.unlink(missing_ok=True)
     recorded, trained = records.to_json(record), records.to_json(again)
     differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != trained[key]]
-    same = "the same record, but for seconds and date"
+    differs = f"differs from the record in: {', '.join(differing)}"
+    lines = [differs if differing else "the same record, but for seconds and date"]
+    lines.append(f"test accuracy {again.accuracy:.4f}; recorded {record.accuracy:.4f}")
+    if len(others) < 2:
+        return "\n".join([*lines, f"a prediction interval takes more recorded runs of {id} than one"])
     low, high = prediction_interval(others)
     where = "inside" if low <= again.accuracy <= high else "outside"
-    interval = f"{where} the 95 % prediction interval of {id}, {low:.4f} to {high:.4f} (n = {len(others)})"
-    return "\n".join(
-        [
-            same if not differing else f"differs from the record in: {', '.join(differing)}",
-            f"test accuracy {again.accuracy:.4f}; recorded {record.accuracy:.4f}",
-            interval
-            if len(others) > 1
-            else f"a prediction interval takes more recorded runs of {id} than one",
-        ]
-    )
+    span = f"{where} the 95 % prediction interval of {id}, {low:.4f} to {high:.4f} (n = {len(others)})"
+    return "\n".join([*lines, span])
 
 
 def processor() -> str:
