@@ -4,14 +4,21 @@ from dataclasses import replace
 
 import pytest
 
+from labhelpers.errors import LabError
 from labhelpers.study import records
-from labhelpers.study.experiments import BASE, DEEPER, EXPERIMENTS
+from labhelpers.study.experiments import BASE, DEEPER, EXPERIMENTS, experiment
 
 
 def test_every_experiment_has_all_its_records():
     for one in EXPERIMENTS:
         assert [record.seed for record in records.read_all(one)[0]] == list(range(one.seeds))
         assert not records.path_of(one, one.seeds).exists()
+
+
+def test_an_experiment_is_looked_up_by_its_id(tells):
+    assert experiment("deeper-40000") is DEEPER
+    with tells(LabError, "experiment is 'deeper'", "'deeper-40000'"):
+        experiment("deeper")
 
 
 def test_runs_depend_on_settings_alone():

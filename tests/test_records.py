@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 import zlib
+from collections import defaultdict
 from dataclasses import field, fields, make_dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from made_up import record, runs, runs_dir, write  # noqa: F401
 
+from labhelpers import usage
 from labhelpers.errors import LabError
 from labhelpers.study import records
 from labhelpers.study.claims import BASE, DEEPER
@@ -190,7 +192,11 @@ def test_a_damaged_record_is_called_that_and_the_others_are_read(damage, runs_di
 
 
 def test_a_record_that_is_missing_or_may_not_be_read_is_not_damaged(runs_dir, monkeypatch, tells):  # noqa: F811
+    monkeypatch.setattr(usage, "used", defaultdict(set))
     assert records.read(experiment(BASE), 0) is None and records.read_all(experiment(BASE)) == ([], [])
+    assert usage.used == {"records": {BASE}}, (
+        "a notebook's results depend also on a record that is not there yet"
+    )
     monkeypatch.setattr(Path, "read_text", Mock(side_effect=PermissionError))
     with tells(records.Unusable, f"{BASE}-seed0.json may not be read: make it readable"):
         records.read(experiment(BASE), 0)

@@ -70,13 +70,12 @@ def test_confusions_are_compared_with_those_of_human_annotators():
 
 
 def test_classes_are_ranked_in_each_run():
-    matrices = [confusion(0.6, cars=cars, vehicles=0.7) for cars in (0.8, 0.75, 0.7, 0.65, 0.5)]
-    matrices[2][8, 8] += 1
+    matrices = [confusion(0.6, cars=cars, vehicles=0.7) for cars in (0.65, 0.8, 0.75, 0.7, 0.72)]
+    matrices[3][8, 8] += 1
     it = remark("B4 cars", runs(BASE, [0.6] * 5, confusion_matrix=matrices))
-    # At 0.65 cars come after the three other vehicles, at 0.5 after all classes.
-    assert it == {"runs": 5, "easiest": {"automobile": 2, "airplane": 2, "ship": 1}, "best": 1, "worst": 10}
-    first = remark("B4 cars", runs(BASE, [0.6], confusion_matrix=matrices[:1]))
-    assert (first["best"], first["worst"]) == (1, 1)
+    # At 0.65 cars come after the three other vehicles.
+    assert it == {"runs": 5, "easiest": {"automobile": 3, "ship": 1, "airplane": 1}, "best": 1, "worst": 4}
+    assert next(iter(it["easiest"])) == "automobile", "most often first"
 
 
 def test_networks_are_compared_by_multiplications_and_best_epochs():

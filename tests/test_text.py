@@ -243,6 +243,7 @@ def test_a_measure_of_another_unit_is_written_in_it_everywhere():
 def test_the_abstract_is_of_the_records():
     judged, _ = verdicts.verdicts()
     said = " ".join(text.abstract(judged))
+    assert said.count("where the original has") == 3, "its three accuracies"
     counts = Counter(it.outcome for it in judged)
     assert text.listed([f"{counts[one]} {one}" for one in verdicts.OUTCOMES if counts[one]]) in said
     for id, size, passes in (("B3 accuracy", "20,000", 10), ("L1", "40,000", 10), ("A2", "40,000", 20)):

@@ -40,7 +40,8 @@ def test_a_number_is_judged_by_how_far_it_lies_from_the_prediction_interval(id, 
     assert it.evidence.estimate.value == pytest.approx(mean)
     assert it.evidence.prediction == pytest.approx((mean - 0.023726, mean + 0.023726), abs=1e-6)
     assert it.evidence.runs == {BASE: 10} and it.evidence.measured[BASE].tolist() == values
-    assert it.p is None and it.evidence.difference is None and it.evidence.shown is it.claim.measure
+    assert it.p is None and it.evidence.difference is None and not it.evidence.paired
+    assert it.evidence.shown is it.claim.measure
     assert (it.remark is None) == (expected == REPRODUCED)
 
 
@@ -140,6 +141,7 @@ def test_a_difference_between_classes_is_to_hold_for_new_images(id, shares, valu
     it = verdict(id, runs(BASE, around(0.6, 0.01, 10), confusion_matrix=confusion(**shares)))
     reach = scipy.stats.norm.ppf(0.975) * np.sqrt(image_variance)
     assert it.outcome == expected and it.evidence.estimate is it.evidence.difference
+    assert not it.evidence.paired and it.evidence.shown.unit == "points"
     assert it.evidence.estimate[:3] == pytest.approx((value, value - reach, value + reach), rel=1e-4)
 
 
