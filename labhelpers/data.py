@@ -28,7 +28,7 @@ HARMLESS = {  # all that a batch needs besides dictionaries, lists, strings and 
     ("numpy", "dtype"): np.dtype,
 }
 
-# The data sets loaded in this process: `plots.save_figure` stamps figures once drawn images are among them,
+# The data sets loaded in this process: `output.save_figure` stamps figures once drawn images are among them,
 # whether or not the code that draws the figure thinks of it.
 loaded_names = set()
 

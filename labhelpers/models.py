@@ -258,3 +258,15 @@ def layer_costs(model: keras.Model) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+# The networks of the study, by the name that experiments and their records have for them, which never changes.
+NETWORKS = {
+    "baseline": baseline,
+    "deeper": deeper,
+    "wider_masks": wider_masks,
+    "second_convolution": second_convolution,
+    "batch_normalized": batch_normalized,
+    "three_blocks": three_blocks,
+    "three_wide_blocks": three_wide_blocks,
+}

@@ -50,7 +50,7 @@ from labhelpers.study import records, runner
 from labhelpers.study.experiments import Experiment
 
 records.runs_dir = lambda: Path(sys.argv[1])
-models.three_blocks = partial(models.three_blocks, widths=(2, 4, 4))
+models.NETWORKS["three_blocks"] = partial(models.three_blocks, widths=(2, 4, 4))
 options = {"batch_size": 64, "initial_weights": "pytorch", "sampled": True}
 short = Experiment("tiny", "tiny", "main", "deeper", 300, 2, 1, **options)
 options = {"batch_size": 100, "learning_rate": 0.1, "initial_weights": "whitened", "recipe": Recipe()}
@@ -110,7 +110,7 @@ def test_experiments_have_ids_and_labels_of_their_own_and_networks_that_exist():
     every = experiments.EXPERIMENTS
     assert len(experiments.BY_ID) == len({one.label for one in every}) == len(every)
     for one in every:
-        assert callable(getattr(models, one.network)) and re.fullmatch("[a-z0-9-]+", one.id)
+        assert one.network in models.NETWORKS and re.fullmatch("[a-z0-9-]+", one.id)
 
 
 def test_unknown_experiment_is_refused(tells):

@@ -11,7 +11,6 @@ from labhelpers.evaluation import percent
 from labhelpers.study import human_labels, improvements, strips, tables, text, verdicts
 from labhelpers.study.claims import BASE, BY_ID, DEEPER, LARGER, RATES, Claim
 from labhelpers.study.measures import Measure, Measured
-from labhelpers.study.statistics import Interval
 from labhelpers.study.verdicts import Verdict
 
 
@@ -204,7 +203,7 @@ def test_fewer_multiplications_are_called_that():
 
 
 def test_explanations_are_sorted_by_whether_they_reach_the_number():
-    variants = {"a": Interval(0.63, 0.65), "b": Interval(0.63, 0.64), "c": None}
+    variants = {"a": (0.63, 0.65, True), "b": (0.63, 0.64, False), "c": None}
     said = written("L1", variants=variants, reached=1, runs=10, chance=0.0131)
     reach, fall_short, unknown, luck = said.split(". ")
     assert reach.endswith(": a (63.0 % to 65.0 %)") and fall_short.endswith(": b (63.0 % to 64.0 %)")
@@ -242,7 +241,7 @@ def test_a_measure_of_another_unit_is_written_in_it_everywhere():
 
 def test_the_abstract_is_of_the_records():
     judged, _ = verdicts.verdicts()
-    said = " ".join(text.abstract(judged))
+    said = " ".join(text.abstract(judged, improvements.summary(improvements.runs())))
     assert said.count("where the original has") == 3, "its three accuracies"
     counts = Counter(it.outcome for it in judged)
     assert text.listed([f"{counts[one]} {one}" for one in verdicts.OUTCOMES if counts[one]]) in said
@@ -263,7 +262,7 @@ def test_the_abstract_mentions_improvements_that_have_runs(steps, mentioned, mon
     rows = [(step, "change", 0.8, 1.0) for step in range(steps)]
     table = pd.DataFrame(rows, columns=["step", "change", "accuracy", "minutes"])
     monkeypatch.setattr(improvements, "runs", lambda: table)
-    said = " ".join(text.abstract(verdicts.judge(found(runs(BASE, [0.6] * 10)))))
+    said = " ".join(text.abstract(verdicts.judge(found(runs(BASE, [0.6] * 10))), []))
     assert ("reaches 80.0 % on the same test images (one run)" in said) == mentioned
     assert "reaches 60.0 % (10 runs), where the original has 60 %" in said, "runs that agree have no interval"
     assert "too few recorded runs to be compared with the original's 65 %" in said

@@ -32,15 +32,9 @@ def key(notebook, settings: dict, used: dict | None, data_digest: str) -> dict:
         "parameters": _short(json.dumps(settings, sort_keys=True).encode()),
         "requirements.lock": _short((project() / "requirements.lock").read_bytes()),
     }
-    digests = {
-        "modules": _module,
-        "data": lambda name: data_digest[:16],
-        "records": _records,
-        "human labels": lambda name: _file(human_labels.counts_path()),
-        "files": _file,
-    }
     if used is None:
         return parts
+    digests = DIGESTS | {"data": lambda name: data_digest[:16]}
     return parts | {kind: {name: digests[kind](name) for name in names} for kind, names in used.items()}
 
 
@@ -72,12 +66,12 @@ def reasons(run: dict, notebook, settings: dict, data_digest: str) -> list[str]:
     """Return why the results of a run are not those that the notebook would give now; none if they are."""
     before = run["key"]
     used = {kind: list(names) for kind, names in before.items() if isinstance(names, dict)}
-    if "modules" not in used:
+    if "modules" not in used or not set(used) <= set(DIGESTS):
         return ["what it uses is not known"]
     now, changed = key(notebook, settings, used, data_digest), []
     for kind, value in now.items():
         if kind not in used:
-            changed += [kind] * (before[kind] != value)
+            changed += [kind] * (before.get(kind) != value)
         else:
             names = [name for name in value if value[name] != before[kind][name]]
             changed += [f"records of {name}" if kind == "records" else name for name in names]
@@ -103,14 +97,13 @@ def digest(path: Path) -> str | None:
         return None
 
 
-def outdated(notebook) -> list[str]:
-    """Return why the outputs of a committed notebook are not those that it would give now on CIFAR-10.
+def outdated(run: dict, notebook) -> list[str]:
+    """Return why the results of a run are not those that the notebook would give now on CIFAR-10.
 
-    Whether the human labels are on this machine does not matter: their file is not part of the project.
+    Whether the human labels are where they are found now does not matter: their file is not part of the project.
     """
-    held = notebook.metadata.get(notebooks.OURS, {}).get("key", {})
-    run = {"key": {kind: names for kind, names in held.items() if kind != "human labels"}}
-    return reasons(run, notebook, {}, cifar10.digest())
+    held = {kind: names for kind, names in run.get("key", {}).items() if kind != "human labels"}
+    return reasons({"key": held}, notebook, {}, cifar10.digest())
 
 
 def lacks_human_labels(run: dict) -> bool:
@@ -151,3 +144,13 @@ def _sha256(content):
 
 def _short(content):
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+# What gives the digest of each kind of thing that a kernel notes; that of the data is known to the caller.
+DIGESTS = {
+    "modules": _module,
+    "data": None,
+    "records": _records,
+    "human labels": lambda name: _file(human_labels.counts_path()),
+    "files": _file,
+}

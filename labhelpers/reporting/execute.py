@@ -34,7 +34,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None) -> P
 
     Args:
         names: notebooks by number, stem or file; none means all.
-        source: the data, as for `data.load`; without any to be had, stand-in images are used, loudly.
+        source: the data, as for `data.load`; where none is available, stand-in images are used, with warnings.
         quick: few images, one epoch, into a folder of its own.
         force: run them whether or not they changed.
         values: parameters as text, by name, for every chosen notebook that declares them.
@@ -60,12 +60,12 @@ def report(names=(), *, source=None, quick=False, force=False, values=None) -> P
 
 def explain(names=(), *, source=None, quick=False, force=False, values=None) -> list[str]:
     """Return for each notebook why `report` would run it, a line each; nothing is run, written or downloaded."""
-    with _environment({"LAB_OFFLINE": "1"}):
+    lines, named = [], {"LAB_DATA": str(source)} if source else {}  # beside which the human labels may be
+    with _environment({"LAB_OFFLINE": "1"} | named):
         chosen, settings, cifar, folder = _plan(names, source, quick, values)
-    lines = []
-    for stem, notebook in chosen.items():
-        why = ["--force"] * force + _reasons(folder, stem, notebook, settings[stem], cifar.digest)
-        lines.append(f"{stem}: would run: {', '.join(why)}" if why else f"{stem}: unchanged")
+        for stem, notebook in chosen.items():
+            why = ["--force"] * force + _reasons(folder, stem, notebook, settings[stem], cifar.digest)
+            lines.append(f"{stem}: would run: {', '.join(why)}" if why else f"{stem}: unchanged")
     return lines
 
 

@@ -218,7 +218,7 @@ def _digest(notebook) -> str:
 
 def write(notebook, path: Path) -> None:
     """Write a notebook, whole or not at all."""
-    with atomic_write(path) as temporary:
+    with atomic_write(path, FREE_SPACE) as temporary:
         temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 
 

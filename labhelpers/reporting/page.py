@@ -14,7 +14,7 @@ from PIL import Image
 from labhelpers.errors import LabError
 from labhelpers.paths import QUICK_FOLDER, atomic_write
 from labhelpers.reporting import interactive, notebooks
-from labhelpers.study import tables, text, verdicts
+from labhelpers.study import improvements, tables, text, verdicts
 
 TEMPLATE = Path(__file__).parent / "template"
 REHEARSAL = (
@@ -69,7 +69,7 @@ def _render(sections, folder) -> str:
     return exporter.environment.get_template("page.html.j2").render(
         title=TITLE,
         warnings=_warnings(sections, runs) + [REHEARSAL] * (folder.name == QUICK_FOLDER) + faults,
-        abstract=text.abstract(judged),
+        abstract=text.abstract(judged, improvements.summary(improvements.runs())),
         verdicts=_verdict_rows(judged),
         shown=[strip["claim"] for strip in strips] if any(map(_shows_strips, sections.values())) else [],
         sections=rendered,
@@ -92,18 +92,22 @@ def _shows_strips(notebook) -> bool:
 
 def _loads_data(run) -> bool:
     """Return whether a run loaded the data set; else it read records alone."""
-    return run is not None and "data" in run["key"]
+    return run is not None and ("data" in run["key"] or "modules" not in run["key"])
 
 
 def _warnings(sections, runs) -> list[str]:
     """Return a line for each other data set than CIFAR-10 that a section was run on."""
     loading = [stem for stem in sections if _loads_data(runs.get(stem))]
     names = dict.fromkeys(runs[stem]["cifar"]["name"] for stem in loading)
-    return [_standin_line(name, loading, sections, runs) for name in names if name != "CIFAR-10"]
+    return [_standin_line(name, loading, sections) for name in names if name != "CIFAR-10"]
 
 
-def _standin_line(name, loading, sections, runs) -> str:
-    reading = [stem[:2] for stem in sections if stem not in loading or "records" in runs[stem]["key"]]
+def _standin_line(name, loading, sections) -> str:
+    reading = [
+        stem[:2]
+        for stem, notebook in sections.items()
+        if stem not in loading or "TRAIN_LIVE" in notebooks.parameters(notebook)
+    ]
     also = ["the abstract", "the table of verdicts", *reading]
     return f"On {name}: nothing here is a result on CIFAR-10. Only {text.listed(also)} read records of runs on CIFAR-10."
 
@@ -115,7 +119,7 @@ def _attach_figures(sections, runs, folder, strips) -> dict[str, int]:
         for cell in notebook.cells:
             for output in cell.get("outputs", []):
                 name = notebooks.figure_of(output)
-                if name and (folder / "figures" / f"{name}.png").exists():
+                if name and name not in numbers and (folder / "figures" / f"{name}.png").exists():
                     numbers[name] = len(numbers) + 1
                     figure = _figure(name, folder, runs.get(stem), strips)
                     provenance = _provenance(notebook, stem, runs.get(stem))

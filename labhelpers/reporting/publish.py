@@ -9,11 +9,11 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from labhelpers.errors import LabError
-from labhelpers.paths import atomic_write, out_dir, project
+from labhelpers.paths import FREE_SPACE, atomic_write, out_dir, project
 from labhelpers.reporting import cache, notebooks
 from labhelpers.study import human_labels, improvements, tables, verdicts
 
-MACHINE_PATH = re.compile(r"(/home/|/root/|/Users/|/tmp/|[A-Z]:\\\\Users)|site-packages")
+MACHINE_PATH = re.compile(r"(/home/|/root/|/Users/|/tmp/|[A-Z]:\\+Users)|site-packages")
 
 
 # The tables in README.md
@@ -70,7 +70,7 @@ def refresh(names=()) -> list[str]:
     readme, readme_before = _readme()
     before = {path: notebooks.read(path) for path in notebooks.notebook_paths()}
     kept = {name for notebook in (before | taken).values() for name in notebooks.made(notebook)}
-    removed = {name for notebook in before.values() for name in notebooks.made(notebook)} - kept
+    removed = {f"figures/{path.name}" for path in (project() / "figures").glob("*.*")} - kept
     changed = []
     for path, notebook in taken.items():
         changed += [name for name in notebooks.made(notebook) if _copied(folder / name, project() / name)]
@@ -81,7 +81,7 @@ def refresh(names=()) -> list[str]:
         (project() / name).unlink(missing_ok=True)
         changed.append(f"{name} (removed)")
     if readme != readme_before:
-        with atomic_write(project() / "README.md") as temporary:
+        with atomic_write(project() / "README.md", FREE_SPACE) as temporary:
             temporary.write_text(readme, encoding="utf-8")
         changed.append("README.md")
     return changed or ["nothing to refresh"]
@@ -94,9 +94,13 @@ def _taken_over(path, run, folder):
         raise LabError(f"{stem} has no run in {folder}: run lab report {stem} first")
     if run["cifar"]["name"] != "CIFAR-10" or run["parameters"]:
         raise LabError(f"{stem} last ran with other parameters or data: run lab report {stem} first")
-    reasons = cache.reasons(run, source, {}, run["cifar"]["digest"]) + cache.damaged(folder, run["files"])
+    reasons = cache.outdated(run, source) + cache.damaged(folder, run["files"])
     if reasons:
         raise LabError(f"the run of {stem} is outdated ({', '.join(reasons)}): run lab report {stem} first")
+    if run["key"].get("files"):
+        raise LabError(
+            f"{stem} reads {next(iter(run['key']['files']))}, which is not part of the project: take it out"
+        )
     if cache.lacks_human_labels(run):
         raise LabError(
             f"{stem} was run without the human labels of each image: put {human_labels.COUNTS_FILE} where "
@@ -109,7 +113,7 @@ def _taken_over(path, run, folder):
 def _copied(source, target) -> bool:
     if target.exists() and target.read_bytes() == source.read_bytes():
         return False
-    with atomic_write(target) as temporary:
+    with atomic_write(target, FREE_SPACE) as temporary:
         shutil.copyfile(source, temporary)
     return True
 
@@ -173,7 +177,7 @@ def _faults(notebook):
         yield "is not cleaned"
     if not notebooks.is_as_run(notebook):
         yield "its code or an output is not that of the run it was taken from"
-    elif reasons := cache.outdated(notebook):
+    elif reasons := cache.outdated(notebook.metadata.get(notebooks.OURS, {}), notebook):
         yield f"is outdated ({', '.join(reasons)})"
     for cell in notebook.cells:
         if cell.cell_type == "code":

@@ -30,7 +30,8 @@ class Claim:
         margin: the smallest difference that would matter, in the same unit.
         nothing_better: whether the claim is that none of the other experiments is better than the first. The best of
             the others is chosen by validation loss.
-        remark: gives further numbers to report, from the claim and the records of each experiment by id.
+        remark: gives further numbers to report, from the claim and the records of each experiment by id; `text.REMARKS`
+            words them. Without one, a number that is not reproduced is explained (`remarks.explanations`).
     """
 
     id: str

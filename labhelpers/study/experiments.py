@@ -19,7 +19,7 @@ class Experiment:
         id: names the files of its records and is typed after `--repeat`; never changes.
         label: what readers see.
         group: the question that it helps to answer.
-        network: name of a function in `labhelpers.models`.
+        network: a key of `models.NETWORKS`.
         n_train: number of training images, the first of the set unless `sampled`; 50,000 leaves none for validation.
         epochs: passes over the training images.
         seeds: number of runs, with seeds 0, 1, 2, …

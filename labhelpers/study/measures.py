@@ -56,7 +56,7 @@ class Measure:
     @property
     def axis(self) -> str:
         """The title of an axis: name and unit."""
-        return f"{self.name} ({self.unit})"
+        return f"{self.name} ({self.unit})" if self.unit else self.name
 
     @property
     def difference(self) -> "Measure":
@@ -105,7 +105,7 @@ def _animals_within(record):
 
 
 def easier(record, classes, others) -> Measured:
-    """Return how much more of the images of some classes are right than of others; both are given as labels."""
+    """Return the difference in accuracy between two groups of classes, both given as labels."""
     matrix = record.confusion_matrix
     value = variance = 0.0
     for sign, labels in ((1, list(classes)), (-1, list(others))):

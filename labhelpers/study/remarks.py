@@ -17,8 +17,9 @@ def explanations(claim, records) -> dict:
     """Look for what would give the original's number: other settings of the same network, or a lucky seed.
 
     Returns:
-        `variants`, by what differs, the prediction interval of one run, or None with too few of them; `reached`, how
-        many of `runs` get to the number; and `chance`, the probability that one further run does, 0 to 1.
+        `variants`, by what differs: both ends of the prediction interval of one run, and whether the number lies there;
+        None with too few runs. `reached`, how many of `runs` get to the number; and `chance`, the probability that one
+        further run does, 0 to 1.
     """
     main = experiment(claim.experiments[0])
     values = np.array([claim.measure.of(record).value for record in records[main.id]])
@@ -30,10 +31,11 @@ def explanations(claim, records) -> dict:
         if other.group == OTHER and alike:
             label = other.label.removeprefix(f"{main.label}, ")
             tried[label] = [claim.measure.of(record).value for record in records[other.id]]
-    variants = {
-        label: statistics.prediction_interval(of_runs) if len(of_runs) >= statistics.FEWEST else None
-        for label, of_runs in tried.items()
-    }
+    variants = dict.fromkeys(tried)
+    for label, of_runs in tried.items():
+        if len(of_runs) >= statistics.FEWEST:
+            one_run = statistics.prediction_interval(of_runs)
+            variants[label] = (*one_run, statistics.distance(one_run, claim.interval) == 0)
     # The end of the interval that is nearer to our runs: what just rounds to the original's number.
     low, high = claim.interval
     above = claim.number > values.mean()

@@ -133,7 +133,7 @@ def run_one(
         split = cifar.split(experiment.n_train, seed=seed if experiment.sampled else None)
     # Only networks that take long are worth a thought of it.
     options = {"precision": precision or backend.faster_precision()} if experiment.recipe else {}
-    model = getattr(models, experiment.network)(seed, **options)
+    model = models.NETWORKS[experiment.network](seed, **options)
     if experiment.initial_weights == "pytorch":
         models.start_like_pytorch(model, seed)
     elif experiment.initial_weights == "whitened":

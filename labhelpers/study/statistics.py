@@ -9,7 +9,7 @@ from scipy.special import stdtr, stdtrit  # of scipy.stats.t, which takes a seco
 from labhelpers.evaluation import CONFIDENCE
 
 LEVEL = 1 - CONFIDENCE  # below which a p value counts
-FEWEST = 5  # runs of an arm to judge by: a prediction interval from fewer would hold almost any number
+FEWEST = 5  # runs of an experiment to judge by: a prediction interval from fewer would hold almost any number
 
 
 class Interval(NamedTuple):
@@ -73,7 +73,7 @@ def paired_difference(first, second) -> Estimate:
 
 
 def prediction_interval(values) -> Interval:
-    """Return where one further run falls, 19 times in 20, on the same test images: mean ± t s sqrt(1 + 1/n)."""
+    """Return where one further run falls in 95 % of cases, on the same test images: mean ± t s sqrt(1 + 1/n)."""
     values = np.asarray(values, float)
     if len(values) < 2:
         return Interval(-inf, inf)

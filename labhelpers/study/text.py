@@ -5,7 +5,7 @@ from math import floor, log10
 
 from labhelpers.cifar10 import CLASS_NAMES
 from labhelpers.evaluation import percent
-from labhelpers.study import human_labels, improvements, measures, remarks, statistics
+from labhelpers.study import human_labels, measures, remarks, statistics
 from labhelpers.study.experiments import experiment
 from labhelpers.study.verdicts import OUTCOMES
 
@@ -49,7 +49,7 @@ def margin(claim) -> str:
         return ""
     difference = claim.measure.difference
     size = difference.scale * claim.margin
-    if difference.bare:
+    if difference.bare or not difference.unit:
         return f"{size:g}"
     return f"{size:g} {difference.unit.removesuffix('s') if size == 1 else difference.unit}"
 
@@ -91,8 +91,10 @@ def why(verdict) -> str:
 
 def _why_fact(verdict):
     it, measure = verdict.evidence, verdict.claim.measure
-    if it.details:
-        return measure.words.format(**it.details)
+    if len(verdict.claim.experiments) == 1:
+        if it.details:
+            return measure.words.format(**it.details)
+        return f"It has {measure.write(it.estimate.value)} {measure.name}."
     return f"It has {_times(it.estimate.value, measure.name)}{', ' if measure.words else ''}{measure.words}."
 
 
@@ -110,10 +112,9 @@ def _why_none_better(it):
 
 
 def _why_number(verdict):
-    claim, (low, high) = verdict.claim, verdict.evidence.prediction
+    claim, (low, high), missed_by = verdict.claim, verdict.evidence.prediction, verdict.evidence.missed_by
     write, number = claim.measure.write, original(claim)
     one_run = f"One further run gives {write(low)} to {write(high)}"
-    missed_by = statistics.distance(verdict.evidence.prediction, claim.interval)
     if low <= claim.number <= high:
         return f"{one_run}, and {number} lies in that."
     if missed_by == 0:
@@ -159,9 +160,9 @@ def remark(verdict) -> str:
     """Say what else the records tell about a claim, or nothing."""
     if verdict.remark is None:
         return ""
-    if verdict.claim.number is not None:
-        return _explanations(verdict.claim, **verdict.remark)
-    return REMARKS[verdict.claim.remark](verdict.remark)
+    if verdict.claim.remark:
+        return REMARKS[verdict.claim.remark](verdict.remark)
+    return _explanations(verdict.claim, **verdict.remark)
 
 
 def _explanations(claim, variants, reached, runs, chance):
@@ -170,10 +171,8 @@ def _explanations(claim, variants, reached, runs, chance):
         if one_run is None:
             unknown.append(label)
         else:
-            reaches = statistics.distance(one_run, claim.interval) == 0
-            (would if reaches else would_not).append(
-                f"{label} ({write(one_run.low)} to {write(one_run.high)})"
-            )
+            low, high, reaches = one_run
+            (would if reaches else would_not).append(f"{label} ({write(low)} to {write(high)})")
     sentences = [f"{original(claim)} is within reach of one run with: {', '.join(would) or 'nothing tried'}"]
     sentences += [f"Not with: {', '.join(would_not)}"] * bool(would_not)
     sentences += [f"Not known yet: {', '.join(unknown)}"] * bool(unknown)
@@ -234,8 +233,8 @@ REMARKS = {
 # The abstract
 
 
-def abstract(verdicts) -> list[str]:
-    """Return the abstract of the report, a text for each paragraph."""
+def abstract(verdicts, steps) -> list[str]:
+    """Return the abstract of the report, a text for each paragraph; `steps` as `improvements.summary` gives them."""
     runs = {id: n for it in verdicts for id, n in it.evidence.runs.items()}
     counts = Counter(it.outcome for it in verdicts)
     outcomes = [f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome]]
@@ -245,16 +244,15 @@ def abstract(verdicts) -> list[str]:
         "claims is tested on several runs of the same training, with different seeds.",
         f"On the test images, {'; '.join(map(_result, numbers))}.",
         f"Of the {len(verdicts)} claims that the original makes, the verdicts are: {listed(outcomes)}.",
-        *_how_far(),
+        *_how_far(steps),
         f"The claims are tested on {sum(runs.values())} recorded runs on CIFAR-10. “Reproduced” means that the "
         "original's number, as rounded, lies where one further run of ours would fall in 95 % of cases, which is a wider "
         "interval than that of our mean. The sections below also train networks of their own, one run each.",
     ]
 
 
-def _how_far():
+def _how_far(steps):
     """Say how far improved networks get on the same images; nothing where no improvement has runs."""
-    steps = improvements.summary(improvements.runs())
     if len(steps) < 2:
         return []
     last = steps.iloc[-1]

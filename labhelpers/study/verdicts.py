@@ -52,6 +52,7 @@ class Evidence:
         estimate: what our side of the claim is, written by `shown`; both ends equal its value where that is a fact.
         shown: the claim's measure, or the difference or ratio of it.
         prediction: where one further run falls, for a claim with a number.
+        missed_by: how far the original's number, as rounded, lies from that.
         difference: what is tested, where something is: whether it is 0, or the margin where the claim is that nothing
             is better. It is the estimate itself for a claim without a number.
         paired: whether the difference is taken seed by seed.
@@ -69,6 +70,7 @@ class Evidence:
     estimate: Estimate | None = None
     shown: Measure | None = None
     prediction: Interval | None = None
+    missed_by: float = 0.0
     difference: Estimate | None = None
     paired: bool = False
     best: str = ""
@@ -140,8 +142,14 @@ def collect(claim: Claim, found: dict[str, list[Record]]) -> Evidence:
         shown = claim.measure.difference
         return evidence(estimate=difference, shown=shown, difference=difference, paired=paired)
     prediction = statistics.prediction_interval(measured[first])
+    missed_by = statistics.distance(prediction, claim.interval)
     return evidence(
-        estimate=of_first, shown=claim.measure, prediction=prediction, difference=difference, paired=paired
+        estimate=of_first,
+        shown=claim.measure,
+        prediction=prediction,
+        missed_by=missed_by,
+        difference=difference,
+        paired=paired,
     )
 
 
@@ -199,17 +207,16 @@ def decide(it: Evidence, p: float | None) -> str:
         return REFUTED if low > claim.margin else REPRODUCED if high < claim.margin else UNDECIDED
     if claim.number is None:
         return REPRODUCED if low > 0 else REFUTED if high < -claim.margin else UNDECIDED
-    missed_by = statistics.distance(it.prediction, claim.interval)
-    if missed_by == 0:
+    if it.missed_by == 0:
         return REPRODUCED
     if low > 0:
         return DIRECTION
-    return REFUTED if missed_by > claim.margin else UNDECIDED
+    return REFUTED if it.missed_by > claim.margin else UNDECIDED
 
 
 def _remark(it, outcome, found):
     if it.claim.measure is None or it.missing:
         return None
-    if it.prediction:
-        return remarks.explanations(it.claim, found) if outcome != REPRODUCED else None
-    return it.claim.remark(it.claim, found) if it.claim.remark else None
+    if it.claim.remark:
+        return it.claim.remark(it.claim, found)
+    return remarks.explanations(it.claim, found) if it.prediction and outcome != REPRODUCED else None
