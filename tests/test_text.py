@@ -258,11 +258,11 @@ def test_the_abstract_is_of_the_records():
 
 
 @pytest.mark.parametrize("steps, mentioned", [(1, False), (2, True)])
-def test_the_abstract_mentions_improvements_that_have_runs(steps, mentioned, monkeypatch):
+def test_the_abstract_mentions_improvements_that_have_runs(steps, mentioned):
     rows = [(step, "change", 0.8, 1.0) for step in range(steps)]
     table = pd.DataFrame(rows, columns=["step", "change", "accuracy", "minutes"])
-    monkeypatch.setattr(improvements, "runs", lambda: table)
-    said = " ".join(text.abstract(verdicts.judge(found(runs(BASE, [0.6] * 10))), []))
+    judged = verdicts.judge(found(runs(BASE, [0.6] * 10)))
+    said = " ".join(text.abstract(judged, improvements.summary(table)))
     assert ("reaches 80.0 % on the same test images (one run)" in said) == mentioned
     assert "reaches 60.0 % (10 runs), where the original has 60 %" in said, "runs that agree have no interval"
     assert "too few recorded runs to be compared with the original's 65 %" in said
