@@ -65,9 +65,12 @@ def no_download():
 
 @pytest.fixture(autouse=True)
 def walls(monkeypatch, tmp_path):
-    """Results go to a folder of the test's own, and no earlier test's data set stamps its figures."""
+    """Results go to a folder of the test's own; no test's data set or open figures reach the next one."""
     monkeypatch.setenv("LAB_OUT", str(tmp_path / "out"))
     monkeypatch.setattr(data, "loaded_names", set())
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

@@ -19,12 +19,6 @@ from labhelpers.reporting import notebooks
 NUMBERS = pd.DataFrame({"class": ["chat, 'gris'", "chien"], "images": [1_000, 7], "share": [1 / 3, 1e-7]})
 
 
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Where figures go: the folder `figures` of LAB_OUT, which the first one makes."""
