@@ -1,10 +1,10 @@
-"""Keras on TensorFlow, started quietly and deterministically: the one place that imports it first."""
+"""Keras on TensorFlow, started quietly and set up so that runs repeat: the one place that imports it first."""
 
+import contextlib
 import logging
 import os
-import time
-from contextlib import contextmanager
-from functools import cache
+import sys
+from pathlib import Path
 
 from labhelpers.errors import LabError
 
@@ -36,11 +36,12 @@ SETTINGS = {
     "TF_NUM_INTEROP_THREADS": str(THREADS),
     "TF_NUM_INTRAOP_THREADS": str(THREADS // PARTS),
 }
+IMPORTED_BEFORE = "tensorflow" in sys.modules and any(name not in os.environ for name in SETTINGS)
 for name, value in SETTINGS.items():
     os.environ.setdefault(name, value)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _without_stderr():
     """Send what native code writes to stderr nowhere; Python's exceptions pass as ever."""
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -62,38 +63,43 @@ with _without_stderr():
     import keras
     import tensorflow as tf
 
-PRECISIONS = ("float32", "mixed_bfloat16")
 
-
-@cache
-def faster_precision() -> str:
-    """Return the precision, of `PRECISIONS`, in which this processor trains convolutions faster: it tries, for a second.
-
-    bfloat16 has the range of float32 and a third of its digits. Processors with instructions for it gain much,
-    others lose.
-    """
-
-    def seconds(dtype):
-        images, kernel = tf.ones((64, 7, 7, 256), dtype), tf.ones((3, 3, 256, 256), dtype)
-
-        @tf.function
-        def learn():
-            with tf.GradientTape() as tape:
-                tape.watch((images, kernel))
-                loss = tf.nn.l2_loss(tf.nn.conv2d(images, kernel, 1, "SAME"))
-            return [tf.reduce_sum(gradient) for gradient in tape.gradient(loss, (images, kernel))]
-
-        times = []
-        for _ in range(4):  # the first one prepares
-            started = time.perf_counter()
-            [total.numpy() for total in learn()]
-            times.append(time.perf_counter() - started)
-        return min(times)
-
+def _set_up_late():
+    """Make the settings that can still be made when a notebook imported TensorFlow before labhelpers."""
     try:
-        return PRECISIONS[seconds(tf.bfloat16) < seconds(tf.float32)]
-    except tf.errors.OpError:  # a TensorFlow without bfloat16's convolutions
-        return PRECISIONS[0]
+        tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+        tf.config.threading.set_intra_op_parallelism_threads(THREADS // PARTS)
+        tf.config.experimental.enable_op_determinism()
+    except RuntimeError:
+        raise LabError(
+            "TensorFlow was already at work when labhelpers was imported, so its threads can't be set any more: "
+            "restart the kernel and import labhelpers first"
+        ) from None
+    print(
+        "Keras was imported before labhelpers, so on some processors training is slower: import labhelpers first",
+        file=sys.stderr,
+    )
 
 
-__all__ = ["PARTS", "PRECISIONS", "THREADS", "faster_precision", "keras", "tf"]
+if keras.config.backend() != "tensorflow":
+    raise LabError(
+        f"Keras runs on {keras.config.backend()}, and this project needs TensorFlow: set the variable "
+        "KERAS_BACKEND to tensorflow and restart the kernel"
+    )
+if IMPORTED_BEFORE:
+    _set_up_late()
+
+
+def memory() -> float:
+    """Return how many bytes this process may use: the machine's, or fewer in a container."""
+    limits = [float("inf")]
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows can't tell
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with contextlib.suppress(ValueError, OSError):  # "max" where there is no limit
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(limits)
+
+
+PRECISIONS = ("float32", "mixed_bfloat16")  # Keras dtype policies
+
+__all__ = ["PARTS", "PRECISIONS", "THREADS", "keras", "memory", "tf"]

@@ -8,6 +8,7 @@ ANIMALS = (2, 3, 4, 5, 6, 7)  # bird, cat, deer, dog, frog, horse
 GROUPED = (*VEHICLES, *ANIMALS)  # the order in which a confusion matrix shows the two groups as blocks
 
 SIDE = 32  # pixels
+N_CLASSES = len(CLASS_NAMES)
 N_TRAIN, N_TEST = 50_000, 10_000
 N_TRAINABLE = 45_000  # images 45,000-49,999 are always the validation set
 

@@ -31,10 +31,19 @@ class TrainingDiverged(LabError):
     """The loss stopped being a finite number.
 
     Attributes:
-        history: what the training did before, as `training.train` returns it; nothing if that was in the first epoch.
+        history: what the training did before, as `training.fit` returns it; nothing if that was in the first epoch.
     """
 
     history = None
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """A person interrupted `training.fit`; the line says what the model has now.
+
+    It is a `KeyboardInterrupt`, so that the cells and commands after it don't go on with a half-trained network.
+    """
+
+    _render_traceback_ = LabError._render_traceback_
 
 
 def check_whole_number(name: str, value, low: int, high: int | None = None) -> None:

@@ -134,13 +134,14 @@ def channel_histogram(counts: pd.DataFrame, *, ax=None):
     return ax
 
 
-def losses(history: pd.DataFrame, *, title: str | None = None, ax=None):
+def losses(history, *, title: str | None = None, ax=None):
     """Show training and validation loss per epoch, the epoch whose weights were kept marked.
 
     Args:
-        history: columns `epoch`, `loss`, `val_loss`, as `training.History.table` gives them.
+        history: `loss` and `val_loss`, a number an epoch: `history.table()`, or `history.history` as in Keras.
     """
     ax = new_axes(ax)
+    history = _by_epoch(history)
     best = history.loc[history["val_loss"].idxmin()]
     ax.plot(history["epoch"], history["loss"], "o-", color=TRAINING, markersize=4, label="training")
     ax.plot(history["epoch"], history["val_loss"], "s-", color=VALIDATION, markersize=4, label="validation")
@@ -160,14 +161,20 @@ def losses(history: pd.DataFrame, *, title: str | None = None, ax=None):
     return ax
 
 
-def compare_losses(histories: dict[str, pd.DataFrame], *, ax=None):
+def _by_epoch(history):
+    table = pd.DataFrame(history)
+    return table.assign(epoch=np.arange(1, len(table) + 1))
+
+
+def compare_losses(histories: dict, *, ax=None):
     """Show training (dashed) and validation loss (solid) of several runs, a colour a run.
 
     Args:
-        histories: tables as for `losses`, by the name of the run.
+        histories: as for `losses`, by the name of the run.
     """
     ax = new_axes(ax)
     for (name, history), colour, marker in zip(histories.items(), cycle(PALETTE), cycle("os^Dv")):
+        history = _by_epoch(history)
         ax.plot(
             history["epoch"],
             history["val_loss"],

@@ -23,6 +23,12 @@ def progress(total, description, **options):
     return tqdm(**options, disable=None)  # None: silent unless stderr is a terminal
 
 
+def say(line) -> None:
+    """Print a line on what a long piece of work did, unless `LAB_PROGRESS=0`."""
+    if os.environ.get("LAB_PROGRESS") != "0":
+        print(line)
+
+
 class _CellLine:
     """A file whose text replaces itself in a notebook cell (a widget would be stored in the notebook)."""
 

@@ -7,29 +7,31 @@ import pandas as pd
 
 from labhelpers.data import Cifar10
 from labhelpers.evaluation import Evaluation, percent
+from labhelpers.models import NETWORKS, same_network
 from labhelpers.study import statistics
 from labhelpers.study.claims import CLAIMS
 from labhelpers.study.experiments import experiment
 from labhelpers.study.measures import ACCURACY, LOSS
 
 
-def beside_original(id: str, evaluation: Evaluation, cifar: Cifar10, **settings) -> pd.DataFrame:
+def beside_original(id: str, model, evaluation: Evaluation, cifar: Cifar10, **settings) -> pd.DataFrame:
     """Set one evaluation on the test set beside the original's numbers for the same network.
 
     Args:
         id: of the experiment that the original's numbers belong to, such as "baseline-20000".
+        model: the network that was trained.
         evaluation: ours.
         cifar: the data it is of.
-        settings: how the network was trained: `n_train`, `epochs`, `batch_size`, `learning_rate`.
+        settings: how it was trained: `n_train`, `epochs`, `batch_size`.
 
     Returns:
         A row for each measure: `claim`, `network`, `measure`, `original`, `ours`, and the 95 % interval of ours,
         `low` and `high` (Wilson, for one run on new images; the loss has none). `original` is missing where it can't
-        be compared with: on stand-in images, and with other settings than the experiment's.
+        be compared with: on stand-in images, and with another network or other settings than the experiment's.
     """
     ours = {ACCURACY: (evaluation.accuracy, *evaluation.interval), LOSS: (evaluation.loss, None, None)}
-    fair = not cifar.is_standin and experiment(id).matches(**settings)
-    network = f"{experiment(id).network}, {settings['n_train']:,} images, {settings['epochs']} epochs"
+    fair = not cifar.is_standin and experiment(id).is_run(model, **settings)
+    network = f"{network_name(model)}, {settings['n_train']:,} images, {settings['epochs']} epochs"
     rows = [
         (
             claim.id.split()[0],
@@ -43,6 +45,12 @@ def beside_original(id: str, evaluation: Evaluation, cifar: Cifar10, **settings)
     ]
     columns = ["claim", "network", "measure", "original", "ours", "low", "high"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
+
+
+def network_name(model) -> str:
+    """Return the name in `models.NETWORKS` of a network built like this model, or "your own network"."""
+    alike = (name for name, build in NETWORKS.items() if same_network(model, build()))
+    return next(alike, "your own network")
 
 
 def among_runs(accuracies, today: float | None = None) -> str:

@@ -6,9 +6,10 @@ The table lists the experiments in the order in which `lab study` makes their ru
 """
 
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
+from labhelpers.airbench import Recipe
 from labhelpers.errors import check_choice
-from labhelpers.recipe import BATCH_SIZE, LEARNING_RATE, Recipe
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,12 @@ class Experiment:
         n_train: number of training images, the first of the set unless `sampled`; 50,000 leaves none for validation.
         epochs: passes over the training images.
         seeds: number of runs, with seeds 0, 1, 2, …
-        batch_size, learning_rate, optimizer: as for `training.train`; "nesterov" with a recipe.
-        initial_weights: "keras", "pytorch" or "whitened", as for `labhelpers.models`.
+        batch_size, learning_rate: as in Keras.
+        optimizer: "adam" (Kingma & Ba 2015, arXiv 1412.6980), "sgd" with momentum 0.9, or "nesterov" with a recipe.
+        initial_weights: "keras", "pytorch" (`models.start_like_pytorch`) or "whitened" (`airbench.initialise`).
         sampled: whether each seed trains on its own random sample of the images instead of the first ones.
         reshuffled: whether each epoch has a new order; Keras's seeded `fit` repeats that of the first epoch.
-        recipe: the remaining hyperparameters of `fast.train`; without one, `training.train` trains it.
+        recipe: the remaining hyperparameters of `airbench.fit`; without one, `training.fit` trains it.
     """
 
     id: str
@@ -50,9 +52,40 @@ class Experiment:
         names = [field.name for field in fields(self) if field.name not in ("label", "group", "seeds")]
         return {name: getattr(self, name) for name in names}
 
-    def matches(self, **settings) -> bool:
-        """Return whether a run with these settings, such as `n_train=20_000, epochs=10`, belongs to it."""
-        return all(getattr(self, name) == value for name, value in settings.items())
+    def build(self, seed: int, **options):
+        """Build its network with Keras's initial weights, compiled unless it has a recipe; starts Keras.
+
+        Args:
+            seed: fixes the initial weights.
+            options: further ones of the network, such as `dtype`.
+        """
+        from labhelpers.backend import keras
+        from labhelpers.models import NETWORKS
+
+        model = NETWORKS[self.network](seed, **options)
+        if self.recipe is None:
+            optimizers = {
+                "adam": keras.optimizers.Adam,
+                "sgd": partial(keras.optimizers.SGD, momentum=0.9),
+            }
+            model.compile(
+                optimizer=optimizers[self.optimizer](self.learning_rate),
+                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                metrics=["accuracy"],
+            )
+        return model
+
+    def is_run(self, model, *, n_train: int, epochs: int, batch_size: int) -> bool:
+        """Return whether a model that was trained so is one more run of it: the same network, loss and optimizer, too."""
+        from labhelpers.models import same_network
+
+        ours = self.build(0)
+        compiled = [
+            [part.get_config() if part else None for part in (one.optimizer, one.loss)]
+            for one in (ours, model)
+        ]
+        settings = (self.n_train, self.epochs, self.batch_size) == (n_train, epochs, batch_size)
+        return settings and same_network(ours, model) and compiled[0] == compiled[1]
 
     def continues(self, other: "Experiment") -> bool:
         """Return whether its runs begin as those of another do, seed by seed: it only trains for longer."""
@@ -93,7 +126,11 @@ def _improved(name, label, network="three_blocks", n_train=40_000, epochs=10, se
 
 
 def _with_recipe(name, label, recipe, initial_weights="whitened", **options):
-    options |= {"batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "optimizer": "nesterov"}
+    options |= {
+        "batch_size": Recipe.BATCH_SIZE,
+        "learning_rate": Recipe.LEARNING_RATE,
+        "optimizer": "nesterov",
+    }
     return _improved(name, label, recipe=recipe, initial_weights=initial_weights, **options)
 
 

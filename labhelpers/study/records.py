@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from labhelpers import cifar10, usage
+from labhelpers.airbench import Recipe
 from labhelpers.errors import LabError
 from labhelpers.paths import FREE_SPACE, atomic_write, project
-from labhelpers.recipe import Recipe
 from labhelpers.study.experiments import EXPERIMENTS, Experiment, experiment
 
 # Increase by hand when the training procedure changes; older records then become stale.

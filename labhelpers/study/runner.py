@@ -22,6 +22,7 @@ from labhelpers.study import records
 from labhelpers.study.experiments import EXPERIMENTS, Experiment, experiment
 from labhelpers.study.records import Record
 
+HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy")
 VERSIONS = ("tensorflow", "keras", "numpy", "labhelpers")
 
 
@@ -120,11 +121,11 @@ def run_one(
 ) -> Record:
     """Train and test once. It runs in a process that has not started Keras yet.
 
-    With a recipe, `precision` is that of the arithmetic; `None` takes the faster one.
+    With a recipe, `precision` is that of the arithmetic; `None` takes the one that `airbench.precision` chooses.
     """
     os.environ.setdefault("LAB_THREADS", str(threads))
     os.environ["LAB_PROGRESS"] = "0"
-    from labhelpers import backend, models
+    from labhelpers import airbench, backend, models
 
     cifar = _load(source)
     if experiment.n_train > cifar10.N_TRAINABLE:
@@ -132,19 +133,19 @@ def run_one(
     else:
         split = cifar.split(experiment.n_train, seed=seed if experiment.sampled else None)
     # Only networks that take long are worth a thought of it.
-    options = {"precision": precision or backend.faster_precision()} if experiment.recipe else {}
-    model = models.NETWORKS[experiment.network](seed, **options)
+    options = {"dtype": precision or airbench.precision()[0]} if experiment.recipe else {}
+    model = experiment.build(seed, **options)
     if experiment.initial_weights == "pytorch":
         models.start_like_pytorch(model, seed)
     elif experiment.initial_weights == "whitened":
-        models.start_whitened(model, split.train.images)
+        airbench.initialise(model, split.train.images)
     history = _train(model, split, experiment, seed)
     costs = models.layer_costs(model)
     return Record(
         experiment,
         seed,
         **_tested(model, split.test, history, tta=experiment.recipe is not None),
-        history={name: getattr(history, name) for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
+        history={name: np.array(history.history.get(name, [])) for name in HISTORY},
         parameters=int(costs["parameters"].sum()),
         multiplications=int(costs["multiplications"].sum()),
         dataset=cifar.name,
@@ -153,33 +154,36 @@ def run_one(
         train_images_per_class=np.bincount(cifar.train_labels).tolist(),
         test_images_per_class=np.bincount(cifar.test_labels).tolist(),
         threads=backend.THREADS,
-        precision=options.get("precision", backend.PRECISIONS[0]),
+        precision=options.get("dtype", backend.PRECISIONS[0]),
         versions={"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONS},
         processor=processor(),
-        seconds=history.seconds.round(3).tolist(),
+        seconds=np.round(history.seconds, 3).tolist(),
         ended=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
 
 
 def _train(model, split, experiment, seed):
     """Train as the experiment says; with a recipe also with a checkpoint, since that can take an hour."""
-    from labhelpers import fast, training
+    from labhelpers import airbench, training
 
-    settings = {name: getattr(experiment, name) for name in ("epochs", "batch_size", "learning_rate")} | {
-        "seed": seed
-    }
+    x, y = split.train
+    settings = {"epochs": experiment.epochs, "batch_size": experiment.batch_size, "seed": seed}
     if experiment.recipe is not None:
+        settings |= {"learning_rate": experiment.learning_rate, "recipe": experiment.recipe}
+        settings |= {"validation_data": split.validation if len(split.validation.labels) else None}
         settings |= {"checkpoint": records.checkpoint_of(experiment, seed)}
         try:
-            return fast.train(model, split, experiment.recipe, **settings)
+            return airbench.fit(model, x, y, **settings)
         except CheckpointUnusable:
             # Damaged, or of an experiment or a precision that was changed since: of no use to anyone.
             settings["checkpoint"].unlink()
-            return fast.train(model, split, experiment.recipe, **settings)
+            return airbench.fit(model, x, y, **settings)
+    if not experiment.reshuffled:  # all epochs have the order that the first one would have
+        order = np.random.default_rng([seed, 1]).permutation(len(y))
+        x, y = x[order], y[order]
+        settings["shuffle"] = False
     try:
-        return training.train(
-            model, split, optimizer=experiment.optimizer, reshuffle=experiment.reshuffled, **settings
-        )
+        return training.fit(model, x, y, validation_data=split.validation, **settings)
     except TrainingDiverged as error:  # which is a result, too: the best epoch came before
         if error.history is None:
             raise
@@ -188,7 +192,7 @@ def _train(model, split, experiment, seed):
 
 def _tested(model, part, history, tta) -> dict:
     """Test the weights of the best epoch and those of the last, or the last with test-time augmentation, too."""
-    from labhelpers import fast, training
+    from labhelpers import airbench, training
     from labhelpers.evaluation import evaluate
 
     best = evaluate(part.labels, training.predict(model, part.images))
@@ -200,7 +204,7 @@ def _tested(model, part, history, tta) -> dict:
         "losses": best.losses,
     }
     if tta:
-        last, augmented = best, evaluate(part.labels, fast.predict_views(model, part.images))
+        last, augmented = best, evaluate(part.labels, airbench.predict(model, part.images))
         tested["tta_loss"], tested["tta_accuracy"] = augmented.loss, augmented.accuracy
         tested["tta_predictions"] = augmented.predictions
     else:

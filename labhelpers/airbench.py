@@ -1,0 +1,376 @@
+"""Train `models.three_blocks` as the fastest known recipe does: the way from the original's accuracy to far more.
+
+After Page 2018 ("How to Train Your ResNet", cifar10-fast) and Jordan 2024 (airbench94, arXiv 2404.00498).
+
+TensorFlow is imported by the functions that use it: the study's tables read `Recipe`, and need not wait for it.
+"""
+
+import hashlib
+import json
+import math
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from labhelpers import augmentation
+from labhelpers.cifar10 import N_CLASSES
+from labhelpers.errors import (
+    CheckpointUnusable,
+    TrainingDiverged,
+    check_positive,
+    check_seed,
+    check_whole_number,
+)
+from labhelpers.paths import atomic_write
+from labhelpers.progress import progress
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All hyperparameters, with the values of airbench94 unless a comment says otherwise.
+
+    The fields are what the study varies. The rest are constants of the class.
+    """
+
+    # Show each image mirrored in every other epoch, and moved by up to two pixels (Jordan 2024, section 3.6).
+    flips_and_shifts: bool = True
+    # The share of the truth that is given to all ten classes alike, 0 to below 1.
+    label_smoothing: float = 0.2
+    # Follow a running average of the weights, and keep that (Lookahead: Zhang et al. 2019, arXiv 1907.08610).
+    averaging: bool = True
+    # For how many epochs the bias of the first layer is trained; its kernel never is (Jordan 2024, section 3.2).
+    whitening_epochs: int = 3
+    # Of Nesterov's method, 0 to below 1.
+    momentum: float = 0.85
+    # Pull towards 0, added to the gradient of the mean loss, and so scaled by the learning rate.
+    weight_decay: float = 0.0153 / 11.5
+    # How many times the learning rate the biases of batch normalisation have; their decay is divided by it
+    # (Jordan 2024, section 3.4).
+    bias_factor: float = 64.0
+
+    # Images per step. airbench94 takes 1,024; 500 validated better on two cores.
+    BATCH_SIZE: ClassVar[int] = 500
+    # At its peak. airbench94's 11.5 is for 1,024 images and divided by 1 + 1 / (1 - momentum); this is its equivalent for
+    # the mean loss of 500.
+    LEARNING_RATE: ClassVar[float] = 0.73
+    # The learning rate rises from a share of its peak to the peak, then falls to another share, in straight lines.
+    START: ClassVar[float] = 0.2
+    PEAK_AT: ClassVar[float] = 0.23  # share of all steps
+    END: ClassVar[float] = 0.07
+    # The weights join their average every so many steps, and it keeps `DECAY` of itself per step, times the share of
+    # training that is done, cubed: it forgets less and less.
+    AVERAGED_EVERY: ClassVar[int] = 5
+    DECAY: ClassVar[float] = 0.95
+    # Added to the variances that whitening divides by, so that weak directions aren't blown up to noise.
+    WHITENING_EPSILON: ClassVar[float] = 5e-4
+    # Images of the training set that whitening looks at.
+    WHITENING_IMAGES: ClassVar[int] = 5000
+    # Each part of a batch is normalised by its own statistics, however many threads there are: an approximation to the
+    # noise that one step on the GPU has, chosen with the batch size.
+    PARTS: ClassVar[int] = 2
+
+    def learning_rate_factor(self, done: float) -> float:
+        """Return the learning rate as a share of its peak when a share `done` of all steps is made, 0 to 1.
+
+        Example:
+            >>> Recipe().learning_rate_factor(0.0), Recipe().learning_rate_factor(0.23)
+            (0.2, 1.0)
+        """
+        if done < self.PEAK_AT:
+            return self.START + (1 - self.START) * done / self.PEAK_AT
+        return 1 + (self.END - 1) * (done - self.PEAK_AT) / (1 - self.PEAK_AT)
+
+    def averaging_decay(self, done: float) -> float:
+        """Return how much of the running average stays when weights join it after a share `done` of all steps."""
+        return self.DECAY**self.AVERAGED_EVERY * done**3
+
+
+def precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
+    """Return the Keras dtype policy in which this processor trains convolutions faster, and why.
+
+    bfloat16 has the range of float32 and a third of its digits. Processors with instructions for it gain much by it,
+    others lose much, since they imitate it.
+
+    Returns:
+        "mixed_bfloat16" or "float32", and a sentence that gives the reason.
+    """
+    try:
+        flags = cpuinfo.read_text().split()
+    except OSError:
+        return "float32", f"float32, since there is no {cpuinfo} that would list instructions for bfloat16"
+    for flag in ("avx512_bf16", "amx_bf16"):
+        if flag in flags:
+            return "mixed_bfloat16", f"bfloat16, since this processor has instructions for it ({flag})"
+    return "float32", "float32, since this processor has no instructions for bfloat16"
+
+
+def initialise(model, images) -> None:
+    """Give `three_blocks` its initial weights: whitening in the first layer, the identity in the convolutions after it.
+
+    The first layer's kernels are the directions of the 2x2 patches' covariance, each divided by the standard deviation
+    along it, and their negatives, so that its channels are uncorrelated, each with variance 1 (Page 2018; Jordan 2024,
+    section 3.2). Only its bias is still trained. The other convolutions begin by copying their input, as far as they have
+    channels for it (identity or Dirac initialisation, Jordan 2024, section 3.3).
+
+    Args:
+        model: new; changed in place.
+        images: of the training set, uint8, (N, 32, 32, 3).
+    """
+    from labhelpers.backend import keras
+
+    standardising, first = model.layers[:2]
+    standardised = standardising(np.asarray(images[: Recipe.WHITENING_IMAGES])).numpy().astype("float32")
+    patches = np.lib.stride_tricks.sliding_window_view(standardised, (2, 2), axis=(1, 2))
+    patches = patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 2 * 2 * 3)
+    variances, directions = np.linalg.eigh(patches.T @ patches / len(patches))
+    kernels = (directions / np.sqrt(variances + Recipe.WHITENING_EPSILON)).reshape(2, 2, 3, -1)
+    first.kernel.assign(np.concatenate([kernels, -kernels], axis=-1))
+    first.kernel.trainable = False
+    for layer in model.layers[2:]:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel = layer.kernel.numpy()
+            copied = min(kernel.shape[2:])
+            kernel[..., :copied] = 0
+            kernel[1, 1, range(copied), range(copied)] = 1
+            layer.kernel.assign(kernel)
+
+
+def fit(
+    model,
+    x,
+    y,
+    *,
+    validation_data=None,
+    epochs: int,
+    batch_size: int = Recipe.BATCH_SIZE,
+    learning_rate: float = Recipe.LEARNING_RATE,
+    seed: int = 0,
+    recipe: Recipe = Recipe(),
+    checkpoint: Path | str | None = None,
+):
+    """Train by the recipe; afterwards the model has the weights of the last epoch.
+
+    It needs no `compile`: the optimizer, SGD with Nesterov momentum, is part of the recipe.
+
+    Args:
+        model: new, such as `models.three_blocks()`; takes uint8 images (N, 32, 32, 3), returns logits (N, 10). Trained in
+            place.
+        x: images, uint8, (N, 32, 32, 3).
+        y: their classes, int, (N,).
+        validation_data: a pair of images and classes that are looked at after each epoch, and choose nothing; or `None`.
+        epochs: passes over the images, at least 1.
+        batch_size: images per step, 2 to N; what is left over in an epoch is left out.
+        learning_rate: at its peak, for the mean loss of a batch, above 0.
+        seed: fixes the order of the images, flips and shifts.
+        recipe: the remaining hyperparameters.
+        checkpoint: a file that keeps the state after each epoch. Where it is there, training goes on from it, to
+            the same numbers; a finished training is not repeated.
+
+    Returns:
+        The `training.History`; it has no `val_loss` and `val_accuracy` without validation data, and the losses of the
+        training images are those of the smoothed labels.
+
+    Raises:
+        LabError: a parameter outside its range.
+        CheckpointUnusable: the checkpoint is damaged, or of another training.
+        TrainingDiverged: the loss is no longer a finite number.
+    """
+    from labhelpers.backend import tf
+    from labhelpers.training import History, predictor
+
+    n = len(x)
+    check_whole_number("epochs", epochs, 1)
+    check_whole_number("batch_size", batch_size, recipe.PARTS, n)
+    check_positive("learning_rate", learning_rate)
+    check_seed(seed)
+    steps = n // batch_size
+    state = _State(model, recipe)
+    settings = {"epochs": int(epochs), "batch_size": int(batch_size), "seed": int(seed)}
+    settings |= {"learning_rate": float(learning_rate)} | asdict(recipe)
+    digest = _digest(model, x, y, settings) if checkpoint else None
+    history = History()
+    if checkpoint and Path(checkpoint).exists():
+        history.history, history.seconds = state.load(Path(checkpoint), digest)
+    done_before = len(history.seconds)
+    predict = predictor(model)
+    # The first layer's bias is trained in the first epochs only, which takes a graph of its own.
+    train_step = {first: _train_step(model, state, recipe, first) for first in (True, False)}
+    with (
+        ThreadPoolExecutor(1) as background,
+        progress(epochs * n, "training", unit="image", initial=done_before * n) as bar,
+    ):
+        # The images of the next epoch are prepared while TensorFlow trains on those of this one.
+        prepare = partial(background.submit, _epoch_images, x, y, recipe, seed)
+        prepared = prepare(done_before + 1)
+        for epoch in range(done_before + 1, epochs + 1):
+            started = time.perf_counter()
+            images, labels = prepared.result()
+            prepared = prepare(epoch + 1) if epoch < epochs else None
+            bar.set_description_str(f"epoch {epoch} of {epochs}")
+            totals = np.zeros(2)
+            for step in range(steps):
+                chosen = slice(step * batch_size, (step + 1) * batch_size)
+                done = ((epoch - 1) * steps + step) / (epochs * steps)
+                rate = tf.constant(learning_rate * recipe.learning_rate_factor(done), tf.float32)
+                batch = tf.constant(images[chosen]), tf.constant(labels[chosen], tf.int64)
+                totals += train_step[epoch <= recipe.whitening_epochs](*batch, rate).numpy()
+                if not math.isfinite(totals[0]):
+                    raise TrainingDiverged(
+                        f"the training loss is no longer finite in epoch {epoch}: try a smaller learning_rate"
+                    )
+                if recipe.averaging and (step + 1) % recipe.AVERAGED_EVERY == 0:
+                    state.average(recipe.averaging_decay(done))
+                bar.update(batch_size)
+            bar.update(n - steps * batch_size)
+            if recipe.averaging and epoch == epochs:
+                state.average(1.0)  # the model ends with the average itself
+            row = dict(zip(("loss", "accuracy"), (totals / (steps * batch_size)).tolist(), strict=True))
+            row |= _held_out(predict, *validation_data) if validation_data else {}
+            history.add(row, time.perf_counter() - started)
+            if checkpoint:
+                state.save(Path(checkpoint), digest, history)
+    history.last_weights = model.get_weights()
+    return history
+
+
+def predict(model, images) -> np.ndarray:
+    """Return the probability of each class with test-time augmentation (TTA): averaged over six views of each image.
+
+    The logarithms of the probabilities are averaged, as logits are in Jordan 2024 (section 3.5).
+
+    Args:
+        images: uint8, (N, 32, 32, 3).
+
+    Returns:
+        float32, (N, 10); each row sums to 1.
+    """
+    from labhelpers.backend import tf
+    from labhelpers.training import predictor
+
+    probabilities = predictor(model)
+    logs = sum(
+        weight * np.log(np.maximum(probabilities(seen), np.finfo(np.float32).tiny))
+        for weight, seen in augmentation.views(images)
+    )
+    return tf.nn.softmax(tf.constant(logs, tf.float32)).numpy()
+
+
+class _State:
+    """The weights, their momenta and their running averages: all that a training carries from step to step."""
+
+    def __init__(self, model, recipe):
+        from labhelpers.backend import tf
+
+        self.weights = [weight.value for weight in model.weights]
+        self.trained = [weight.value for weight in model.trainable_variables]
+        self.momenta = [tf.Variable(tf.zeros_like(weight)) for weight in self.trained]
+        self.averages = [tf.Variable(weight) for weight in self.weights] if recipe.averaging else []
+        self.variables = [*self.weights, *self.momenta, *self.averages]
+
+        @tf.function(reduce_retracing=True)
+        def average(decay):
+            for weight, mean in zip(self.weights, self.averages, strict=True):
+                mean.assign(decay * mean + (1 - decay) * weight)
+                weight.assign(mean)
+
+        self._average = average
+
+    def average(self, decay):
+        """Let the weights join their running average and go on from it."""
+        self._average(np.float32(decay))
+
+    def save(self, path, digest, history):
+        arrays = {f"variable_{i}": variable.numpy() for i, variable in enumerate(self.variables)}
+        done = json.dumps([history.history, history.seconds])
+        with atomic_write(path, "free some space there") as temporary, temporary.open("wb") as file:
+            np.savez(file, digest=digest, done=done, **arrays)
+
+    def load(self, path, digest):
+        """Take up what was saved; returns the losses and accuracies of the epochs that are done, and their seconds."""
+        remedy = f"delete {path.name} to start anew"
+        try:
+            with np.load(path) as saved:
+                if saved.get("digest") != digest:
+                    raise CheckpointUnusable(
+                        f"{path} is of a training with other settings, precision or images: {remedy}"
+                    )
+                history, seconds = json.loads(str(saved["done"]))
+                arrays = [saved[f"variable_{i}"] for i in range(len(self.variables))]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise CheckpointUnusable(f"{path} is damaged: {remedy}") from error
+        for variable, array in zip(self.variables, arrays, strict=True):
+            variable.assign(array)
+        return history, seconds
+
+
+def _train_step(model, state, recipe, first_epochs):
+    """Return a function that takes a step on images and labels at a learning rate; returns loss and right answers."""
+    from labhelpers import kernels
+    from labhelpers.backend import keras, tf
+
+    norms, fixed = set(), set()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            norms.add(id(layer.beta.value))
+        elif isinstance(layer, keras.layers.Conv2D) and not layer.kernel.trainable:
+            fixed.add(id(layer.bias.value))
+    chosen = [i for i, weight in enumerate(state.trained) if first_epochs or id(weight) not in fixed]
+    variables = [state.trained[i] for i in chosen]
+    factors = [recipe.bias_factor if id(weight) in norms else 1.0 for weight in variables]
+
+    @tf.function(reduce_retracing=True)
+    def train_step(images, labels, rate):
+        with tf.GradientTape() as tape:
+            logits = kernels.forward(model, images, training=True, parts=recipe.PARTS)
+            truth = tf.one_hot(labels, N_CLASSES, 1 - recipe.label_smoothing, 0.0)
+            truth += recipe.label_smoothing / N_CLASSES
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(truth, logits))
+        gradients = tape.gradient(loss, variables)
+        # Decay is subtracted, negated: TensorFlow would make one sum of three of an addition and the halves' gradients,
+        # whose order is not fixed (see `backend.PARTS`).
+        for i, weight, gradient, factor in zip(chosen, variables, gradients, factors, strict=True):
+            tf.raw_ops.ResourceApplyMomentum(
+                var=weight.handle,
+                accum=state.momenta[i].handle,
+                lr=factor * rate,
+                grad=gradient - (-recipe.weight_decay / factor) * weight,
+                momentum=recipe.momentum,
+                use_nesterov=True,
+            )
+        right = tf.math.count_nonzero(tf.equal(tf.argmax(logits, 1), labels), dtype=tf.float64)
+        return tf.stack([tf.cast(loss, tf.float64) * tf.cast(tf.size(labels), tf.float64), right])
+
+    return train_step
+
+
+def _epoch_images(x, y, recipe, seed, epoch):
+    """Return the images and labels of an epoch in its order, flipped and moved if the recipe says so."""
+    order = np.random.default_rng([seed, epoch]).permutation(len(x))
+    if recipe.flips_and_shifts:
+        x = augmentation.flip_and_shift(x, epoch, seed)
+    return x[order], y[order]
+
+
+def _held_out(predict, x, y):
+    """Return loss and accuracy of the validation images."""
+    probabilities = predict(x)
+    of_truth = probabilities[np.arange(len(y)), y]
+    return {
+        "val_loss": float(-np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)).mean()),
+        "val_accuracy": float((probabilities.argmax(axis=1) == y).mean()),
+    }
+
+
+def _digest(model, x, y, settings):
+    """Return a digest of all that fixes a training: network, precision and initial weights, images and settings."""
+    settings = settings | {"network": model.name, "precision": model.layers[0].compute_dtype}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for array in (*model.get_weights(), x, y):
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()

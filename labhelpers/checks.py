@@ -1,0 +1,170 @@
+"""What `training.fit` and `predict` can't work with, each told in one line that says what to do."""
+
+import math
+
+import numpy as np
+
+from labhelpers import kernels
+from labhelpers.backend import keras, memory, tf
+from labhelpers.cifar10 import N_CLASSES, SIDE
+from labhelpers.errors import LabError
+
+
+def checked_data(model, x, y, validation_data):
+    """Return images and labels as arrays, those for validation as well."""
+    if not isinstance(model, keras.Model):
+        raise LabError(
+            f"fit trains a Keras model, not a {type(model).__name__}: give the model first, then x and y"
+        )
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        raise LabError(
+            "validation_data is not a pair of images and labels: give validation_data=split.validation"
+        )
+    pairs = []
+    for (images, labels), which in (((x, y), "y"), (validation_data, "the labels in validation_data")):
+        images, labels = checked_images(model, images), np.asarray(labels)
+        if labels.shape == (len(images), 1):  # as keras.datasets.cifar10 gives them
+            labels = labels[:, 0]
+        if labels.shape not in ((len(images),), (len(images), N_CLASSES)):
+            raise LabError(
+                f"{which} have the shape {labels.shape}, for {len(images)} images: give a class for each, "
+                f"({len(images)},), or one-hot rows, ({len(images)}, {N_CLASSES})"
+            )
+        if labels.ndim == 1:
+            if (labels != labels.astype(int)).any() or labels.min() < 0 or labels.max() >= N_CLASSES:
+                raise LabError(f"{which} must be whole numbers from 0 to {N_CLASSES - 1}")
+            labels = labels.astype("int64")
+        pairs.append((images, labels))
+    return pairs
+
+
+def checked_images(model, images):
+    images = np.asarray(images)
+    if images.ndim != 4 or not len(images):
+        raise LabError(
+            f"the images have the shape {images.shape}: give an array (N, 32, 32, 3), for a single image image[None]"
+        )
+    wanted = _image_shape(model)
+    if any(size not in (None, given) for size, given in zip(wanted, images.shape[1:], strict=True)):
+        raise LabError(
+            f"the model takes images of shape {wanted}, these have {images.shape[1:]}: begin it with "
+            f"keras.layers.Input({images.shape[1:]})"
+        )
+    if images.dtype != np.uint8 and _scales_pixels(model):
+        raise LabError(
+            f"the model scales pixel values itself, and these images are {images.dtype}: give them as they are in the data, "
+            "uint8 from 0 to 255"
+        )
+    return images
+
+
+def _image_shape(model):
+    """Return the shape of an image that the model takes; `None` stands for any size."""
+    if not model.built:
+        raise LabError(
+            "the model isn't built, since it doesn't know the shape of its images: begin it with "
+            "keras.layers.Input((32, 32, 3))"
+        )
+    inputs = getattr(model, "inputs", None) or [None]
+    if len(inputs) > 1 or (inputs[0] is not None and len(inputs[0].shape) != 4):
+        raise LabError("the model doesn't take images alone: train it with model.fit")
+    return (SIDE, SIDE, 3) if inputs[0] is None else tuple(inputs[0].shape[1:])
+
+
+def _scales_pixels(model):
+    """Return whether pixels are scaled before the first layer with weights."""
+    for layer in kernels.layers_of(model):
+        if isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization):
+            return True
+        if layer.weights:
+            return False
+    return False
+
+
+def gives_probabilities(model):
+    """Return whether the outputs are probabilities, or else logits: tried on noise, since a softmax has many spellings."""
+    shape = [side or SIDE for side in _image_shape(model)]
+    noise = np.random.default_rng(0).random((16, *shape), np.float32)
+    outputs = model((255 * noise).astype("uint8") if _scales_pixels(model) else noise, training=False)
+    if tuple(getattr(outputs, "shape", ())) != (16, N_CLASSES):
+        raise LabError(
+            f"the model gives {getattr(outputs, 'shape', [0, 'several outputs'])[-1]} numbers for an image, and there are "
+            f"{N_CLASSES} classes: end it in keras.layers.Dense({N_CLASSES})"
+        )
+    outputs = tf.cast(outputs, tf.float32).numpy()
+    if outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=0.02):
+        return True
+    if outputs.min() > 0 and outputs.max() < 1:
+        raise LabError(
+            "the outputs are between 0 and 1 but don't sum to 1, as after a sigmoid: end the model in a softmax, or in no "
+            "activation"
+        )
+    return False
+
+
+def check_model(model, labels, batch_size):
+    """Check how the model was compiled, and that it is new."""
+    if not model.compiled:
+        raise LabError(
+            'the model isn\'t compiled: call model.compile(optimizer="adam", loss=..., metrics=["accuracy"]) first'
+        )
+    if type(model).train_step is not keras.Model.train_step:
+        raise LabError(
+            "the model has a train_step of its own, which fit would not use: train it with model.fit"
+        )
+    compiled = model.get_compile_config()
+    measured = [metric for metric in compiled["metrics"] or [] if metric not in ("accuracy", "acc")]
+    for name, value in (("metrics", measured), *((name, compiled[name]) for name in UNUSED)):
+        if value:
+            raise LabError(
+                f"fit measures nothing but accuracy, and the model was compiled with {name}={value}: compile it with "
+                'optimizer, loss and metrics=["accuracy"] alone, or train it with model.fit'
+            )
+    _check_loss(model, labels)
+    if int(model.optimizer.iterations) > 0:
+        raise LabError(
+            "this model was trained before and would go on from there: run the cell that builds it first, or compile it "
+            "again if that is what you want"
+        )
+    # The weights, their gradients, two numbers of Adam's for each, the best weights and the last; what the layers give,
+    # its gradients, and as much again at work.
+    needed = 4 * (6 * model.count_params() + 3 * batch_size * numbers_per_image(model))
+    if needed > memory():
+        raise LabError(
+            f"the network needs about {needed / 2**30:.0f} GB to be trained in batches of {batch_size}, and there are "
+            f"{memory() / 2**30:.0f}: give its layers fewer filters or units, or choose a smaller batch_size"
+        )
+
+
+UNUSED = ("weighted_metrics", "loss_weights", "run_eagerly")
+
+
+def _check_loss(model, labels):
+    """Check that the loss takes what the model gives, and labels as they are."""
+    loss = model.loss
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    name = getattr(loss, "__name__", type(loss).__name__).replace("_", "").lower()
+    probabilities = gives_probabilities(model)
+    if "crossentropy" not in name:
+        return
+    if probabilities == getattr(loss, "from_logits", False):
+        ends, says = ("in a softmax", "True") if probabilities else ("in logits", "False")
+        raise LabError(
+            f"the model ends {ends}, and its loss has from_logits={says}: compile it with "
+            f"from_logits={not probabilities}" + ("" if probabilities else ", or end the model in a softmax")
+        )
+    if ("sparse" in name) != (labels.ndim == 1):
+        kind, fitting = ("classes", "Sparse") if labels.ndim == 1 else ("one-hot rows", "")
+        raise LabError(
+            f"the labels are {kind}, and the loss is for others: compile the model with "
+            f"keras.losses.{fitting}CategoricalCrossentropy"
+        )
+
+
+def numbers_per_image(model):
+    """Return how many numbers the layers give for one image; 0 where a model of a student's own doesn't tell."""
+    try:
+        return sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
+    except (AttributeError, TypeError):
+        return 0

@@ -1,0 +1,240 @@
+"""What makes training fast: faster replacements for parts of Keras, each equal to Keras's own within rounding.
+
+`training` and `airbench` compute with them. The model keeps Keras's own layers and the student's optimizer: a part is
+replaced only inside the graph that TensorFlow builds of a training step, so that a saved model needs nothing from here.
+`used` says which are in use; `kernels.used = frozenset()` turns all of them off.
+
+The gain given for each is the time of an epoch without it over the time with it, the others in use (from
+tests/benchmarks/kernels.md).
+"""
+
+import math
+import time
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from labhelpers.backend import PARTS, keras, tf
+
+layers = keras.layers
+
+ALL = frozenset({"adam", "batch_normalization", "gelu", "halves", "loop"})
+used = ALL
+
+
+def layers_of(model):
+    """Yield the layers of a model, those of models within it included."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from layers_of(layer)
+        else:
+            yield layer
+
+
+@contextmanager
+def _replaced(target, name, value):
+    """Give a layer or an optimizer another attribute for a while, past Keras's bookkeeping of attributes."""
+    own = vars(target).get(name)
+    object.__setattr__(target, name, value)
+    try:
+        yield
+    finally:
+        if own is None:
+            object.__delattr__(target, name)
+        else:
+            object.__setattr__(target, name, own)
+
+
+# The forward pass
+
+
+# Layers that give an image the same answer whatever else is in its batch, and whenever they are asked. Dropout is not
+# among them: its random numbers would depend on the number of parts, and so on the number of threads.
+INDEPENDENT = frozenset(
+    {
+        *(layers.InputLayer, layers.Rescaling, layers.Normalization, layers.Flatten, layers.Reshape),
+        *(layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense, layers.ZeroPadding2D),
+        *(layers.MaxPooling2D, layers.AveragePooling2D),
+        *(layers.GlobalMaxPooling2D, layers.GlobalAveragePooling2D),
+        *(layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU, layers.Softmax),
+        *(layers.Add, layers.Multiply, layers.Concatenate, layers.LayerNormalization),
+    }
+)
+
+
+def parts(model, training: bool) -> int:
+    """Return into how many parts `forward` may cut a batch: 2, or 1 if a layer could tell or there is one thread."""
+
+    # Batch normalisation takes the statistics of a whole batch, and dropout is random, but only in training.
+    known = INDEPENDENT if training else INDEPENDENT | {layers.BatchNormalization, layers.Dropout}
+
+    def independent(layer):
+        if isinstance(layer, keras.Model):
+            # A student's own class may do anything in its `call`.
+            return type(layer).__module__.startswith("keras.") and all(map(independent, layer.layers))
+        return type(layer) in known and layer.activity_regularizer is None
+
+    return PARTS if "halves" in used and independent(model) else 1
+
+
+def forward(model, images, *, training: bool, parts: int = 1):
+    """Return what the model gives for a batch, cut into parts that pass through it side by side.
+
+    Each thread then works on a half from the first layer to the last, and has not to wait for the other after every
+    small step. Gain: @halves@.
+
+    Args:
+        images: of the dtype that the model takes, (n, 32, 32, 3), n at least `parts`: a part without images would end
+            the process in oneDNN.
+    """
+    with ExitStack() as stack:
+        for layer, name, function in _replacements(model):
+            stack.enter_context(_replaced(layer, name, function))
+        if parts == 1:
+            return model(images, training=training)
+        size = tf.shape(images)[0]
+        cuts = [part * size // parts for part in range(parts + 1)]
+        outputs = [model(images[start:end], training=training) for start, end in pairwise(cuts)]
+    whole = tf.concat(outputs, 0)
+    # Keras notes the logits behind a softmax and computes the cross-entropy from them, without rounding to 0.
+    if all(hasattr(one, "_keras_logits") for one in outputs):
+        whole._keras_logits = tf.concat([one._keras_logits for one in outputs], 0)
+    return whole
+
+
+def _replacements(model):
+    """Yield a layer, the name of its attribute and the faster function, for whatever can be replaced."""
+    for layer in layers_of(model):
+        if "gelu" in used and getattr(layer, "activation", None) is keras.activations.gelu:
+            yield layer, "activation", gelu
+        normalizes = type(layer) is layers.BatchNormalization and layer.input_spec.ndim == 4
+        if "batch_normalization" in used and normalizes and layer.axis in (-1, 3):
+            yield layer, "call", partial(batch_normalization, layer)
+
+
+def batch_normalization(layer, inputs, training=None, mask=None):
+    """Do what `layer.call` does; in training in one kernel instead of some twenty passes over the images.
+
+    Gain: @batch_normalization@.
+    """
+    if not (training and layer.trainable) or mask is not None or getattr(layer, "renorm", False):
+        return type(layer).call(layer, inputs, training=training, mask=mask)
+    like = layer.moving_mean.value
+    scale = layer.gamma.value if layer.scale else tf.ones_like(like)
+    shift = layer.beta.value if layer.center else tf.zeros_like(like)
+    # The variance is that of a sample, over n - 1, where Keras takes n: hundreds at least, images times places.
+    outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, scale, shift, epsilon=layer.epsilon)
+    for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        moving.assign(moving * layer.momentum + value * (1 - layer.momentum))
+    return outputs
+
+
+@tf.custom_gradient
+def gelu(x):
+    """Return x times the normal distribution's share below x (Hendrycks & Gimpel 2016, arXiv 1606.08415, section 2).
+
+    Keras's own computes the complementary error function, which has no fast kernel in bfloat16. Gain: @gelu@.
+    """
+    wide = tf.cast(x, tf.float32)
+    below = 0.5 + 0.5 * tf.math.erf(wide * 0.5**0.5)
+    slope = tf.cast(below + wide * tf.exp(-0.5 * wide * wide) * (2 * math.pi) ** -0.5, x.dtype)
+    return x * tf.cast(below, x.dtype), lambda upstream: upstream * slope
+
+
+# The optimizer's step
+
+
+def apply_gradients(optimizer, gradients, variables) -> None:
+    """Let the optimizer take its step: Adam in one kernel instead of a dozen passes over the weights.
+
+    Only Adam as Keras has it is replaced. A subclass may do anything, and what amsgrad, decay, clipping, averages of
+    the weights, accumulation and loss scaling add is left to Keras. Gain: @adam@.
+    """
+    options = ("amsgrad", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema")
+    options += ("gradient_accumulation_steps", "loss_scale_factor")
+    plain = type(optimizer) is keras.optimizers.Adam and not any(getattr(optimizer, name) for name in options)
+    with ExitStack() as stack:
+        if "adam" in used and plain:
+            stack.enter_context(_replaced(optimizer, "update_step", partial(_adam_step, optimizer)))
+        optimizer.apply(gradients, variables)
+
+
+def _adam_step(optimizer, gradient, variable, learning_rate):
+    if isinstance(gradient, tf.IndexedSlices) or variable.dtype != "float32":
+        type(optimizer).update_step(optimizer, gradient, variable, learning_rate)
+        return
+    index = optimizer._get_variable_index(variable)
+    steps = tf.cast(optimizer.iterations + 1, tf.float32)
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=optimizer._momentums[index].value.handle,
+        v=optimizer._velocities[index].value.handle,
+        beta1_power=optimizer.beta_1**steps,
+        beta2_power=optimizer.beta_2**steps,
+        lr=learning_rate,
+        beta1=optimizer.beta_1,
+        beta2=optimizer.beta_2,
+        epsilon=optimizer.epsilon,
+        grad=gradient,
+    )
+
+
+# The loop over batches
+
+SECONDS_AT_ONCE = 0.25  # in which nothing can be shown or interrupted
+STEPS_AT_ONCE = 50
+
+
+def over_batches(step, x, y, batch_size: int, parts: int):
+    """Return a function that takes `step` over images in a given order, many batches at a time inside TensorFlow.
+
+    Images and labels stay in TensorFlow's memory, which spares the data pipeline that `model.fit` runs beside the
+    training. Gain: @loop@.
+
+    Args:
+        step: a function of a batch's images and labels and of `parts`, as for `forward`. It returns the loss and the
+            number of right answers.
+        parts: into how many to cut a whole batch; the rest at the end of an epoch may be a single image, and is not cut.
+
+    Returns:
+        A function of an order, int64, (N,), that yields float64 arrays (steps, 3): for each step its loss, its number
+        of right answers, and its number of images.
+    """
+    x, y = tf.constant(x), tf.constant(y)
+    at_once = 1
+
+    def loop(parts):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
+        def run(order):
+            steps = (tf.size(order) + batch_size - 1) // batch_size
+            results = tf.TensorArray(tf.float64, size=steps)
+            for i in tf.range(steps):
+                chosen = order[i * batch_size : (i + 1) * batch_size]
+                loss, right = step(tf.gather(x, chosen), tf.gather(y, chosen), parts)
+                row = [tf.cast(value, tf.float64) for value in (loss, right, tf.size(chosen))]
+                results = results.write(i, tf.stack(row))
+            return results.stack()
+
+        return run
+
+    whole, rest = loop(min(parts, batch_size)), loop(1)
+
+    def epoch(order):
+        nonlocal at_once
+        full = len(order) - len(order) % batch_size
+        start = 0
+        while start < full:
+            end = min(start + at_once * batch_size, full)
+            began = time.perf_counter()
+            results = whole(order[start:end]).numpy()
+            if "loop" in used:
+                seconds = (time.perf_counter() - began) / len(results)
+                at_once = int(np.clip(SECONDS_AT_ONCE / seconds, 1, STEPS_AT_ONCE))
+            start = end
+            yield results
+        if full < len(order):
+            yield rest(order[full:]).numpy()
+
+    return epoch
