@@ -94,6 +94,7 @@ bench: setup
 	$(BIN)/python tests/benchmarks/training.py
 	$(BIN)/python tests/benchmarks/workers.py
 	$(BIN)/python tests/benchmarks/wide.py
+	$(BIN)/python tests/benchmarks/kernels.py
 
 # The oldest direct dependencies that pyproject.toml allows, in a venv that is thrown away.
 oldest:

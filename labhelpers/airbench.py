@@ -40,7 +40,7 @@ class Recipe:
 
     # Show each image mirrored in every other epoch, and moved by up to two pixels (Jordan 2024, section 3.6).
     flips_and_shifts: bool = True
-    # The share of the truth that is given to all ten classes alike, 0 to below 1.
+    # The share of the target's probability that is given to all ten classes alike, 0 to below 1.
     label_smoothing: float = 0.2
     # Follow a running average of the weights, and keep that (Lookahead: Zhang et al. 2019, arXiv 1907.08610).
     averaging: bool = True
@@ -48,10 +48,10 @@ class Recipe:
     whitening_epochs: int = 3
     # Of Nesterov's method, 0 to below 1.
     momentum: float = 0.85
-    # Pull towards 0, added to the gradient of the mean loss, and so scaled by the learning rate.
+    # Pull towards 0, added to the gradient of the mean loss, and so scaled by the learning rate. airbench94 multiplies its
+    # 0.0153 into the weights; divided by its learning rate it has the same effect here.
     weight_decay: float = 0.0153 / 11.5
-    # How many times the learning rate the biases of batch normalisation have; their decay is divided by it
-    # (Jordan 2024, section 3.4).
+    # Multiplies the learning rate of batch normalisation's biases; their decay is divided by it (Jordan 2024, section 3.4).
     bias_factor: float = 64.0
 
     # Images per step. airbench94 takes 1,024; 500 validated better on two cores.
@@ -71,12 +71,12 @@ class Recipe:
     WHITENING_EPSILON: ClassVar[float] = 5e-4
     # Images of the training set that whitening looks at.
     WHITENING_IMAGES: ClassVar[int] = 5000
-    # Each part of a batch is normalised by its own statistics, however many threads there are: an approximation to the
-    # noise that one step on the GPU has, chosen with the batch size.
+    # Each half of a batch is normalised by its own statistics, whatever the number of threads. The moving averages are
+    # updated once for each half.
     PARTS: ClassVar[int] = 2
 
     def learning_rate_factor(self, done: float) -> float:
-        """Return the learning rate as a share of its peak when a share `done` of all steps is made, 0 to 1.
+        """Return the learning rate as a share of its peak when a share `done` of all steps has been made, 0 to 1.
 
         Example:
             >>> Recipe().learning_rate_factor(0.0), Recipe().learning_rate_factor(0.23)
@@ -95,7 +95,7 @@ def precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
     """Return the Keras dtype policy in which this processor trains convolutions faster, and why.
 
     bfloat16 has the range of float32 and a third of its digits. Processors with instructions for it gain much by it,
-    others lose much, since they imitate it.
+    others lose much, since they emulate it.
 
     Returns:
         "mixed_bfloat16" or "float32", and a sentence that gives the reason.
@@ -113,8 +113,8 @@ def precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
 def initialise(model, images) -> None:
     """Give `three_blocks` its initial weights: whitening in the first layer, the identity in the convolutions after it.
 
-    The first layer's kernels are the directions of the 2x2 patches' covariance, each divided by the standard deviation
-    along it, and their negatives, so that its channels are uncorrelated, each with variance 1 (Page 2018; Jordan 2024,
+    The first layer's kernels are the 12 directions of the 2x2 patches' covariance, each divided by the standard deviation
+    along it, and their negatives. So the 12 directions are uncorrelated, with a variance near 1 (Page 2018; Jordan 2024,
     section 3.2). Only its bias is still trained. The other convolutions begin by copying their input, as far as they have
     channels for it (identity or Dirac initialisation, Jordan 2024, section 3.3).
 
@@ -158,9 +158,15 @@ def fit(
 
     It needs no `compile`: the optimizer, SGD with Nesterov momentum, is part of the recipe.
 
+    Example:
+        model = models.three_blocks()
+        airbench.initialise(model, x)
+        airbench.fit(model, x, y, epochs=10)
+        probabilities = airbench.predict(model, images)
+
     Args:
-        model: new, such as `models.three_blocks()`; takes uint8 images (N, 32, 32, 3), returns logits (N, 10). Trained in
-            place.
+        model: new, such as `models.three_blocks()` after `initialise`; takes uint8 images (N, 32, 32, 3), returns logits
+            (N, 10). Trained in place.
         x: images, uint8, (N, 32, 32, 3).
         y: their classes, int, (N,).
         validation_data: a pair of images and classes that are looked at after each epoch, and choose nothing; or `None`.
@@ -182,8 +188,12 @@ def fit(
         TrainingDiverged: the loss is no longer a finite number.
     """
     from labhelpers.backend import tf
+    from labhelpers.checks import checked_pair
     from labhelpers.training import History, predictor
 
+    (x, y), *held_out = (
+        checked_pair(model, *pair) for pair in [(x, y), *[validation_data] * bool(validation_data)]
+    )
     n = len(x)
     check_whole_number("epochs", epochs, 1)
     check_whole_number("batch_size", batch_size, recipe.PARTS, n)
@@ -200,7 +210,7 @@ def fit(
     done_before = len(history.seconds)
     predict = predictor(model)
     # The first layer's bias is trained in the first epochs only, which takes a graph of its own.
-    train_step = {first: _train_step(model, state, recipe, first) for first in (True, False)}
+    first_step, later_step = (_train_step(model, state, recipe, first) for first in (True, False))
     with (
         ThreadPoolExecutor(1) as background,
         progress(epochs * n, "training", unit="image", initial=done_before * n) as bar,
@@ -219,19 +229,21 @@ def fit(
                 done = ((epoch - 1) * steps + step) / (epochs * steps)
                 rate = tf.constant(learning_rate * recipe.learning_rate_factor(done), tf.float32)
                 batch = tf.constant(images[chosen]), tf.constant(labels[chosen], tf.int64)
-                totals += train_step[epoch <= recipe.whitening_epochs](*batch, rate).numpy()
+                train_step = first_step if epoch <= recipe.whitening_epochs else later_step
+                totals += train_step(*batch, rate).numpy()
                 if not math.isfinite(totals[0]):
                     raise TrainingDiverged(
                         f"the training loss is no longer finite in epoch {epoch}: try a smaller learning_rate"
                     )
-                if recipe.averaging and (step + 1) % recipe.AVERAGED_EVERY == 0:
+                taken = (epoch - 1) * steps + step + 1
+                if recipe.averaging and taken % recipe.AVERAGED_EVERY == 0:
                     state.average(recipe.averaging_decay(done))
                 bar.update(batch_size)
             bar.update(n - steps * batch_size)
-            if recipe.averaging and epoch == epochs:
+            if recipe.averaging and epoch == epochs and taken >= recipe.AVERAGED_EVERY:
                 state.average(1.0)  # the model ends with the average itself
             row = dict(zip(("loss", "accuracy"), (totals / (steps * batch_size)).tolist(), strict=True))
-            row |= _held_out(predict, *validation_data) if validation_data else {}
+            row |= _held_out(predict, *held_out[0]) if held_out else {}
             history.add(row, time.perf_counter() - started)
             if checkpoint:
                 state.save(Path(checkpoint), digest, history)
@@ -292,7 +304,7 @@ class _State:
             np.savez(file, digest=digest, done=done, **arrays)
 
     def load(self, path, digest):
-        """Take up what was saved; returns the losses and accuracies of the epochs that are done, and their seconds."""
+        """Restore what was saved; return the losses and accuracies of the epochs that are done, and their seconds."""
         remedy = f"delete {path.name} to start anew"
         try:
             with np.load(path) as saved:
@@ -309,18 +321,20 @@ class _State:
         return history, seconds
 
 
-def _train_step(model, state, recipe, first_epochs):
+def _train_step(model, state, recipe, trains_first_bias):
     """Return a function that takes a step on images and labels at a learning rate; returns loss and right answers."""
     from labhelpers import kernels
     from labhelpers.backend import keras, tf
 
-    norms, fixed = set(), set()
+    norms, first_bias = set(), set()
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             norms.add(id(layer.beta.value))
         elif isinstance(layer, keras.layers.Conv2D) and not layer.kernel.trainable:
-            fixed.add(id(layer.bias.value))
-    chosen = [i for i, weight in enumerate(state.trained) if first_epochs or id(weight) not in fixed]
+            first_bias.add(id(layer.bias.value))
+    chosen = [
+        i for i, weight in enumerate(state.trained) if trains_first_bias or id(weight) not in first_bias
+    ]
     variables = [state.trained[i] for i in chosen]
     factors = [recipe.bias_factor if id(weight) in norms else 1.0 for weight in variables]
 
@@ -332,8 +346,8 @@ def _train_step(model, state, recipe, first_epochs):
             truth += recipe.label_smoothing / N_CLASSES
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(truth, logits))
         gradients = tape.gradient(loss, variables)
-        # Decay is subtracted, negated: TensorFlow would make one sum of three of an addition and the halves' gradients,
-        # whose order is not fixed (see `backend.PARTS`).
+        # Minus a negative on purpose: with a plus, TensorFlow would merge this sum with that of the two halves' gradients
+        # into one of three terms, in no fixed order, and runs with one seed would differ in the last digit.
         for i, weight, gradient, factor in zip(chosen, variables, gradients, factors, strict=True):
             tf.raw_ops.ResourceApplyMomentum(
                 var=weight.handle,

@@ -40,6 +40,13 @@ IMPORTED_BEFORE = "tensorflow" in sys.modules and any(name not in os.environ for
 for name, value in SETTINGS.items():
     os.environ.setdefault(name, value)
 
+chosen = os.environ["KERAS_BACKEND"] if "keras" not in sys.modules else sys.modules["keras"].config.backend()
+if chosen != "tensorflow":
+    raise LabError(
+        f"Keras is set to run on {chosen}, and this project needs TensorFlow: set the variable KERAS_BACKEND to "
+        "tensorflow and start Python, or the kernel, again"
+    )
+
 
 @contextlib.contextmanager
 def _without_stderr():
@@ -81,25 +88,22 @@ def _set_up_late():
     )
 
 
-if keras.config.backend() != "tensorflow":
-    raise LabError(
-        f"Keras runs on {keras.config.backend()}, and this project needs TensorFlow: set the variable "
-        "KERAS_BACKEND to tensorflow and restart the kernel"
-    )
 if IMPORTED_BEFORE:
     _set_up_late()
 
 
-def memory() -> float:
-    """Return how many bytes this process may use: the machine's, or fewer in a container."""
+def free_memory() -> float:
+    """Return how many bytes this process may still take: the machine's, or fewer in a container."""
     limits = [float("inf")]
-    with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows can't tell
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with contextlib.suppress(ValueError, OSError):  # "max" where there is no limit
-        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    with contextlib.suppress(OSError):  # Linux alone tells
+        facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        limits.append(1024 * int(facts["MemAvailable"].split()[0]))
+    with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
+        limit, taken = (Path("/sys/fs/cgroup", f"memory.{name}").read_text() for name in ("max", "current"))
+        limits.append(int(limit) - int(taken))
     return min(limits)
 
 
 PRECISIONS = ("float32", "mixed_bfloat16")  # Keras dtype policies
 
-__all__ = ["PARTS", "PRECISIONS", "THREADS", "keras", "memory", "tf"]
+__all__ = ["PARTS", "PRECISIONS", "THREADS", "free_memory", "keras", "tf"]

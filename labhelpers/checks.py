@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from labhelpers import kernels
-from labhelpers.backend import keras, memory, tf
+from labhelpers.backend import free_memory, keras, tf
 from labhelpers.cifar10 import N_CLASSES, SIDE
 from labhelpers.errors import LabError
 
@@ -20,25 +20,29 @@ def checked_data(model, x, y, validation_data):
         raise LabError(
             "validation_data is not a pair of images and labels: give validation_data=split.validation"
         )
-    pairs = []
-    for (images, labels), which in (((x, y), "y"), (validation_data, "the labels in validation_data")):
-        images, labels = checked_images(model, images), np.asarray(labels)
-        if labels.shape == (len(images), 1):  # as keras.datasets.cifar10 gives them
-            labels = labels[:, 0]
-        if labels.shape not in ((len(images),), (len(images), N_CLASSES)):
-            raise LabError(
-                f"{which} have the shape {labels.shape}, for {len(images)} images: give a class for each, "
-                f"({len(images)},), or one-hot rows, ({len(images)}, {N_CLASSES})"
-            )
-        if labels.ndim == 1:
-            if (labels != labels.astype(int)).any() or labels.min() < 0 or labels.max() >= N_CLASSES:
-                raise LabError(f"{which} must be whole numbers from 0 to {N_CLASSES - 1}")
-            labels = labels.astype("int64")
-        pairs.append((images, labels))
-    return pairs
+    return checked_pair(model, x, y), checked_pair(model, *validation_data)
+
+
+def checked_pair(model, images, labels):
+    """Return images and their labels as arrays; classes as int64, (N,), or one-hot rows as they are, (N, 10)."""
+    images, labels = checked_images(model, images), np.asarray(labels)
+    n = len(images)
+    if labels.shape == (n, 1):  # as keras.datasets.cifar10 gives them
+        labels = labels[:, 0]
+    if labels.shape not in ((n,), (n, N_CLASSES)) or labels.dtype.kind not in "biuf":
+        raise LabError(
+            f"the labels of {n} images have the shape {labels.shape} and the dtype {labels.dtype}: give a class for each, "
+            f"({n},), or one-hot rows, ({n}, {N_CLASSES}), as numbers"
+        )
+    if labels.ndim == 1:
+        if (labels != labels.astype(int)).any() or labels.min() < 0 or labels.max() >= N_CLASSES:
+            raise LabError(f"the labels must be whole numbers from 0 to {N_CLASSES - 1}")
+        labels = labels.astype("int64")
+    return images, labels
 
 
 def checked_images(model, images):
+    """Return images as an array."""
     images = np.asarray(images)
     if images.ndim != 4 or not len(images):
         raise LabError(
@@ -87,9 +91,10 @@ def gives_probabilities(model):
     noise = np.random.default_rng(0).random((16, *shape), np.float32)
     outputs = model((255 * noise).astype("uint8") if _scales_pixels(model) else noise, training=False)
     if tuple(getattr(outputs, "shape", ())) != (16, N_CLASSES):
+        shape = tuple(outputs.shape[1:]) if hasattr(outputs, "shape") else "several outputs"
         raise LabError(
-            f"the model gives {getattr(outputs, 'shape', [0, 'several outputs'])[-1]} numbers for an image, and there are "
-            f"{N_CLASSES} classes: end it in keras.layers.Dense({N_CLASSES})"
+            f"the model gives {shape} for an image, and there are {N_CLASSES} classes: end it in keras.layers.Flatten(), if "
+            f"its last layer is a convolution or pooling, and keras.layers.Dense({N_CLASSES})"
         )
     outputs = tf.cast(outputs, tf.float32).numpy()
     if outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=0.02):
@@ -117,22 +122,24 @@ def check_model(model, labels, batch_size):
     for name, value in (("metrics", measured), *((name, compiled[name]) for name in UNUSED)):
         if value:
             raise LabError(
-                f"fit measures nothing but accuracy, and the model was compiled with {name}={value}: compile it with "
-                'optimizer, loss and metrics=["accuracy"] alone, or train it with model.fit'
+                f"the model was compiled with {name}={value}, which fit can't use: compile it with optimizer, loss and "
+                'metrics=["accuracy"] alone, or train it with model.fit'
             )
+    if compiled["loss"] is None:
+        raise LabError("the model was compiled without a loss: give model.compile a loss")
     _check_loss(model, labels)
     if int(model.optimizer.iterations) > 0:
         raise LabError(
             "this model was trained before and would go on from there: run the cell that builds it first, or compile it "
             "again if that is what you want"
         )
-    # The weights, their gradients, two numbers of Adam's for each, the best weights and the last; what the layers give,
-    # its gradients, and as much again at work.
-    needed = 4 * (6 * model.count_params() + 3 * batch_size * numbers_per_image(model))
-    if needed > memory():
+    # In addition to the weights, which are there already: their gradients, two numbers of Adam's for each, the best
+    # weights and the last; what the layers give, its gradients, and as much again as working space.
+    needed = 4 * (5 * model.count_params() + 3 * batch_size * numbers_per_image(model))
+    if needed > free_memory():
         raise LabError(
-            f"the network needs about {needed / 2**30:.0f} GB to be trained in batches of {batch_size}, and there are "
-            f"{memory() / 2**30:.0f}: give its layers fewer filters or units, or choose a smaller batch_size"
+            f"training this network in batches of {batch_size} takes about {needed / 1e9:.1f} GB, and "
+            f"{free_memory() / 1e9:.1f} are free: give its layers fewer filters or units, or choose a smaller batch_size"
         )
 
 
@@ -144,17 +151,19 @@ def _check_loss(model, labels):
     loss = model.loss
     if isinstance(loss, str):
         loss = keras.losses.get(loss)
-    name = getattr(loss, "__name__", type(loss).__name__).replace("_", "").lower()
+    name = getattr(loss, "__name__", type(loss).__name__)
+    name = name if name[0].isupper() else name.title().replace("_", "")  # the class, also for a function
     probabilities = gives_probabilities(model)
-    if "crossentropy" not in name:
+    if "Crossentropy" not in name or not hasattr(keras.losses, name):  # or a function of a student's own
         return
     if probabilities == getattr(loss, "from_logits", False):
-        ends, says = ("in a softmax", "True") if probabilities else ("in logits", "False")
+        ends, fitting = "softmax" if probabilities else "logits", not probabilities
         raise LabError(
-            f"the model ends {ends}, and its loss has from_logits={says}: compile it with "
-            f"from_logits={not probabilities}" + ("" if probabilities else ", or end the model in a softmax")
+            f"the model ends in {ends}, and its loss has from_logits={probabilities}: compile it with "
+            f"loss=keras.losses.{name}(from_logits={fitting})"
+            + (", or end it in a softmax" if fitting else "")
         )
-    if ("sparse" in name) != (labels.ndim == 1):
+    if ("Sparse" in name) != (labels.ndim == 1):
         kind, fitting = ("classes", "Sparse") if labels.ndim == 1 else ("one-hot rows", "")
         raise LabError(
             f"the labels are {kind}, and the loss is for others: compile the model with "
@@ -165,6 +174,6 @@ def _check_loss(model, labels):
 def numbers_per_image(model):
     """Return how many numbers the layers give for one image; 0 where a model of a student's own doesn't tell."""
     try:
-        return sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
+        return sum(math.prod(layer.output.shape[1:]) for layer in kernels.layers_of(model))
     except (AttributeError, TypeError):
         return 0

@@ -1,8 +1,9 @@
-"""What makes training fast: faster replacements for parts of Keras, each equal to Keras's own within rounding.
+"""What makes training fast: faster replacements for parts of Keras, each tested against Keras's own.
 
-`training` and `airbench` compute with them. The model keeps Keras's own layers and the student's optimizer: a part is
-replaced only inside the graph that TensorFlow builds of a training step, so that a saved model needs nothing from here.
-`used` says which are in use; `kernels.used = frozenset()` turns all of them off.
+A kernel is here what TensorFlow calls so: the code of one operation. `training` and `airbench` compute with them. The model
+keeps Keras's own layers and the student's optimizer: a part is replaced only inside the graph that TensorFlow builds of a
+training step, so that a saved model needs nothing from here. `used` says which are in use when a graph is built;
+`kernels.used = frozenset()` turns all of them off.
 
 The gain given for each is the time of an epoch without it over the time with it, the others in use (from
 tests/benchmarks/kernels.md).
@@ -36,12 +37,13 @@ def layers_of(model):
 @contextmanager
 def _replaced(target, name, value):
     """Give a layer or an optimizer another attribute for a while, past Keras's bookkeeping of attributes."""
-    own = vars(target).get(name)
+    missing = object()
+    own = vars(target).get(name, missing)
     object.__setattr__(target, name, value)
     try:
         yield
     finally:
-        if own is None:
+        if own is missing:
             object.__delattr__(target, name)
         else:
             object.__setattr__(target, name, own)
@@ -50,7 +52,7 @@ def _replaced(target, name, value):
 # The forward pass
 
 
-# Layers that give an image the same answer whatever else is in its batch, and whenever they are asked. Dropout is not
+# Layers that give an image the same answer whatever else is in its batch, and on every call. Dropout is not
 # among them: its random numbers would depend on the number of parts, and so on the number of threads.
 INDEPENDENT = frozenset(
     {
@@ -82,12 +84,14 @@ def parts(model, training: bool) -> int:
 def forward(model, images, *, training: bool, parts: int = 1):
     """Return what the model gives for a batch, cut into parts that pass through it side by side.
 
-    Each thread then works on a half from the first layer to the last, and has not to wait for the other after every
+    Each thread then works on a half from the first layer to the last, and doesn't have to wait for the other after every
     small step. Gain: @halves@.
 
     Args:
-        images: of the dtype that the model takes, (n, 32, 32, 3), n at least `parts`: a part without images would end
-            the process in oneDNN.
+        images: of the dtype that the model takes, (n, 32, 32, 3), n at least `parts`: a part without images would
+            crash the process in oneDNN.
+        training: whether layers behave as in training.
+        parts: how many, as `parts` tells.
     """
     with ExitStack() as stack:
         for layer, name, function in _replacements(model):
@@ -98,7 +102,7 @@ def forward(model, images, *, training: bool, parts: int = 1):
         cuts = [part * size // parts for part in range(parts + 1)]
         outputs = [model(images[start:end], training=training) for start, end in pairwise(cuts)]
     whole = tf.concat(outputs, 0)
-    # Keras notes the logits behind a softmax and computes the cross-entropy from them, without rounding to 0.
+    # Keras remembers the logits behind a softmax and computes the cross-entropy from them, without rounding to 0.
     if all(hasattr(one, "_keras_logits") for one in outputs):
         whole._keras_logits = tf.concat([one._keras_logits for one in outputs], 0)
     return whole
@@ -124,7 +128,8 @@ def batch_normalization(layer, inputs, training=None, mask=None):
     like = layer.moving_mean.value
     scale = layer.gamma.value if layer.scale else tf.ones_like(like)
     shift = layer.beta.value if layer.center else tf.zeros_like(like)
-    # The variance is that of a sample, over n - 1, where Keras takes n: hundreds at least, images times places.
+    # The moving variance divides by n - 1 where Keras divides by n, the number of images times positions. With hundreds
+    # that differs by less than 1 %; only in a last, small batch by more.
     outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, scale, shift, epsilon=layer.epsilon)
     for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         moving.assign(moving * layer.momentum + value * (1 - layer.momentum))
@@ -188,9 +193,9 @@ STEPS_AT_ONCE = 50
 
 
 def over_batches(step, x, y, batch_size: int, parts: int):
-    """Return a function that takes `step` over images in a given order, many batches at a time inside TensorFlow.
+    """Return a function that applies `step` to images in a given order, many batches at a time inside TensorFlow.
 
-    Images and labels stay in TensorFlow's memory, which spares the data pipeline that `model.fit` runs beside the
+    Images and labels stay in TensorFlow's memory, which avoids the data pipeline that `model.fit` runs beside the
     training. Gain: @loop@.
 
     Args:
@@ -203,7 +208,7 @@ def over_batches(step, x, y, batch_size: int, parts: int):
         of right answers, and its number of images.
     """
     x, y = tf.constant(x), tf.constant(y)
-    at_once = 1
+    at_once = 1  # until a call has shown how long a step takes; the first one also builds the graph
 
     def loop(parts):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])

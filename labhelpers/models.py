@@ -155,7 +155,7 @@ def three_blocks(seed: int = 0, widths=(16, 64, 64), dtype: str = "float32") -> 
             )
             if half.endswith("a"):
                 model.add(layers.MaxPooling2D(2, dtype=dtype, name=f"pooling_{block}"))
-            # Without a scale, which the next convolution can make up for.
+            # No scale, as in airbench94, and its momentum and epsilon.
             model.add(
                 layers.BatchNormalization(
                     momentum=0.9, scale=False, epsilon=1e-5, dtype=dtype, name=f"norm_{half}"
@@ -165,7 +165,8 @@ def three_blocks(seed: int = 0, widths=(16, 64, 64), dtype: str = "float32") -> 
     model.add(layers.MaxPooling2D(3, dtype=dtype, name="pooling"))
     model.add(layers.Flatten(dtype=dtype, name="flatten"))
     model.add(layers.Dense(N_CLASSES, use_bias=False, dtype=dtype, name="dense"))
-    # Small logits at first make the first steps small, too. They are float32 under mixed precision as well.
+    # Divided by 9, as in airbench94, so that training starts with small logits and small steps. They are float32 under
+    # mixed precision as well.
     model.add(layers.Rescaling(1 / 9, dtype="float32", name="logits"))
     return model
 
@@ -176,7 +177,10 @@ def three_wide_blocks(seed: int = 0, dtype: str = "float32") -> keras.Model:
 
 
 def _seed_weights(seed):
-    """Seed the layers that are built from now on: in Keras each takes its seed when it is created."""
+    """Seed the layers that are created from now on, which draw their initial weights' seeds from Python's generator.
+
+    It seeds NumPy's and TensorFlow's global generators as well.
+    """
     check_seed(seed)
     keras.utils.set_random_seed(int(seed))
 

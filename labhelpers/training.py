@@ -22,13 +22,12 @@ PREDICTION_BATCH_SIZE = 500
 
 
 class History:
-    """What a training did, epoch by epoch, with the names that Keras's own `History` has.
+    """The record of a training, epoch by epoch; `history` and `epoch` are as in Keras's own `History`.
 
     Attributes:
-        history: lists of one number an epoch: `loss` and `accuracy` of the training images, averaged over the epoch while
+        history: lists of one number per epoch: `loss` and `accuracy` of the training images, averaged over the epoch while
             the weights were changing; `val_loss` and `val_accuracy` of the validation images, after the epoch.
-        epoch: the epochs, counted from 0.
-        seconds: that each epoch took, validation included.
+        seconds: how long each epoch took, validation included.
         last_weights: those after the last epoch, as `model.get_weights` gives them.
 
     Example:
@@ -51,6 +50,7 @@ class History:
 
     @property
     def epoch(self) -> list[int]:
+        """The epochs, counted from 0 as in Keras; elsewhere the first epoch is 1."""
         return list(range(len(self.seconds)))
 
     @property
@@ -77,7 +77,7 @@ def fit(
 ) -> History:
     """Train a compiled model as `model.fit` does, then put back the weights with the smallest validation loss.
 
-    So it ends like `model.fit` with `EarlyStopping(restore_best_weights=True)` and a patience without end. It uses the
+    So it ends like `model.fit` with `EarlyStopping(restore_best_weights=True)` and unlimited patience. It uses the
     loss and the optimizer that the model was compiled with, gives each epoch an order of its own (a seeded `model.fit` on
     arrays repeats the first one), and takes less time (`labhelpers.kernels`).
 
@@ -88,9 +88,10 @@ def fit(
         validation_data: a pair of images and classes that choose the epoch, and are not trained on.
         epochs: passes over the images, at least 1.
         batch_size: images per step, 1 to N.
-        shuffle: give the images a new order in each epoch; else all have the order of `x`.
+        shuffle: give the images a new order in each epoch; else all epochs have the order of `x`.
         seed: fixes the orders. With the model's initial weights, machine, versions and thread count the same, two runs
             are equal to the last bit.
+        others: none; any other argument of `model.fit` ends in one line.
 
     Returns:
         The history. It is `model.history`, too, which is there after an interruption as well.
@@ -98,7 +99,8 @@ def fit(
     Raises:
         LabError: an argument that `fit` can't use, or a model that it can't train; the line says what to do.
         TrainingDiverged: the loss is no longer a finite number; the model has the best weights there were.
-        TrainingInterrupted: Kernel → Interrupt, or Ctrl-C; the model has the best weights so far.
+        TrainingInterrupted: Kernel → Interrupt, or Ctrl-C; the model has the best weights so far. If either happens in
+            the first epoch there are none: build the model again.
 
     Example:
         >>> from labhelpers.data import load
@@ -112,13 +114,13 @@ def fit(
         ...     ]
         ... )
         >>> model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-        >>> history = fit(model, *split.train, validation_data=split.validation, epochs=2)  # doctest: +ELLIPSIS
+        >>> history = fit(model, *split.train, validation_data=split.validation, epochs=2)
         fit: the model has the weights of epoch ... of 2, ...
         >>> sorted(history.history)
         ['accuracy', 'loss', 'val_accuracy', 'val_loss']
     """
-    for name in others:
-        raise LabError(f"fit has no argument {name}: leave it out, or train with model.fit")
+    if others:
+        raise LabError(f"fit has no argument {', '.join(others)}: leave it out, or train with model.fit")
     (x, y), held_out = checked_data(model, x, y, validation_data)
     check_whole_number("epochs", epochs, 1)
     check_whole_number("batch_size", batch_size, 1, len(x))
@@ -139,14 +141,13 @@ def fit(
             for epoch in range(1, epochs + 1):
                 started = time.perf_counter()
                 bar.set_description_str(f"epoch {epoch} of {epochs}")
-                order = (
-                    np.random.default_rng([seed, epoch]).permutation(len(x)) if shuffle else np.arange(len(x))
-                )
+                order = np.arange(len(x))
+                if shuffle:
+                    order = np.random.default_rng([seed, epoch]).permutation(order)
                 row = _one_pass(train, order, bar, f"training loss is no longer finite in epoch {epoch}")
                 order = np.arange(len(held_out[0]))
-                held = _one_pass(
-                    validate, order, bar, f"validation loss is no longer finite in epoch {epoch}"
-                )
+                fault = f"validation loss is no longer finite in epoch {epoch}"
+                held = _one_pass(validate, order, bar, fault)
                 row |= {f"val_{name}": value for name, value in held.items()}
                 history.add(row, time.perf_counter() - started, model.get_weights())
                 if history.best_epoch == epoch:
@@ -206,7 +207,7 @@ def predict(model: keras.Model, images) -> np.ndarray:
 
 
 def predictor(model: keras.Model):
-    """Return a function of images as `predict`, for use more than once: TensorFlow prepares it only once."""
+    """Return a function of images that works like `predict`, for use more than once: TensorFlow prepares it only once."""
     probabilities = gives_probabilities(model)
     forward = tf.function(partial(kernels.forward, model, training=False), reduce_retracing=True)
     parts, size = kernels.parts(model, training=False), _images_at_once(model)
@@ -216,7 +217,7 @@ def predictor(model: keras.Model):
         batches = [images[start : start + size] for start in range(0, len(images), size)]
         outputs = [forward(tf.constant(batch), parts=min(parts, len(batch))) for batch in batches]
         outputs = tf.cast(tf.concat(outputs, 0), tf.float32)
-        if probabilities:  # which few digits, such as those of bfloat16, leave not quite summing to 1
+        if probabilities:  # rounded to bfloat16, they would not quite sum to 1
             return (outputs / tf.reduce_sum(outputs, axis=1, keepdims=True)).numpy()
         return tf.nn.softmax(outputs).numpy()
 
@@ -254,7 +255,8 @@ def _one_pass(run, order, bar, fault) -> dict[str, float]:
             "the memory is full: make the network smaller, or batch_size, and restart the kernel"
         ) from None
     losses, right, images = np.concatenate(steps).T
-    # Added up 50 steps at a time, as when the study's runs were recorded: another order changes the last digit.
+    # Added up from left to right, 50 steps at a time, as when the study's runs were recorded; `np.sum` adds in pairs, and
+    # another order changes the last digit.
     sums = [np.cumsum(part)[-1] for part in np.split(losses * images, range(50, len(images), 50))]
     return {"loss": float(np.cumsum(sums)[-1] / len(order)), "accuracy": float(right.sum() / len(order))}
 
@@ -264,5 +266,5 @@ def _after_interruption(history, epochs):
         return "training was interrupted in its first epoch: run the cell that builds the model again"
     return (
         f"training was interrupted after {len(history.epoch)} of {epochs} epochs: the model has the weights of epoch "
-        f"{history.best_epoch}, the best so far, and model.history what was measured"
+        f"{history.best_epoch}, the best so far; model.history has the losses"
     )

@@ -24,8 +24,14 @@ def test_an_experiment_is_looked_up_by_its_id(tells):
 def test_runs_depend_on_settings_alone():
     assert replace(BASE, label="another", group="another", seeds=1).settings() == BASE.settings()
     assert all(replace(BASE, **{name: "another"}).settings() != BASE.settings() for name in BASE.settings())
-    assert BASE.matches() and BASE.matches(n_train=20_000, epochs=10)
-    assert not BASE.matches(n_train=20_000, epochs=11)
+
+
+def test_a_run_has_all_its_settings():
+    settings = {"n_train": 20_000, "epochs": 10, "batch_size": 32}
+    model = BASE.build(7)
+    assert BASE.is_run(model, **settings)
+    assert not any(BASE.is_run(model, **settings | {name: 11}) for name in settings)
+    assert not DEEPER.is_run(model, n_train=40_000, epochs=20, batch_size=32)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-import scipy.stats
 
-from labhelpers import data, models
-from labhelpers.backend import keras, tf
+from labhelpers import models
+from labhelpers.backend import keras
 from labhelpers.errors import LabError
 
 NAMES = ("baseline", "wider_masks", "second_convolution", "deeper")
@@ -169,87 +168,20 @@ def test_images_are_standardised_by_the_training_set(real_cifar):
     np.testing.assert_allclose(standardised.std(axis=(0, 1, 2), dtype=float), 1, atol=1e-3)
 
 
-def test_a_whitened_layer_gives_uncorrelated_values_of_variance_one():
-    images = data.load("standin").train_images[:5_000]
-    model = models.three_blocks()
-    models.start_whitened(model, images)
-    values = model.layers[0](images)
-    values = np.asarray(model.get_layer(models.FIRST_LAYER)(values)).reshape(-1, 24)
-    np.testing.assert_allclose(values[:, :12], -values[:, 12:], atol=1e-4)
-    second_moments = values[:, :12].T @ values[:, :12] / len(values)
-    diagonal = second_moments.diagonal()
-    np.testing.assert_allclose(second_moments, np.diag(diagonal), atol=0.01)
-    assert (diagonal < 1.01).all() and diagonal.max() > 0.99  # weak directions are not blown up all the way
-
-
-def test_convolutions_start_by_passing_on_what_they_get():
-    images = data.load("standin").train_images[:100]
-    model = models.three_blocks()
-    models.start_whitened(model, images)
-    random = np.random.default_rng(0).normal(size=(1, 8, 8, 24)).astype("float32")
-    passed = np.asarray(model.get_layer("convolution_1a")(random))
-    np.testing.assert_allclose(passed, random[..., :16], atol=1e-6)
-    wider = np.asarray(model.get_layer("convolution_2a")(random[..., :16]))
-    np.testing.assert_allclose(wider[..., :16], random[..., :16], atol=1e-6)
-    assert np.abs(wider[..., 16:]).max() > 0.01
-
-
-@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-6), ("bfloat16", 2**-8)])
-def test_gelu_and_its_slope_are_those_of_the_normal_distribution(dtype, tolerance):
-    places = np.linspace(-6, 6, 97)  # exact in bfloat16
-    x = tf.constant(places, dtype)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = models.gelu(x)
-    normal = scipy.stats.norm
-    slope = normal.cdf(places) + places * normal.pdf(places)
-    for ours, truth in ((y, places * normal.cdf(places)), (tape.gradient(y, x), slope)):
-        assert ours.dtype == dtype
-        np.testing.assert_allclose(tf.cast(ours, "float64"), truth, rtol=2 * tolerance, atol=tolerance)
-
-
-@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
-@pytest.mark.parametrize("scale", [True, False])
-def test_batch_normalization_is_that_of_keras(dtype, tolerance, scale):
-    random = np.random.default_rng(0)
-    images, upstream = random.normal(1, 2, (2, 20, 6, 6, 4)).astype("float32")
-    found = []
-    for kind in (models.BatchNormalization, keras.layers.BatchNormalization):
-        layer = kind(momentum=0.9, scale=scale, epsilon=1e-3, dtype=dtype)
-        layer.build(images.shape)
-        layer.beta.assign(random.normal(size=4) if not found else found[0][0].beta)
-        x = tf.cast(images, layer.compute_dtype)
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = layer(x, training=True)
-            loss = tf.reduce_sum(tf.cast(y, "float32") * upstream)
-        weights = [weight.value for weight in layer.trainable_variables]
-        found.append((layer, y, *tape.gradient(loss, [x, *weights])))
-    (layer, *ours), (theirs, *truth) = found
-    for a, b in zip(ours, truth, strict=True):
-        assert a.dtype == b.dtype
-        a, b = tf.cast(a, "float64").numpy(), tf.cast(b, "float64").numpy()
-        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max())
-    np.testing.assert_allclose(layer.moving_mean, theirs.moving_mean, rtol=tolerance)
-    n = images[..., 0].size
-    np.testing.assert_allclose(
-        layer.moving_variance - 0.9, (theirs.moving_variance - 0.9) * n / (n - 1), rtol=tolerance
-    )
-
-
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_precision_is_that_of_the_arithmetic_not_of_weights_and_logits(precision):
-    model = models.three_blocks(widths=(4, 8, 8), precision=precision)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("build", [models.three_blocks, models.three_wide_blocks])
+def test_dtype_is_that_of_the_arithmetic_not_of_weights_and_logits(build, dtype):
+    model = build(dtype=dtype)
     computes = {layer.compute_dtype for layer in model.layers[:-1]}
-    assert computes == {precision.removeprefix("mixed_")}
+    assert computes == {dtype.removeprefix("mixed_")}
     assert {weight.dtype for weight in model.weights} == {"float32"}
     assert np.asarray(model(np.zeros((2, 32, 32, 3), np.uint8))).dtype == np.float32
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_unknown_precision_is_refused(tells):
-    with tells(LabError, "precision is 'half'"):
-        models.three_blocks(precision="half")
+def test_unknown_dtype_is_refused(tells):
+    with tells(LabError, "dtype is 'half'", "'mixed_bfloat16'"):
+        models.three_blocks(dtype="half")
 
 
 def test_batch_normalized_differs_from_deeper_in_that_alone():
@@ -258,3 +190,57 @@ def test_batch_normalized_differs_from_deeper_in_that_alone():
         type(layer).__name__ for layer in models.deeper().layers
     ]
     assert kinds.count("BatchNormalization") == 2
+
+
+# The same network
+
+
+def like_baseline(side=32, filters=18, mask=3, initializer="glorot_uniform", dropout=()):
+    """Build the baseline as a student would, with Keras's own names."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Input((side, side, 3), dtype="uint8"),
+            layers.Rescaling(1 / 127.5, offset=-1),
+            layers.Conv2D(filters, mask, padding="same", activation="relu", kernel_initializer=initializer),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(64, activation="relu"),
+            *map(layers.Dropout, dropout),
+            layers.Dense(10),
+        ]
+    )
+
+
+def functional(model):
+    inputs = outputs = keras.layers.Input((32, 32, 3), dtype="uint8")
+    for layer in model.layers:
+        outputs = layer(outputs)
+    return keras.Model(inputs, outputs)
+
+
+def test_names_weights_and_the_way_of_building_make_no_other_network():
+    for model in (
+        models.baseline(1),
+        like_baseline(),
+        functional(models.baseline()),
+        functional(like_baseline()),
+    ):
+        assert models.same_network(models.baseline(), model) and models.same_network(model, models.baseline())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"filters": 16}, {"mask": 5}, {"initializer": "he_normal"}, {"dropout": (0.2,)}, {"side": 28}],
+    ids=str,
+)
+def test_another_layer_setting_or_shape_makes_another_network(change):
+    model = like_baseline(**change)
+    assert not models.same_network(models.baseline(), model)
+    assert not models.same_network(model, models.baseline())
+
+
+def test_no_two_networks_of_the_report_are_the_same(networks):
+    for first in networks:
+        same = [second for second in networks if models.same_network(networks[first], networks[second])]
+        assert same == [first]

@@ -191,6 +191,13 @@ def test_losses_are_those_of_the_history():
     assert plots.losses(HISTORY, title="Baseline").get_title() == "Baseline"
 
 
+@pytest.mark.parametrize("draw", [plots.losses, lambda history: plots.compare_losses({"one": history})])
+def test_losses_may_be_the_dictionary_that_keras_gives(draw):
+    history = {name: HISTORY[name].tolist() for name in ("loss", "val_loss")}
+    for ours, theirs in zip(draw(history).get_lines(), draw(HISTORY).get_lines(), strict=True):
+        np.testing.assert_array_equal(ours.get_xydata(), theirs.get_xydata())
+
+
 def test_losses_mark_the_epoch_whose_weights_were_kept():
     ax = FIGURES["losses"]()
     assert _legend(ax) == ["training", "validation", "kept: epoch 3"]

@@ -45,7 +45,7 @@ from pathlib import Path
 
 os.environ["LAB_THREADS"] = "1"
 from labhelpers import models
-from labhelpers.recipe import Recipe
+from labhelpers.airbench import Recipe
 from labhelpers.study import records, runner
 from labhelpers.study.experiments import Experiment
 

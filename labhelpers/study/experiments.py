@@ -80,18 +80,21 @@ class Experiment:
         from labhelpers.models import same_network
 
         ours = self.build(0)
-        compiled = [
-            [part.get_config() if part else None for part in (one.optimizer, one.loss)]
-            for one in (ours, model)
-        ]
         settings = (self.n_train, self.epochs, self.batch_size) == (n_train, epochs, batch_size)
-        return settings and same_network(ours, model) and compiled[0] == compiled[1]
+        return settings and same_network(ours, model) and _learns(ours) == _learns(model)
 
     def continues(self, other: "Experiment") -> bool:
         """Return whether its runs begin as those of another do, seed by seed: it only trains for longer."""
         ours, theirs = self.settings(), other.settings()
         differing = {name for name in ours if ours[name] != theirs[name]} - {"id"}
         return differing == {"epochs"} and self.epochs > other.epochs
+
+
+def _learns(model):
+    """Describe the loss and the optimizer that a model is compiled with, whatever their names."""
+    parts = [getattr(model, name, None) for name in ("loss", "optimizer")]
+    configs = [part.get_config() | {"name": ""} if hasattr(part, "get_config") else part for part in parts]
+    return configs, [type(part) for part in parts]
 
 
 MAIN, CHANGE, CURVE, RATE, OTHER, IMPROVEMENTS = (

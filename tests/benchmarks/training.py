@@ -24,26 +24,33 @@ sys.path.append(str(Path(__file__).parents[2] / ".bench"))  # PyTorch, installed
 
 
 def ours(network):
-    """labhelpers.training.train"""
-    from labhelpers import data, models, training
+    """labhelpers.training.fit"""
+    from labhelpers import data, training
+    from labhelpers.study.experiments import Experiment
 
-    split = data.load().split(N_TRAIN)
-    history = training.train(getattr(models, network)(), split, epochs=1 + EPOCHS, batch_size=BATCH_SIZE)
-    return history.seconds[1:].tolist()
+    split, epochs = data.load().split(N_TRAIN), 1 + EPOCHS
+    model = Experiment("bench", "bench", "", network, N_TRAIN, epochs, seeds=1).build(seed=0)
+    settings = {"validation_data": split.validation, "epochs": epochs, "batch_size": BATCH_SIZE}
+    return training.fit(model, *split.train, **settings).seconds[1:]
 
 
 def keras_fit(network, **compile_options):
     """Keras `fit` with its defaults, on NumPy arrays"""
-    import tensorflow
+    import keras  # by itself: labhelpers.models would start TensorFlow with labhelpers' settings
 
-    tensorflow.constant(0)  # starts it with its own settings, before labhelpers could set ours
-    from labhelpers import data, models
-    from labhelpers.backend import keras
+    from labhelpers import data
 
-    split = data.load().split(N_TRAIN)
-    model = getattr(models, network)()
+    layers = keras.layers
+    convolutions = {"baseline": [(18, 3)], "deeper": [(18, 5), (10, 3)]}[network]
+    model = keras.Sequential([layers.Input((32, 32, 3), dtype="uint8"), layers.Rescaling(1 / 127.5, -1)])
+    for filters, side in convolutions:
+        model.add(layers.Conv2D(filters, side, padding="same", activation="relu"))
+        model.add(layers.MaxPooling2D())
+    for layer in (layers.Flatten(), layers.Dense(64, activation="relu"), layers.Dense(10)):
+        model.add(layer)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, metrics=["accuracy"], **compile_options)
+    split = data.load().split(N_TRAIN)
 
     def epoch():
         model.fit(*split.train, batch_size=BATCH_SIZE, validation_data=split.validation, verbose=0)

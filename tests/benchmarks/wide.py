@@ -23,19 +23,16 @@ TABLE = Path(__file__).with_suffix(".md")
 
 
 def ours():
-    """labhelpers.fast.train, in the faster precision"""
-    from labhelpers import data, fast, models
-    from labhelpers.backend import faster_precision
-    from labhelpers.recipe import LEARNING_RATE, Recipe
+    """labhelpers.airbench.fit, in the precision that it chooses"""
+    from labhelpers import airbench, data, models
 
-    cifar = data.load()
-    split = cifar.everything()._replace(train=cifar.split(N_TRAIN).train)
-    model = models.three_wide_blocks(precision=faster_precision())
-    models.start_whitened(model, split.train.images)
+    x, y = data.load().split(N_TRAIN).train
+    model = models.three_wide_blocks(dtype=airbench.precision()[0])
+    airbench.initialise(model, x)
     # Images are prepared an epoch ahead: the last one has none to prepare, so it does not count.
-    settings = {"epochs": 2 + EPOCHS, "batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE}
-    history = fast.train(model, split, Recipe(whitening_epochs=0), **settings)
-    return (N_TRAIN / history.seconds[1:-1]).tolist()
+    settings = {"epochs": 2 + EPOCHS, "batch_size": BATCH_SIZE}
+    history = airbench.fit(model, x, y, recipe=airbench.Recipe(whitening_epochs=0), **settings)
+    return [N_TRAIN / seconds for seconds in history.seconds[1:-1]]
 
 
 def torch_float32():
@@ -102,13 +99,13 @@ def torch_network(dtype):
 def floor():
     """the arithmetic alone, at the machine's measured matrix-product rate in our precision"""
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(os.cpu_count())
-    from labhelpers import models
-    from labhelpers.backend import faster_precision, tf
+    from labhelpers import airbench, models
+    from labhelpers.backend import tf
 
     costs = models.layer_costs(models.three_wide_blocks())["multiplications"]
     first, second = costs[costs > 0].iloc[:2]
     an_image = 3 * costs.sum() - 2 * first - second  # the first layer is not learned: nothing goes back to it
-    a = tf.ones((2048, 2048), faster_precision().removeprefix("mixed_"))
+    a = tf.ones((2048, 2048), airbench.precision()[0].removeprefix("mixed_"))
     best = float("inf")
     for _ in range(20):
         started = time.perf_counter()

@@ -1,0 +1,458 @@
+"""Training by a recipe does what it says, and a run that was cut off ends like one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields, replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+
+from labhelpers import airbench, augmentation, data, kernels, models, training
+from labhelpers.airbench import Recipe
+from labhelpers.backend import keras, tf
+from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged
+
+PLAIN = Recipe(flips_and_shifts=False, label_smoothing=0.0, averaging=False)
+AVERAGED = replace(PLAIN, averaging=True)
+# Without what is peculiar to airbench94.
+PLAINEST = replace(PLAIN, weight_decay=0.0, bias_factor=1.0)
+SETTINGS = {"epochs": 3, "batch_size": 50, "learning_rate": 0.1}
+
+
+@pytest.fixture(scope="module")
+def standin():
+    return data.load("standin")
+
+
+@pytest.fixture(scope="module")
+def split(standin):
+    images = standin.split(400)
+    return images._replace(validation=data.Images(*(part[:100] for part in images.validation)))
+
+
+def network(images=None, seed=0, dtype="float32"):
+    model = models.three_blocks(seed, (4, 8, 8), dtype)
+    if images is not None:
+        airbench.initialise(model, images)
+    return model
+
+
+def fit(model, split, recipe=PLAIN, **settings):
+    settings = SETTINGS | {"validation_data": split.validation, "recipe": recipe} | settings
+    return airbench.fit(model, *split.train, **settings)
+
+
+def trained(split, recipe=PLAIN, **settings):
+    model = network(split.train.images)
+    return model, fit(model, split, recipe, **settings)
+
+
+def equal(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
+
+
+def accuracy(probabilities, labels):
+    return (probabilities.argmax(axis=1) == labels).mean()
+
+
+# What it learns
+
+
+def test_learns_and_tells_what_happened(split):
+    model, history = trained(split, epochs=10, learning_rate=0.3)
+    loss, right = history.history["loss"], history.history["accuracy"]
+    assert loss[-1] < loss[0] - 0.3 and right[-1] > 0.25
+    assert list(history.table()) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert len(history.seconds) == len(history.table()) == 10
+    assert accuracy(airbench.predict(model, split.train.images), split.train.labels) > 0.25
+
+
+def test_the_last_row_is_of_the_weights_that_the_model_ends_with(split):
+    model, history = trained(split, Recipe(), batch_size=57)
+    for ours, last in zip(model.get_weights(), history.last_weights, strict=True):
+        np.testing.assert_array_equal(ours, last)
+    images, labels = split.validation
+    probabilities = training.predict(model, images)
+    assert history.history["val_accuracy"][-1] == accuracy(probabilities, labels)
+    truth = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
+    assert history.history["val_loss"][-1] == pytest.approx(truth, rel=1e-5)
+
+
+def test_without_validation_images_there_is_nothing_of_them(split):
+    history = trained(split, validation_data=None)[1]
+    assert {name: len(values) for name, values in history.history.items()} == {"loss": 3, "accuracy": 3}
+    assert len(history.seconds) == 3
+
+
+def test_views_are_averaged_as_the_logarithms_of_probabilities(split):
+    model, images = network(split.train.images), split.test.images[:20]
+    logits = sum(
+        weight * log_softmax(np.asarray(model(seen)), axis=1) for weight, seen in augmentation.views(images)
+    )
+    probabilities = airbench.predict(model, images)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, softmax(logits, axis=1), atol=1e-5)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(split):
+    first, second, other = (trained(split, Recipe(), seed=seed)[0] for seed in (1, 1, 2))
+    assert equal(first, second) and not equal(first, other)
+
+
+def test_bfloat16_trains_as_float32_does_within_its_digits(split):
+    precise, rough = network(), network(dtype="mixed_bfloat16")
+    losses = [fit(model, split).history["loss"] for model in (precise, rough)]
+    assert losses[0] == pytest.approx(losses[1], abs=0.03) and losses[0] != losses[1]
+    assert {weight.dtype for weight in rough.weights} == {"float32"}
+
+
+# Each part of the recipe
+
+OTHER_VALUES = {
+    "flips_and_shifts": True,
+    "label_smoothing": 0.3,
+    "averaging": True,
+    "whitening_epochs": 1,
+    "momentum": 0.0,
+    "weight_decay": 0.1,
+    "bias_factor": 1.0,
+}
+FIELDS = [field.name for field in fields(Recipe)]
+
+
+@pytest.fixture(scope="module")
+def plain(split):
+    return trained(split, epochs=2)[0]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_each_part_of_the_recipe_changes_the_training(split, plain, name):
+    recipe = replace(PLAIN, **{name: OTHER_VALUES[name]})
+    assert not equal(plain, trained(split, recipe, epochs=2)[0])
+
+
+def order(epoch, n=400):
+    """The images of an epoch with the seed 0, of which the first n are trained on."""
+    return np.random.default_rng([0, epoch]).permutation(400)[:n]
+
+
+def slopes(model, split, chosen, smoothing=0.0):
+    """The gradients of the mean loss of a batch, of which each half is normalised by itself."""
+    truth = (1 - smoothing) * np.eye(10)[split.train.labels[chosen]] + smoothing / 10
+    with tf.GradientTape() as tape:
+        halves = np.split(chosen, [len(chosen) // 2])
+        logits = tf.concat([model(split.train.images[half], training=True) for half in halves], 0)
+        loss = tf.reduce_mean(-tf.reduce_sum(truth * tf.nn.log_softmax(logits), axis=1))
+    return tape.gradient(loss, [weight.value for weight in model.trainable_variables])
+
+
+def test_a_step_is_that_of_keras_with_nesterov_momentum(split):
+    ours, theirs = network(), network()
+    fit(ours, split, PLAINEST, epochs=1, batch_size=200)
+    optimizer = keras.optimizers.SGD(momentum=PLAINEST.momentum, nesterov=True)
+    optimizer.build(theirs.trainable_variables)
+    for step, chosen in enumerate(np.split(order(1), 2)):
+        # Keras keeps rate times gradients where we keep gradients: with a new rate the momentum is rescaled.
+        rate = 0.1 * Recipe().learning_rate_factor(step / 2)
+        if step:
+            for momentum in optimizer.momentums:
+                momentum.assign(momentum * rate / optimizer.learning_rate)
+        optimizer.learning_rate = rate
+        optimizer.apply(slopes(theirs, split, chosen), theirs.trainable_variables)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5)
+
+
+def test_a_step_decays_weights_and_hurries_the_biases_of_norms_as_published(split):
+    """One step by hand, from airbench94: decay joins the gradient, divided by the factor that multiplies the rate."""
+    recipe = replace(PLAIN, label_smoothing=0.2, weight_decay=0.05, bias_factor=16.0)
+    ours, theirs = network(), network()
+    fit(ours, split, recipe, epochs=1, batch_size=400, learning_rate=0.5)
+    gradients = slopes(theirs, split, order(1), smoothing=0.2)
+    for weight, gradient, after in zip(
+        theirs.trainable_variables, gradients, ours.trainable_variables, strict=True
+    ):
+        factor = 16.0 if weight.name == "beta" else 1.0
+        push = gradient.numpy() + 0.05 / factor * weight.numpy()
+        expected = weight.numpy() - factor * 0.5 * 0.2 * 1.85 * push
+        np.testing.assert_allclose(after.numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_model_follows_a_running_average_and_ends_with_it(split, monkeypatch):
+    """Two epochs of six steps by hand: the weights join their average after the fifth and the tenth step of all."""
+    monkeypatch.setattr(kernels, "used", frozenset())  # batch normalisation then is Keras's to the last digit
+    ours, theirs = network(), network()
+    recipe = replace(PLAINEST, averaging=True, momentum=0.0)
+    fit(ours, split, recipe, epochs=2, batch_size=66, learning_rate=0.3)
+    optimizer, average = keras.optimizers.SGD(), theirs.get_weights()
+    for step, chosen in enumerate([*np.split(order(1, 396), 6), *np.split(order(2, 396), 6)]):
+        optimizer.learning_rate = 0.3 * Recipe().learning_rate_factor(step / 12)
+        optimizer.apply(slopes(theirs, split, chosen), theirs.trainable_variables)
+        if step in (4, 9):
+            kept = 0.95**5 * (step / 12) ** 3  # as many steps as were done before this one
+            joining = zip(average, theirs.get_weights(), strict=True)
+            average = [kept * before + (1 - kept) * now for before, now in joining]
+            theirs.set_weights(average)
+    for found, expected in zip(ours.get_weights(), average, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    assert not np.allclose(average[-1], theirs.get_weights()[-1], atol=1e-3), "the last two steps are dropped"
+
+
+def test_without_a_fifth_step_there_is_no_average_to_end_with(split):
+    settings = {"epochs": 2, "batch_size": 200}
+    with_average, without = (trained(split, recipe, **settings)[0] for recipe in (AVERAGED, PLAIN))
+    assert equal(with_average, without)
+
+
+def test_only_the_bias_of_a_whitened_layer_is_trained_and_only_at_first(split, monkeypatch):
+    model = network(split.train.images)
+    first = model.layers[1]
+    after_epochs, predictor = [first.get_weights()], training.predictor
+
+    def noting(model):
+        predict = predictor(model)
+
+        def noted(images):
+            after_epochs.append(first.get_weights())
+            return predict(images)
+
+        return noted
+
+    monkeypatch.setattr(training, "predictor", noting)
+    fit(model, split, replace(PLAIN, whitening_epochs=1))
+    kernels, biases = zip(*after_epochs, strict=True)
+    assert all((kernel == kernels[0]).all() for kernel in kernels)
+    assert [bool((a != b).any()) for a, b in pairwise(biases)] == [True, False, False]
+
+
+# The values of airbench94
+
+
+def test_the_values_are_those_of_airbench94():
+    assert Recipe() == Recipe(True, 0.2, True, 3, 0.85, 0.0153 / 11.5, 64.0)
+    # Its rate is for the summed loss of 1,024 images, and for a step that momentum makes 1 + 1 / (1 - 0.85) as long.
+    assert pytest.approx(11.5 / (1024 * (1 + 1 / 0.15)) * 500, abs=0.005) == Recipe.LEARNING_RATE == 0.73
+    assert Recipe.BATCH_SIZE == 500
+    assert (Recipe.START, Recipe.PEAK_AT, Recipe.END) == (0.2, 0.23, 0.07)
+    assert (Recipe.AVERAGED_EVERY, Recipe.DECAY) == (5, 0.95)
+    assert (Recipe.WHITENING_IMAGES, Recipe.WHITENING_EPSILON) == (5000, 5e-4)
+
+
+def test_the_rate_rises_then_falls_in_straight_lines():
+    rates = [Recipe().learning_rate_factor(done) for done in (0, 0.115, 0.23, 0.615, 1)]
+    assert rates == pytest.approx([0.2, 0.6, 1, 0.535, 0.07])
+
+
+def test_the_average_forgets_less_and_less():
+    kept = [Recipe().averaging_decay(done) for done in (0, 0.5, 1)]
+    assert kept == pytest.approx([0, 0.95**5 / 8, 0.95**5])
+
+
+# The initial weights
+
+
+def test_a_whitened_layer_gives_uncorrelated_values_of_variance_one(standin):
+    images = standin.train_images[:5_000]
+    model = models.three_blocks()
+    airbench.initialise(model, images)
+    standardising, first = model.layers[:2]
+    values = np.asarray(first(standardising(images))).reshape(-1, 24)
+    np.testing.assert_allclose(values[:, :12], -values[:, 12:], atol=1e-4)
+    second_moments = values[:, :12].T @ values[:, :12] / len(values)
+    diagonal = second_moments.diagonal()
+    np.testing.assert_allclose(second_moments, np.diag(diagonal), atol=0.01)
+    assert (diagonal < 1.01).all() and diagonal.max() > 0.99  # weak directions are not blown up all the way
+
+
+def test_whitening_looks_at_the_first_5_000_images(standin):
+    images = standin.train_images[:5_010]
+    more, these, others = (network(part).layers[1].kernel for part in (images, images[:5_000], images[10:]))
+    assert (more.numpy() == these.numpy()).all() and (these.numpy() != others.numpy()).any()
+
+
+def test_convolutions_begin_by_copying_their_input(standin):
+    model = models.three_blocks()
+    airbench.initialise(model, standin.train_images[:100])
+    random = np.random.default_rng(0).normal(size=(1, 8, 8, 24)).astype("float32")
+    copied = np.asarray(model.get_layer("convolution_1a")(random))
+    np.testing.assert_allclose(copied, random[..., :16], atol=1e-6)
+    wider = np.asarray(model.get_layer("convolution_2a")(random[..., :16]))
+    np.testing.assert_allclose(wider[..., :16], random[..., :16], atol=1e-6)
+    assert np.abs(wider[..., 16:]).max() > 0.01
+
+
+# Checkpoints
+
+
+def test_interrupted_and_resumed_ends_with_the_same_numbers(split, tmp_path, monkeypatch):
+    whole, history = trained(split, Recipe())
+    path, flip_and_shift = tmp_path / "état.npz", augmentation.flip_and_shift
+
+    def interrupted(images, epoch, seed):
+        if epoch == 3:
+            raise KeyboardInterrupt
+        return flip_and_shift(images, epoch, seed)
+
+    monkeypatch.setattr(augmentation, "flip_and_shift", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trained(split, Recipe(), checkpoint=path)
+    monkeypatch.undo()
+    resumed, second = trained(split, Recipe(), checkpoint=path)
+    assert equal(whole, resumed) and history.history == second.history
+    finished, third = trained(split, Recipe(), checkpoint=str(path))  # is not trained again
+    assert equal(whole, finished) and third.history == second.history and third.seconds == second.seconds
+
+
+def test_killed_and_resumed_ends_with_the_same_numbers(split, tmp_path):
+    path, epochs = tmp_path / "c.npz", 6
+    code = f"""
+import time
+from labhelpers import airbench, augmentation, data, models
+flip_and_shift = augmentation.flip_and_shift
+def waits(images, epoch, seed):
+    return time.sleep(3600) if epoch == 5 else flip_and_shift(images, epoch, seed)
+augmentation.flip_and_shift = waits
+x, y = data.load("standin").split(400).train
+model = models.three_blocks(0, (4, 8, 8))
+airbench.initialise(model, x)
+airbench.fit(model, x, y, epochs={epochs}, batch_size=50, learning_rate=0.1, checkpoint={str(path)!r})
+"""
+    run, until = subprocess.Popen([sys.executable, "-c", code]), time.time() + 600
+    while not path.exists() and run.poll() is None and time.time() < until:
+        time.sleep(0.02)
+    run.kill()
+    assert run.wait() == (-signal.SIGKILL if os.name == "posix" else 1) and path.exists()
+    settings = {"epochs": epochs, "validation_data": None}
+    whole, resumed = (trained(split, Recipe(), checkpoint=where, **settings)[0] for where in (None, path))
+    assert equal(whole, resumed)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(split, tmp_path_factory):
+    """That of one epoch of a network that has Keras's initial weights, which are the same in any precision."""
+    path = tmp_path_factory.mktemp("state") / "checkpoint.npz"
+    fit(network(), split, epochs=1, checkpoint=path)
+    return path
+
+
+def renamed():
+    layers = [keras.layers.Input((32, 32, 3), dtype="uint8"), *network().layers]
+    return keras.Sequential(layers, name="other")
+
+
+def with_other_labels(split):
+    return split._replace(train=data.Images(split.train.images, np.roll(split.train.labels, 1)))
+
+
+def with_other_images(split):
+    return split._replace(train=data.Images(split.train.images[:, ::-1], split.train.labels))
+
+
+OTHERS = {
+    "network": (renamed, None, {}),
+    "initial weights": (lambda: network(seed=1), None, {}),
+    "precision": (lambda: network(dtype="mixed_bfloat16"), None, {}),
+    "labels": (network, with_other_labels, {}),
+    "images": (network, with_other_images, {}),
+    "epochs": (network, None, {"epochs": 2}),
+    "batch_size": (network, None, {"batch_size": 51}),
+    "learning_rate": (network, None, {"learning_rate": 0.11}),
+    "seed": (network, None, {"seed": 1}),
+} | {name: (network, None, {"recipe": replace(PLAIN, **{name: OTHER_VALUES[name]})}) for name in FIELDS}
+
+
+@pytest.mark.parametrize("model, changed, settings", OTHERS.values(), ids=OTHERS)
+def test_a_checkpoint_of_another_training_is_refused(split, checkpoint, model, changed, settings):
+    split = changed(split) if changed else split
+    before = checkpoint.read_bytes()
+    words = (
+        r"checkpoint\.npz is of a training with other settings, precision or images: delete checkpoint\.npz"
+    )
+    with pytest.raises(CheckpointUnusable, match=words):
+        fit(model(), split, **{"epochs": 1, "checkpoint": checkpoint} | settings)
+    assert checkpoint.read_bytes() == before
+
+
+def test_a_checkpoint_of_the_same_training_is_taken_up(split, checkpoint):
+    again = network()
+    fit(again, split, epochs=1, checkpoint=checkpoint)
+    whole = network()
+    fit(whole, split, epochs=1)
+    assert equal(again, whole)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda content: content[:2000], lambda content: b"not a checkpoint", lambda content: b""],
+    ids=["cut", "text", "empty"],
+)
+def test_a_damaged_checkpoint_is_named_with_what_to_do(split, checkpoint, tmp_path, spoil):
+    path = tmp_path / "checkpoint.npz"
+    path.write_bytes(spoil(checkpoint.read_bytes()))
+    with pytest.raises(CheckpointUnusable, match=r"checkpoint\.npz is damaged: delete checkpoint\.npz"):
+        fit(network(), split, epochs=1, checkpoint=path)
+
+
+def test_labels_in_a_column_are_labels(split, checkpoint):
+    column = data.Images(split.train.images, split.train.labels[:, None])
+    again, whole = network(), network()
+    fit(again, split._replace(train=column), epochs=1, checkpoint=checkpoint)
+    fit(whole, split, epochs=1, checkpoint=checkpoint)
+    assert equal(again, whole)
+
+
+def test_numbers_of_numpy_are_numbers(split, tmp_path):
+    settings = {"epochs": np.int64(1), "learning_rate": np.float32(0.1), "seed": np.int64(1)}
+    trained(split, checkpoint=tmp_path / "checkpoint.npz", **settings)
+
+
+# What can't be
+
+
+def test_a_loss_that_is_not_finite_ends_in_one_line(split):
+    with pytest.raises(TrainingDiverged, match="no longer finite in epoch 1: try a smaller learning_rate"):
+        trained(split, learning_rate=1e30)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"epochs": 0}, {"batch_size": 1}, {"batch_size": 401}, {"learning_rate": 0}, {"seed": -1}],
+    ids=str,
+)
+def test_a_bad_parameter_is_named(split, wrong):
+    with pytest.raises(LabError, match=f"{next(iter(wrong))} is "):
+        fit(network(), split, **wrong)
+
+
+# The precision
+
+
+@pytest.mark.parametrize(
+    "flags, policy, reason",
+    [
+        ("fpu avx512f avx512_bf16", "mixed_bfloat16", "instructions for it (avx512_bf16)"),
+        ("fpu amx_bf16 amx_tile", "mixed_bfloat16", "instructions for it (amx_bf16)"),
+        ("fpu avx2 avx512f", "float32", "no instructions for bfloat16"),
+        ("fpu not_avx512_bf16", "float32", "no instructions for bfloat16"),
+    ],
+)
+def test_precision_is_that_for_which_the_processor_has_instructions(tmp_path, flags, policy, reason):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nmodel name\t: Made Up\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+    found, why = airbench.precision(cpuinfo)
+    assert found == policy and why.endswith(reason) and why.startswith(policy.removeprefix("mixed_"))
+
+
+def test_precision_is_float32_where_nothing_lists_instructions(tmp_path):
+    found, why = airbench.precision(tmp_path / "cpuinfo")
+    assert found == "float32" and why.startswith("float32, since there is no ") and "cpuinfo" in why
+
+
+def test_precision_of_this_machine_is_one_that_networks_take():
+    assert models.three_blocks(0, (4, 8, 8), airbench.precision()[0])
