@@ -189,19 +189,21 @@ def test_the_model_follows_a_running_average_and_ends_with_it(split, monkeypatch
     monkeypatch.setattr(kernels, "used", frozenset())  # batch normalisation then is Keras's to the last digit
     ours, theirs = network(), network()
     recipe = replace(PLAINEST, averaging=True, momentum=0.0)
-    fit(ours, split, recipe, epochs=2, batch_size=66, learning_rate=0.3)
+    fit(ours, split, recipe, epochs=2, batch_size=66, learning_rate=0.03)
     optimizer, average = keras.optimizers.SGD(), theirs.get_weights()
     for step, chosen in enumerate([*np.split(order(1, 396), 6), *np.split(order(2, 396), 6)]):
-        optimizer.learning_rate = 0.3 * Recipe().learning_rate_factor(step / 12)
+        optimizer.learning_rate = 0.03 * Recipe().learning_rate_factor(step / 12)
         optimizer.apply(slopes(theirs, split, chosen), theirs.trainable_variables)
         if step in (4, 9):
             kept = 0.95**5 * (step / 12) ** 3  # as many steps as were done before this one
             joining = zip(average, theirs.get_weights(), strict=True)
             average = [kept * before + (1 - kept) * now for before, now in joining]
             theirs.set_weights(average)
-    for found, expected in zip(ours.get_weights(), average, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-    assert not np.allclose(average[-1], theirs.get_weights()[-1], atol=1e-3), "the last two steps are dropped"
+    dropped = 0.0  # what the last two steps changed
+    for found, expected, last in zip(ours.get_weights(), average, theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        dropped = max(dropped, np.abs(expected - last).max())
+    assert dropped > 1e-3
 
 
 def test_without_a_fifth_step_there_is_no_average_to_end_with(split):

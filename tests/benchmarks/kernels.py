@@ -11,8 +11,8 @@ from pathlib import Path
 
 import training as benchmark
 
-ROUNDS, EPOCHS = 3, 2
-N_TRAIN = 10_000
+ROUNDS, EPOCHS = 1, 3
+N_TRAIN = 4_000
 NETWORKS = {
     "ladder-deeper": ("adam", "halves", "loop"),
     "ladder-three-blocks": ("batch_normalization", "gelu"),

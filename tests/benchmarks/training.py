@@ -7,6 +7,7 @@ and then EPOCHS timed ones. The processes take turns, ROUNDS times, so that a sl
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -268,7 +269,8 @@ def machine():
     from labhelpers.study.runner import processor
 
     names = ("tensorflow", "keras", "torch", "numpy")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    there = [name for name in names if importlib.util.find_spec(name)]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in there)
     return f"{os.cpu_count()} cores of {processor()}, Python {platform.python_version()}, {versions}"
 
 
