@@ -18,15 +18,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from labhelpers import augmentation
+from labhelpers import augmentation, errors
 from labhelpers.cifar10 import N_CLASSES
-from labhelpers.errors import (
-    CheckpointUnusable,
-    TrainingDiverged,
-    check_positive,
-    check_seed,
-    check_whole_number,
-)
 from labhelpers.paths import atomic_write
 from labhelpers.progress import progress
 
@@ -42,7 +35,8 @@ class Recipe:
     flips_and_shifts: bool = True
     # The share of the target's probability that is given to all ten classes alike, 0 to below 1.
     label_smoothing: float = 0.2
-    # Follow a running average of the weights, and keep that (Lookahead: Zhang et al. 2019, arXiv 1907.08610).
+    # Follow a running average of the weights, and keep that (Lookahead: Zhang et al. 2019, arXiv 1907.08610). airbench94
+    # begins with it in its third epoch, and its average forgets by the share of training that the step just taken ends.
     averaging: bool = True
     # For how many epochs the bias of the first layer is trained; its kernel never is (Jordan 2024, section 3.2).
     whitening_epochs: int = 3
@@ -76,12 +70,7 @@ class Recipe:
     PARTS: ClassVar[int] = 2
 
     def learning_rate_factor(self, done: float) -> float:
-        """Return the learning rate as a share of its peak when a share `done` of all steps has been made, 0 to 1.
-
-        Example:
-            >>> Recipe().learning_rate_factor(0.0), Recipe().learning_rate_factor(0.23)
-            (0.2, 1.0)
-        """
+        """Return the learning rate as a share of its peak when a share `done` of all steps has been made, 0 to 1."""
         if done < self.PEAK_AT:
             return self.START + (1 - self.START) * done / self.PEAK_AT
         return 1 + (self.END - 1) * (done - self.PEAK_AT) / (1 - self.PEAK_AT)
@@ -89,25 +78,6 @@ class Recipe:
     def averaging_decay(self, done: float) -> float:
         """Return how much of the running average stays when weights join it after a share `done` of all steps."""
         return self.DECAY**self.AVERAGED_EVERY * done**3
-
-
-def precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
-    """Return the Keras dtype policy in which this processor trains convolutions faster, and why.
-
-    bfloat16 has the range of float32 and a third of its digits. Processors with instructions for it gain much by it,
-    others lose much, since they emulate it.
-
-    Returns:
-        "mixed_bfloat16" or "float32", and a sentence that gives the reason.
-    """
-    try:
-        flags = cpuinfo.read_text().split()
-    except OSError:
-        return "float32", f"float32, since there is no {cpuinfo} that would list instructions for bfloat16"
-    for flag in ("avx512_bf16", "amx_bf16"):
-        if flag in flags:
-            return "mixed_bfloat16", f"bfloat16, since this processor has instructions for it ({flag})"
-    return "float32", "float32, since this processor has no instructions for bfloat16"
 
 
 def initialise(model, images) -> None:
@@ -121,24 +91,33 @@ def initialise(model, images) -> None:
     Args:
         model: new; changed in place.
         images: of the training set, uint8, (N, 32, 32, 3).
+
+    Raises:
+        LabError: a network of another shape.
     """
     from labhelpers.backend import keras
 
-    standardising, first = model.layers[:2]
-    standardised = standardising(np.asarray(images[: Recipe.WHITENING_IMAGES])).numpy().astype("float32")
+    _, first, *others = model.layers if len(model.layers) > 1 else (None, None)
+    convolutions = [layer for layer in others if isinstance(layer, keras.layers.Conv2D)]
+    if getattr(first, "kernel_size", None) != (2, 2) or any(
+        one.kernel_size != (3, 3) for one in convolutions
+    ):
+        raise errors.LabError(
+            "initialise is for models.three_blocks and three_wide_blocks: leave it out for other networks"
+        )
+    standardised = model.layers[0](np.asarray(images[: Recipe.WHITENING_IMAGES])).numpy().astype("float32")
     patches = np.lib.stride_tricks.sliding_window_view(standardised, (2, 2), axis=(1, 2))
     patches = patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 2 * 2 * 3)
     variances, directions = np.linalg.eigh(patches.T @ patches / len(patches))
     kernels = (directions / np.sqrt(variances + Recipe.WHITENING_EPSILON)).reshape(2, 2, 3, -1)
     first.kernel.assign(np.concatenate([kernels, -kernels], axis=-1))
     first.kernel.trainable = False
-    for layer in model.layers[2:]:
-        if isinstance(layer, keras.layers.Conv2D):
-            kernel = layer.kernel.numpy()
-            copied = min(kernel.shape[2:])
-            kernel[..., :copied] = 0
-            kernel[1, 1, range(copied), range(copied)] = 1
-            layer.kernel.assign(kernel)
+    for layer in convolutions:
+        kernel = layer.kernel.numpy()
+        copied = min(kernel.shape[2:])
+        kernel[..., :copied] = 0
+        kernel[1, 1, range(copied), range(copied)] = 1
+        layer.kernel.assign(kernel)
 
 
 def fit(
@@ -165,52 +144,44 @@ def fit(
         probabilities = airbench.predict(model, images)
 
     Args:
-        model: new, such as `models.three_blocks()` after `initialise`; takes uint8 images (N, 32, 32, 3), returns logits
-            (N, 10). Trained in place.
-        x: images, uint8, (N, 32, 32, 3).
-        y: their classes, int, (N,).
+        model: new, such as `models.three_blocks()` after `initialise`; returns logits (N, 10). Trained in place.
+        x, y: images, uint8, (N, 32, 32, 3), and their classes, int, (N,).
         validation_data: a pair of images and classes that are looked at after each epoch, and choose nothing; or `None`.
         epochs: passes over the images, at least 1.
         batch_size: images per step, 2 to N; what is left over in an epoch is left out.
         learning_rate: at its peak, for the mean loss of a batch, above 0.
         seed: fixes the order of the images, flips and shifts.
         recipe: the remaining hyperparameters.
-        checkpoint: a file that keeps the state after each epoch. Where it is there, training goes on from it, to
-            the same numbers; a finished training is not repeated.
+        checkpoint: a file that keeps the state after each epoch. If it exists, training goes on from it, with the same end.
 
     Returns:
-        The `training.History`; it has no `val_loss` and `val_accuracy` without validation data, and the losses of the
-        training images are those of the smoothed labels.
+        The `training.History`, whose training losses are those of the smoothed labels.
 
     Raises:
-        LabError: a parameter outside its range.
+        LabError: a parameter outside its range, one-hot labels, or a network that ends in a softmax.
         CheckpointUnusable: the checkpoint is damaged, or of another training.
         TrainingDiverged: the loss is no longer a finite number.
     """
-    from labhelpers.backend import tf
-    from labhelpers.checks import checked_pair
+    from labhelpers.checks import checked_for_recipe
     from labhelpers.training import History, predictor
 
-    (x, y), *held_out = (
-        checked_pair(model, *pair) for pair in [(x, y), *[validation_data] * bool(validation_data)]
-    )
+    x, y, *held_out = checked_for_recipe(model, (x, y), validation_data)
     n = len(x)
-    check_whole_number("epochs", epochs, 1)
-    check_whole_number("batch_size", batch_size, recipe.PARTS, n)
-    check_positive("learning_rate", learning_rate)
-    check_seed(seed)
+    errors.check_whole_number("epochs", epochs, 1)
+    errors.check_whole_number("batch_size", batch_size, recipe.PARTS, n)
+    errors.check_positive("learning_rate", learning_rate)
+    errors.check_seed(seed)
     steps = n // batch_size
-    state = _State(model, recipe)
-    settings = {"epochs": int(epochs), "batch_size": int(batch_size), "seed": int(seed)}
-    settings |= {"learning_rate": float(learning_rate)} | asdict(recipe)
-    digest = _digest(model, x, y, settings) if checkpoint else None
+    training = _Training(model, recipe, float(learning_rate), steps, epochs)
     history = History()
-    if checkpoint and Path(checkpoint).exists():
-        history.history, history.seconds = state.load(Path(checkpoint), digest)
+    if checkpoint:
+        checkpoint = Path(checkpoint)
+        settings = asdict(recipe) | {"epochs": int(epochs), "batch_size": int(batch_size), "seed": int(seed)}
+        digest = _digest(model, [x, y, *held_out], settings | {"learning_rate": float(learning_rate)})
+        if checkpoint.exists():
+            history.history, history.seconds = training.load(checkpoint, digest)
     done_before = len(history.seconds)
     predict = predictor(model)
-    # The first layer's bias is trained in the first epochs only, which takes a graph of its own.
-    first_step, later_step = (_train_step(model, state, recipe, first) for first in (True, False))
     with (
         ThreadPoolExecutor(1) as background,
         progress(epochs * n, "training", unit="image", initial=done_before * n) as bar,
@@ -224,29 +195,20 @@ def fit(
             prepared = prepare(epoch + 1) if epoch < epochs else None
             bar.set_description_str(f"epoch {epoch} of {epochs}")
             totals = np.zeros(2)
-            for step in range(steps):
-                chosen = slice(step * batch_size, (step + 1) * batch_size)
-                done = ((epoch - 1) * steps + step) / (epochs * steps)
-                rate = tf.constant(learning_rate * recipe.learning_rate_factor(done), tf.float32)
-                batch = tf.constant(images[chosen]), tf.constant(labels[chosen], tf.int64)
-                train_step = first_step if epoch <= recipe.whitening_epochs else later_step
-                totals += train_step(*batch, rate).numpy()
+            for start in range(0, steps * batch_size, batch_size):
+                chosen = slice(start, start + batch_size)
+                totals += training.step(images[chosen], labels[chosen])
                 if not math.isfinite(totals[0]):
-                    raise TrainingDiverged(
+                    raise errors.TrainingDiverged(
                         f"the training loss is no longer finite in epoch {epoch}: try a smaller learning_rate"
                     )
-                taken = (epoch - 1) * steps + step + 1
-                if recipe.averaging and taken % recipe.AVERAGED_EVERY == 0:
-                    state.average(recipe.averaging_decay(done))
                 bar.update(batch_size)
             bar.update(n - steps * batch_size)
-            if recipe.averaging and epoch == epochs and taken >= recipe.AVERAGED_EVERY:
-                state.average(1.0)  # the model ends with the average itself
             row = dict(zip(("loss", "accuracy"), (totals / (steps * batch_size)).tolist(), strict=True))
-            row |= _held_out(predict, *held_out[0]) if held_out else {}
+            row |= _held_out(predict, *held_out) if held_out else {}
             history.add(row, time.perf_counter() - started)
             if checkpoint:
-                state.save(Path(checkpoint), digest, history)
+                training.save(checkpoint, digest, history)
     history.last_weights = model.get_weights()
     return history
 
@@ -273,17 +235,21 @@ def predict(model, images) -> np.ndarray:
     return tf.nn.softmax(tf.constant(logs, tf.float32)).numpy()
 
 
-class _State:
-    """The weights, their momenta and their running averages: all that a training carries from step to step."""
+class _Training:
+    """All that a training carries from step to step: weights, their momenta and running averages, steps taken."""
 
-    def __init__(self, model, recipe):
+    def __init__(self, model, recipe, learning_rate, steps, epochs):
         from labhelpers.backend import tf
 
+        self.recipe, self.learning_rate = recipe, learning_rate
+        self.steps, self.all_steps, self.taken = steps, steps * epochs, 0
         self.weights = [weight.value for weight in model.weights]
         self.trained = [weight.value for weight in model.trainable_variables]
         self.momenta = [tf.Variable(tf.zeros_like(weight)) for weight in self.trained]
         self.averages = [tf.Variable(weight) for weight in self.weights] if recipe.averaging else []
         self.variables = [*self.weights, *self.momenta, *self.averages]
+        # The first layer's bias is trained in the first epochs only, which takes a graph of its own.
+        self.first_step, self.later_step = (_train_step(model, self, first) for first in (True, False))
 
         @tf.function(reduce_retracing=True)
         def average(decay):
@@ -291,11 +257,22 @@ class _State:
                 mean.assign(decay * mean + (1 - decay) * weight)
                 weight.assign(mean)
 
-        self._average = average
+        self.average = average
 
-    def average(self, decay):
-        """Let the weights join their running average and go on from it."""
-        self._average(np.float32(decay))
+    def step(self, images, labels) -> np.ndarray:
+        """Take a step on a batch; return the sum of its losses and its number of right answers."""
+        from labhelpers.backend import tf
+
+        recipe, done = self.recipe, self.taken / self.all_steps
+        train_step = self.first_step if self.taken < recipe.whitening_epochs * self.steps else self.later_step
+        rate = tf.constant(self.learning_rate * recipe.learning_rate_factor(done), tf.float32)
+        totals = train_step(tf.constant(images), tf.constant(labels, tf.int64), rate).numpy()
+        self.taken += 1
+        if recipe.averaging and self.taken % recipe.AVERAGED_EVERY == 0:
+            self.average(np.float32(recipe.averaging_decay(done)))
+        if recipe.averaging and self.taken == self.all_steps >= recipe.AVERAGED_EVERY:
+            self.average(np.float32(1))  # the model ends with the average itself
+        return totals
 
     def save(self, path, digest, history):
         arrays = {f"variable_{i}": variable.numpy() for i, variable in enumerate(self.variables)}
@@ -309,34 +286,36 @@ class _State:
         try:
             with np.load(path) as saved:
                 if saved.get("digest") != digest:
-                    raise CheckpointUnusable(
-                        f"{path} is of a training with other settings, precision or images: {remedy}"
+                    raise errors.CheckpointUnusable(
+                        f"{path} is of another network, or of one trained with other settings or images: {remedy}"
                     )
                 history, seconds = json.loads(str(saved["done"]))
                 arrays = [saved[f"variable_{i}"] for i in range(len(self.variables))]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise CheckpointUnusable(f"{path} is damaged: {remedy}") from error
+            raise errors.CheckpointUnusable(f"{path} is damaged: {remedy}") from error
         for variable, array in zip(self.variables, arrays, strict=True):
             variable.assign(array)
+        self.taken = self.steps * len(seconds)
         return history, seconds
 
 
-def _train_step(model, state, recipe, trains_first_bias):
+def _train_step(model, training, trains_first_bias):
     """Return a function that takes a step on images and labels at a learning rate; returns loss and right answers."""
     from labhelpers import kernels
     from labhelpers.backend import keras, tf
 
-    norms, first_bias = set(), set()
+    recipe = training.recipe
+    norms, whitened = set(), set()
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             norms.add(id(layer.beta.value))
         elif isinstance(layer, keras.layers.Conv2D) and not layer.kernel.trainable:
-            first_bias.add(id(layer.bias.value))
-    chosen = [
-        i for i, weight in enumerate(state.trained) if trains_first_bias or id(weight) not in first_bias
+            whitened.add(id(layer.bias.value))
+    learned = [
+        (weight, momentum, recipe.bias_factor if id(weight) in norms else 1.0)
+        for weight, momentum in zip(training.trained, training.momenta, strict=True)
+        if trains_first_bias or id(weight) not in whitened
     ]
-    variables = [state.trained[i] for i in chosen]
-    factors = [recipe.bias_factor if id(weight) in norms else 1.0 for weight in variables]
 
     @tf.function(reduce_retracing=True)
     def train_step(images, labels, rate):
@@ -345,13 +324,13 @@ def _train_step(model, state, recipe, trains_first_bias):
             truth = tf.one_hot(labels, N_CLASSES, 1 - recipe.label_smoothing, 0.0)
             truth += recipe.label_smoothing / N_CLASSES
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(truth, logits))
-        gradients = tape.gradient(loss, variables)
+        gradients = tape.gradient(loss, [weight for weight, _, _ in learned])
         # Minus a negative on purpose: with a plus, TensorFlow would merge this sum with that of the two halves' gradients
         # into one of three terms, in no fixed order, and runs with one seed would differ in the last digit.
-        for i, weight, gradient, factor in zip(chosen, variables, gradients, factors, strict=True):
+        for (weight, momentum, factor), gradient in zip(learned, gradients, strict=True):
             tf.raw_ops.ResourceApplyMomentum(
                 var=weight.handle,
-                accum=state.momenta[i].handle,
+                accum=momentum.handle,
                 lr=factor * rate,
                 grad=gradient - (-recipe.weight_decay / factor) * weight,
                 momentum=recipe.momentum,
@@ -381,10 +360,11 @@ def _held_out(predict, x, y):
     }
 
 
-def _digest(model, x, y, settings):
-    """Return a digest of all that fixes a training: network, precision and initial weights, images and settings."""
-    settings = settings | {"network": model.name, "precision": model.layers[0].compute_dtype}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for array in (*model.get_weights(), x, y):
+def _digest(model, arrays, settings):
+    """Return a digest of all that fixes a training: the network and its initial weights, images, labels and settings."""
+    from labhelpers.models import layout
+
+    digest = hashlib.sha256(json.dumps([settings, layout(model)], sort_keys=True, default=str).encode())
+    for array in (*model.get_weights(), *arrays):
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -106,4 +107,44 @@ def free_memory() -> float:
 
 PRECISIONS = ("float32", "mixed_bfloat16")  # Keras dtype policies
 
-__all__ = ["PARTS", "PRECISIONS", "THREADS", "free_memory", "keras", "tf"]
+
+def precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
+    """Return the Keras dtype policy in which this processor trains convolutions faster, and why.
+
+    bfloat16 has the range of float32 and a third of its digits. Processors with instructions for it gain much by it,
+    others lose much, since they emulate it.
+
+    Returns:
+        "mixed_bfloat16" or "float32", and a sentence that gives the reason.
+    """
+    try:
+        flags = cpuinfo.read_text().split()
+    except OSError:
+        return "float32", f"float32, since there is no {cpuinfo} that would list instructions for bfloat16"
+    for flag in ("avx512_bf16", "amx_bf16"):
+        if flag in flags:
+            return "mixed_bfloat16", f"bfloat16, since this processor has instructions for it ({flag})"
+    return "float32", "float32, since this processor has no instructions for bfloat16"
+
+
+def processor() -> str:
+    """Return the name of this machine's processor, with its vector instructions where Linux tells them."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        return platform.processor() or platform.machine()
+    facts = {}
+    for line in cpuinfo.read_text().splitlines():
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip(), value.strip())
+    vectors = [
+        name
+        for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+        if name in facts.get("flags", "").split()
+    ]
+    family = (
+        f"family {facts['cpu family']} model {facts['model']}" if "model" in facts else platform.machine()
+    )
+    return ", ".join([facts.get("model name", "unknown"), family, *vectors])
+
+
+__all__ = ["PARTS", "PRECISIONS", "THREADS", "free_memory", "keras", "precision", "processor", "tf"]

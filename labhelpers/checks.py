@@ -1,4 +1,4 @@
-"""What `training.fit` and `predict` can't work with, each told in one line that says what to do."""
+"""What `fit` and `predict` can't work with, each told in one line that says what to do."""
 
 import math
 
@@ -39,6 +39,18 @@ def checked_pair(model, images, labels):
             raise LabError(f"the labels must be whole numbers from 0 to {N_CLASSES - 1}")
         labels = labels.astype("int64")
     return images, labels
+
+
+def checked_for_recipe(model, *pairs):
+    """Return images and labels of the pairs that are given, one after the other, for `airbench.fit`."""
+    arrays = [array for pair in pairs if pair for array in checked_pair(model, *pair)]
+    if any(labels.ndim > 1 for labels in arrays[1::2]):
+        raise LabError(
+            "the labels are one-hot rows, and airbench smooths classes: give labels.argmax(axis=1)"
+        )
+    if gives_probabilities(model):
+        raise LabError("the model ends in a softmax, and airbench trains logits: end it in no activation")
+    return arrays
 
 
 def checked_images(model, images):

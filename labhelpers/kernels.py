@@ -54,16 +54,15 @@ def _replaced(target, name, value):
 
 # Layers that give an image the same answer whatever else is in its batch, and on every call. Dropout is not
 # among them: its random numbers would depend on the number of parts, and so on the number of threads.
-INDEPENDENT = frozenset(
-    {
-        *(layers.InputLayer, layers.Rescaling, layers.Normalization, layers.Flatten, layers.Reshape),
-        *(layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense, layers.ZeroPadding2D),
-        *(layers.MaxPooling2D, layers.AveragePooling2D),
-        *(layers.GlobalMaxPooling2D, layers.GlobalAveragePooling2D),
-        *(layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU, layers.Softmax),
-        *(layers.Add, layers.Multiply, layers.Concatenate, layers.LayerNormalization),
-    }
-)
+# fmt: off
+INDEPENDENT = frozenset({
+    layers.InputLayer, layers.Rescaling, layers.Normalization, layers.Flatten, layers.Reshape, layers.ZeroPadding2D,
+    layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense, layers.LayerNormalization,
+    layers.MaxPooling2D, layers.AveragePooling2D, layers.GlobalMaxPooling2D, layers.GlobalAveragePooling2D,
+    layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU, layers.Softmax,
+    layers.Add, layers.Multiply, layers.Concatenate,
+})
+# fmt: on
 
 
 def parts(model, training: bool) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from labhelpers import airbench, augmentation, data, kernels, models, training
+from labhelpers import airbench, augmentation, backend, data, kernels, models, training
 from labhelpers.airbench import Recipe
 from labhelpers.backend import keras, tf
 from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged
@@ -348,9 +348,19 @@ def checkpoint(split, tmp_path_factory):
     return path
 
 
-def renamed():
+def other(change=lambda layers: None):
+    """Return a network with the same weights, in which one layer may be another one."""
     layers = [keras.layers.Input((32, 32, 3), dtype="uint8"), *network().layers]
+    change(layers)
     return keras.Sequential(layers, name="other")
+
+
+def with_relu(layers):
+    layers[3] = keras.layers.ReLU()
+
+
+def without_validation(split):
+    return split._replace(validation=None)
 
 
 def with_other_labels(split):
@@ -362,7 +372,8 @@ def with_other_images(split):
 
 
 OTHERS = {
-    "network": (renamed, None, {}),
+    "network": (lambda: other(with_relu), None, {}),
+    "validation images": (network, without_validation, {}),
     "initial weights": (lambda: network(seed=1), None, {}),
     "precision": (lambda: network(dtype="mixed_bfloat16"), None, {}),
     "labels": (network, with_other_labels, {}),
@@ -379,15 +390,17 @@ def test_a_checkpoint_of_another_training_is_refused(split, checkpoint, model, c
     split = changed(split) if changed else split
     before = checkpoint.read_bytes()
     words = (
-        r"checkpoint\.npz is of a training with other settings, precision or images: delete checkpoint\.npz"
+        r"checkpoint\.npz is of another network, or of one trained with other settings or images: delete "
+        r"checkpoint\.npz"
     )
     with pytest.raises(CheckpointUnusable, match=words):
         fit(model(), split, **{"epochs": 1, "checkpoint": checkpoint} | settings)
     assert checkpoint.read_bytes() == before
 
 
-def test_a_checkpoint_of_the_same_training_is_taken_up(split, checkpoint):
-    again = network()
+@pytest.mark.parametrize("build", [network, other], ids=["same", "other name"])
+def test_a_checkpoint_of_the_same_training_is_taken_up(split, checkpoint, build):
+    again = build()
     fit(again, split, epochs=1, checkpoint=checkpoint)
     whole = network()
     fit(whole, split, epochs=1)
@@ -437,6 +450,28 @@ def test_a_bad_parameter_is_named(split, wrong):
         fit(network(), split, **wrong)
 
 
+def test_one_hot_labels_end_in_one_line(split):
+    x, y = split.train
+    with pytest.raises(LabError, match=r"one-hot rows.*give labels\.argmax\(axis=1\)"):
+        airbench.fit(network(), x, np.eye(10)[y], epochs=1, batch_size=50)
+
+
+def test_a_softmax_ends_in_one_line(split):
+    model = keras.Sequential([network(), keras.layers.Softmax()])
+    with pytest.raises(LabError, match=r"ends in a softmax.*end it in no activation"):
+        fit(model, split, epochs=1)
+
+
+@pytest.mark.parametrize("build", [models.baseline, models.deeper, lambda: network().layers[0]], ids=range(3))
+def test_only_the_network_it_is_made_for_is_initialised(standin, build):
+    model = build()
+    model = model if isinstance(model, keras.Model) else keras.Sequential([model])
+    before = model.get_weights()
+    with pytest.raises(LabError, match=r"initialise is for models\.three_blocks and three_wide_blocks"):
+        airbench.initialise(model, standin.train_images)
+    assert all(np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True))
+
+
 # The precision
 
 
@@ -452,14 +487,14 @@ def test_a_bad_parameter_is_named(split, wrong):
 def test_precision_is_that_for_which_the_processor_has_instructions(tmp_path, flags, policy, reason):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor\t: 0\nmodel name\t: Made Up\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
-    found, why = airbench.precision(cpuinfo)
+    found, why = backend.precision(cpuinfo)
     assert found == policy and why.endswith(reason) and why.startswith(policy.removeprefix("mixed_"))
 
 
 def test_precision_is_float32_where_nothing_lists_instructions(tmp_path):
-    found, why = airbench.precision(tmp_path / "cpuinfo")
+    found, why = backend.precision(tmp_path / "cpuinfo")
     assert found == "float32" and why.startswith("float32, since there is no ") and "cpuinfo" in why
 
 
 def test_precision_of_this_machine_is_one_that_networks_take():
-    assert models.three_blocks(0, (4, 8, 8), airbench.precision()[0])
+    assert models.three_blocks(0, (4, 8, 8), backend.precision()[0])

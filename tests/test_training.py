@@ -112,7 +112,7 @@ def test_fit_is_what_keras_fits(optimizer, options, split):
 
 def _longer(model, layer):
     """The model with one more layer at its end."""
-    return keras.Model(model.inputs, layer(model.outputs[0]))
+    return keras.Model(model.inputs[0], layer(model.outputs[0]))
 
 
 @pytest.mark.parametrize(

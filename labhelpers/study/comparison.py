@@ -7,7 +7,6 @@ import pandas as pd
 
 from labhelpers.data import Cifar10
 from labhelpers.evaluation import Evaluation, percent
-from labhelpers.models import NETWORKS, same_network
 from labhelpers.study import statistics
 from labhelpers.study.claims import CLAIMS
 from labhelpers.study.experiments import experiment
@@ -29,6 +28,10 @@ def beside_original(id: str, model, evaluation: Evaluation, cifar: Cifar10, **se
         `low` and `high` (Wilson, for one run on new images; the loss has none). `original` is missing where it can't
         be compared with: on stand-in images, and with another network or other settings than the experiment's.
     """
+    from labhelpers.models import (
+        network_name,
+    )  # starts Keras, for which other readers of this module need not wait
+
     ours = {ACCURACY: (evaluation.accuracy, *evaluation.interval), LOSS: (evaluation.loss, None, None)}
     fair = not cifar.is_standin and experiment(id).is_run(model, **settings)
     network = f"{network_name(model)}, {settings['n_train']:,} images, {settings['epochs']} epochs"
@@ -45,12 +48,6 @@ def beside_original(id: str, model, evaluation: Evaluation, cifar: Cifar10, **se
     ]
     columns = ["claim", "network", "measure", "original", "ours", "low", "high"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
-
-
-def network_name(model) -> str:
-    """Return the name in `models.NETWORKS` of a network built like this model, or "your own network"."""
-    alike = (name for name, build in NETWORKS.items() if same_network(model, build()))
-    return next(alike, "your own network")
 
 
 def among_runs(accuracies, today: float | None = None) -> str:

@@ -121,7 +121,7 @@ def run_one(
 ) -> Record:
     """Train and test once. It runs in a process that has not started Keras yet.
 
-    With a recipe, `precision` is that of the arithmetic; `None` takes the one that `airbench.precision` chooses.
+    With a recipe, `precision` is that of the arithmetic; `None` takes the one that `backend.precision` chooses.
     """
     os.environ.setdefault("LAB_THREADS", str(threads))
     os.environ["LAB_PROGRESS"] = "0"
@@ -133,7 +133,7 @@ def run_one(
     else:
         split = cifar.split(experiment.n_train, seed=seed if experiment.sampled else None)
     # Only networks that take long are worth a thought of it.
-    options = {"dtype": precision or airbench.precision()[0]} if experiment.recipe else {}
+    options = {"dtype": precision or backend.precision()[0]} if experiment.recipe else {}
     model = experiment.build(seed, **options)
     if experiment.initial_weights == "pytorch":
         models.start_like_pytorch(model, seed)
@@ -156,7 +156,7 @@ def run_one(
         threads=backend.THREADS,
         precision=options.get("dtype", backend.PRECISIONS[0]),
         versions={"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONS},
-        processor=processor(),
+        processor=backend.processor(),
         seconds=np.round(history.seconds, 3).tolist(),
         ended=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
@@ -243,26 +243,6 @@ def repeat(id: str, seed: str) -> str:
     where = "inside" if low <= again.accuracy <= high else "outside"
     span = f"{where} the 95 % prediction interval of {id}, {low:.4f} to {high:.4f} (n = {len(others)})"
     return "\n".join([*lines, span])
-
-
-def processor() -> str:
-    """Return the name of this machine's processor, with its vector instructions where Linux tells them."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
-        return platform.processor() or platform.machine()
-    facts = {}
-    for line in cpuinfo.read_text().splitlines():
-        name, _, value = line.partition(":")
-        facts.setdefault(name.strip(), value.strip())
-    vectors = [
-        name
-        for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-        if name in facts.get("flags", "").split()
-    ]
-    family = (
-        f"family {facts['cpu family']} model {facts['model']}" if "model" in facts else platform.machine()
-    )
-    return ", ".join([facts.get("model name", "unknown"), family, *vectors])
 
 
 @cache

@@ -266,7 +266,7 @@ def table(seconds):
 
 
 def machine():
-    from labhelpers.study.runner import processor
+    from labhelpers.backend import processor
 
     names = ("tensorflow", "keras", "torch", "numpy")
     there = [name for name in names if importlib.util.find_spec(name)]

@@ -24,10 +24,10 @@ TABLE = Path(__file__).with_suffix(".md")
 
 def ours():
     """labhelpers.airbench.fit, in the precision that it chooses"""
-    from labhelpers import airbench, data, models
+    from labhelpers import airbench, backend, data, models
 
     x, y = data.load().split(N_TRAIN).train
-    model = models.three_wide_blocks(dtype=airbench.precision()[0])
+    model = models.three_wide_blocks(dtype=backend.precision()[0])
     airbench.initialise(model, x)
     # Images are prepared an epoch ahead: the last one has none to prepare, so it does not count.
     settings = {"epochs": 2 + EPOCHS, "batch_size": BATCH_SIZE}
@@ -99,13 +99,13 @@ def torch_network(dtype):
 def floor():
     """the arithmetic alone, at the machine's measured matrix-product rate in our precision"""
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(os.cpu_count())
-    from labhelpers import airbench, models
+    from labhelpers import backend, models
     from labhelpers.backend import tf
 
     costs = models.layer_costs(models.three_wide_blocks())["multiplications"]
     first, second = costs[costs > 0].iloc[:2]
     an_image = 3 * costs.sum() - 2 * first - second  # the first layer is not learned: nothing goes back to it
-    a = tf.ones((2048, 2048), airbench.precision()[0].removeprefix("mixed_"))
+    a = tf.ones((2048, 2048), backend.precision()[0].removeprefix("mixed_"))
     best = float("inf")
     for _ in range(20):
         started = time.perf_counter()
