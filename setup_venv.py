@@ -66,7 +66,9 @@ def continue_in_fitting_python():
         candidates += filter(None, (shutil.which(f"python{major}.{minor}") for major, minor in FITTING))
     if not candidates:
         version = ".".join(map(str, sys.version_info[:3]))
-        fail(f"needs Python 3.11, 3.12 or 3.13, this is {version}: name another, make PYTHON=python3.12 report")
+        fail(
+            f"needs Python 3.11, 3.12 or 3.13, this is {version}: name another, make PYTHON=python3.12 report"
+        )
     if candidates[0] != sys.executable:
         sys.exit(subprocess.call([candidates[0], *sys.argv]))
 
@@ -74,7 +76,7 @@ def continue_in_fitting_python():
 @contextlib.contextmanager
 def alone():
     """Let a second set-up in this folder wait for the first, on systems that have such locks."""
-    with open("requirements.lock", encoding="utf-8") as file:
+    with Path("requirements.lock").open(encoding="utf-8") as file:
         with contextlib.suppress(ImportError):
             import fcntl
 
@@ -84,20 +86,23 @@ def alone():
 
 def create():
     """Create .venv, instead of one that an earlier set-up may have left."""
-    if VENV.exists():
-        if not CREATED_HERE.exists() and not LOCK_STAMP.exists():
-            fail(".venv was not created by make: rename or delete it, then run this again")
-        shutil.rmtree(VENV)
+    if VENV.exists() and not CREATED_HERE.exists() and not LOCK_STAMP.exists():
+        fail(".venv was not created by make: rename or delete it, then run this again")
+    VENV.mkdir(exist_ok=True)
+    CREATED_HERE.touch()  # it stays until the end: whenever this is interrupted, the next one may continue
+    for path in VENV.iterdir():
+        if path != CREATED_HERE:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     version = ".".join(map(str, sys.version_info[:3]))
     print(f"setting up .venv with Python {version}: 1 to 2 minutes, 3 GB on disk, only once", flush=True)
-    VENV.mkdir()
-    CREATED_HERE.touch()
     command = [sys.executable, "-m", "venv", str(VENV)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     # Debian's Python has no ensurepip; its pip can install into a virtual environment without one.
     if subprocess.call(command, **quiet):
         if subprocess.call([*command, "--without-pip"]):
-            fail(f"{sys.executable} could not create .venv, see above: is there space, and may you write here?")
+            fail(
+                f"{sys.executable} could not create .venv, see above: is there space, and may you write here?"
+            )
         if subprocess.call([sys.executable, "-m", "pip", "--version"], **quiet):
             fail("this Python has neither ensurepip nor pip; on Debian and Ubuntu: apt install python3-pip")
 

@@ -75,11 +75,7 @@ def test_same_pythons_everywhere():
         yaml.safe_load(read(".github/workflows/test.yml"))["jobs"]["test"]["strategy"]["matrix"]["python"]
         == pythons
     )
-    makefile = read("Makefile")
-    assert (
-        sorted(re.findall(r"python(3\.\d+)", makefile.partition("PYTHONS =")[2].splitlines()[0])) == pythons
-    )
-    assert f"(3, {MINORS[0]}) <= sys.version_info[:2] <= (3, {MINORS[-1]})" in makefile
+    assert f"FITTING = [{', '.join(f'(3, {minor})' for minor in MINORS)}]" in read("setup_venv.py")
 
 
 def test_same_version_everywhere():
@@ -145,18 +141,32 @@ version = "1.0"
 """
 
 
-# Debian's Python without python3-venv: this fails and leaves half a venv, but its pip installs into one from outside.
-WITHOUT_ENSUREPIP = 'case "$*" in "-m venv .venv") mkdir -p .venv/bin; echo no ensurepip >&2; exit 1;; esac'
+# What Debian's Python does without python3-venv, and without python3-pip, too.
+WITHOUT_ENSUREPIP = """
+call = subprocess.call
+def fail(command, **options):
+    if command[1:] == ["-m", "venv", ".venv"]:
+        os.makedirs(".venv/bin")
+        return 1
+    return call(command, **options)
+subprocess.call = fail
+"""
+WITHOUT_PIP = """
+no_ensurepip = subprocess.call
+subprocess.call = lambda command, **options: command[1:3] == ["-m", "pip"] or no_ensurepip(command, **options)
+"""
+OLD = "sys.version_info = (3, 10, 13)"
 
 
 class Stub:
-    """A project in a folder with an awkward name, with the Makefile of this one."""
+    """A project in a folder with an awkward name, with the Makefile and the set-up of this one."""
 
     def __init__(self, home):
         self.home = home
         self.root = home / "mes études (1)"
         self.root.mkdir()
         shutil.copy(ROOT / "Makefile", self.root)
+        shutil.copy(ROOT / "setup_venv.py", self.root)
         (self.root / "pyproject.toml").write_text(PYPROJECT)
         (self.root / "backend.py").write_text(BACKEND)
         self.lock(1)
@@ -171,10 +181,12 @@ class Stub:
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         (self.root / "requirements.lock").write_text(f"tiny==1.0 --hash=sha256:{digest}\n")
 
-    def wrap(self, name, script):
-        """Make a Python of this name that goes through a shell script."""
+    def wrap(self, name, changes):
+        """Make a Python of this name that behaves differently."""
+        start = "sys.argv.pop(0)\nrunpy.run_path(sys.argv[0], run_name='__main__')\n"
+        (self.home / f"{name}.py").write_text(f"import os, runpy, subprocess, sys\n{changes}\n{start}")
         path = self.home / name
-        path.write_text(f'#!/bin/sh\n{script}\nexec "{PYTHON}" "$@"\n')
+        path.write_text(f'#!/bin/sh\nexec "{PYTHON}" "{path}.py" "$@"\n')
         path.chmod(0o755)
         return path
 
@@ -213,7 +225,7 @@ def stub(tmp_path):
 
 
 def complaint(done):
-    """The one line that says what is wrong; make adds a line of its own on which target that was."""
+    """The one line that says what is wrong; make adds a line of its own, with the target."""
     assert done.returncode == 2, done
     (line,) = [line for line in done.stderr.splitlines() if re.match(r"make: (?!\*\*\*)", line)]
     return line
@@ -292,17 +304,26 @@ def test_two_at_once_set_up_once(stub):
 
 
 @needs_make
-def test_python_that_does_not_fit(stub):
-    # Old Pythons understand neither the question nor each other; what counts is that they do not answer it.
-    old = stub.wrap("python3.10", '[ "$1" = -V ] && echo Python 3.10.13; exit 0')
-    for python in (old, stub.home / "python3.99"):
-        line = complaint(stub.make("report", python=python))
-        assert line.startswith(f"make: needs Python 3.11, 3.12 or 3.13, and {python} is not; ")
-        assert line.endswith("name one like this: make PYTHON=python3.12 report")
+def test_a_python_that_does_not_fit(stub):
+    old = stub.wrap("python3.10", OLD)
+    line = complaint(stub.make("report", python=old))
+    assert line.startswith(
+        "make: needs Python 3.11, 3.12 or 3.13, this is 3.10.13: name another, make PYTHON="
+    )
     assert not (stub.root / ".venv").exists()
     assert stub.make("report").returncode == 0
     complaint(stub.make("report", python=old))
     assert stub.make("report").stdout == READY.format(1), "what was there is untouched"
+
+
+@needs_make
+def test_an_environment_of_someone_else_is_never_deleted(stub):
+    theirs = stub.root / ".venv/lib/theirs.py"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    line = complaint(stub.make("report"))
+    assert line == "make: .venv was not created by make: rename or delete it, then run this again"
+    assert theirs.exists()
 
 
 @needs_make
@@ -313,21 +334,19 @@ def test_debian_without_ensurepip(stub):
     assert not (stub.root / ".venv/bin/pip").exists()
 
     shutil.rmtree(stub.root / ".venv")
-    without_pip = 'case "$*" in "-m pip "*) exit 1;; esac'
-    bare = stub.wrap("bare", f"{WITHOUT_ENSUREPIP}\n{without_pip}")
+    bare = stub.wrap("bare", WITHOUT_ENSUREPIP + WITHOUT_PIP)
     assert "apt install python3-pip" in complaint(stub.make("report", python=bare))
 
 
 @needs_make
-def test_help_tells_of_every_target(stub):
+def test_help_lists_every_target(stub):
     targets = set(re.search(r"^\.PHONY: (.+)$", read("Makefile"), re.M).group(1).split()) - {"help", "setup"}
     assert set(re.findall(r"^make (\w+)", stub.make().stdout, re.M)) == targets
 
 
 @needs_make
 def test_pytest_has_the_last_word(stub):
-    assert stub.make("-n", "test").stdout.splitlines()[-3:] == [
-        ".venv/bin/ruff check .",
-        ".venv/bin/ruff format --check .",
+    assert stub.make("-n", "test").stdout.splitlines()[-2:] == [
+        ".venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy",
         ".venv/bin/pytest -n 3 --no-loadscope-reorder",
     ]
