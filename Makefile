@@ -1,6 +1,7 @@
 # LAB_DATA and LAB_OUT reach the commands through the environment.
 BIN := .venv/bin
-PYTEST := pytest -n 3 --no-loadscope-reorder  # three even on two cores: one often waits for a kernel or a command
+# Three processes, even on two cores: one of them often waits for a kernel or a command.
+PYTEST := pytest -n 3 --no-loadscope-reorder
 
 .SILENT:
 .PHONY: help report test lab study bench oldest lock clean setup
