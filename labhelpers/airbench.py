@@ -138,10 +138,13 @@ def fit(
     It needs no `compile`: the optimizer, SGD with Nesterov momentum, is part of the recipe.
 
     Example:
-        model = models.three_blocks()
-        airbench.initialise(model, x)
-        airbench.fit(model, x, y, epochs=10)
-        probabilities = airbench.predict(model, images)
+        >>> from labhelpers import data, models
+        >>> x, y = data.load("standin").split(1000).train
+        >>> model = models.three_blocks(widths=(4, 8, 8))
+        >>> initialise(model, x)
+        >>> history = fit(model, x, y, epochs=1)
+        >>> predict(model, x[:5]).shape
+        (5, 10)
 
     Args:
         model: new, such as `models.three_blocks()` after `initialise`; returns logits (N, 10). Trained in place.
