@@ -12,7 +12,7 @@ import pytest
 from scipy.special import softmax
 from tqdm import tqdm
 
-from labhelpers import checks, evaluation, models, training
+from labhelpers import checks, models, training
 from labhelpers.backend import keras, tf
 from labhelpers.data import Images, Split
 from labhelpers.errors import LabError, TrainingDiverged, TrainingInterrupted
