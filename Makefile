@@ -16,8 +16,8 @@ FITTING = import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) and print( \
 .PHONY: help setup report test lab study bench oldest lock clean
 
 help:
-	echo "make report   re-execute the notebooks that changed, write report/index.html: 3 to 10 minutes on 2 cores"
-	echo "make test     check everything, ruff first, then pytest: 7 to 22 minutes"
+	echo "make report   re-execute the notebooks that changed, write report/index.html: 3 to 14 minutes on 2 cores"
+	echo "make test     check everything, ruff first, then pytest: 7 to 24 minutes"
 	echo "make study    make the run records that are missing, if any: a minute to an hour each"
 	echo "make lab      open copies of the notebooks in JupyterLab"
 	echo "make bench    training speed beside Keras's defaults and PyTorch: half an hour on fast cores, writes tables"
