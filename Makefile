@@ -10,10 +10,10 @@ help:
 	grep -E '^[a-z]+:.*# ' Makefile | sed 's/\([a-z]*\):.*# /make \1	/' | expand -t 15
 	echo "Each sets up .venv if necessary: 1 to 2 minutes, 3 GB on disk, once. Other Python: make PYTHON=python3.12 report"
 
-report: setup  # re-execute the notebooks that changed, write report/index.html: 3 to 10 minutes on 2 cores
+report: setup  # re-execute the notebooks that changed, write report/index.html: 3 to 14 minutes on 2 cores
 	$(BIN)/lab report
 
-test: setup  # check everything, first ruff and mypy, then pytest: 7 to 22 minutes
+test: setup  # check everything, first ruff and mypy, then pytest: 7 to 24 minutes
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/$(PYTEST)
 
