@@ -18,27 +18,16 @@ POINT = 0.01  # one percentage point of accuracy
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim, and how it is tested.
+    """One claim, and how it is tested."""
 
-    Attributes:
-        id: number of the claim, with its part where it has several. `remarks.BY_CLAIM` may add a remark to an id.
-        statement: what the original says, with `{number}` for its number.
-        measure: what it is tested on; None for a description of the set-up, which is not tested.
-        experiments: their ids. With two, the claim is also that the first exceeds the second.
-        number: the original's, if it gives one, in the unit of the measure.
-        rounding: half the last digit of `number`.
-        margin: the smallest difference that would matter, in the same unit.
-        nothing_better: whether the claim is that none of the other experiments is better than the first. The best of
-            the others is chosen by validation loss.
-    """
-
-    id: str
-    statement: str
-    measure: Measure | None
-    experiments: tuple[str, ...]
-    number: float | None = None
-    rounding: float = 0.0
-    margin: float = 0.0
+    id: str  # as numbered in the project's list; `remarks.BY_CLAIM` may add a remark to it
+    statement: str  # what the original says, with `{number}` for its number
+    measure: Measure | None  # None for a description of the set-up, which is not tested
+    experiments: tuple[str, ...]  # their ids; with two, the claim is also that the first exceeds the second
+    number: float | None = None  # the original's, if it gives one, in the unit of the measure
+    rounding: float = 0.0  # half the last digit of `number`
+    margin: float = 0.0  # the smallest difference that would matter, in the same unit
+    # Whether the claim is that none of the other experiments, of which validation loss chooses the best, is better.
     nothing_better: bool = False
 
     @property

@@ -13,38 +13,26 @@ from labhelpers.errors import check_choice
 
 @dataclass(frozen=True)
 class Experiment:
-    """One configuration.
+    """One configuration."""
 
-    Attributes:
-        id: names the files of its records and is typed after `--repeat`; never changes.
-        label: what readers see.
-        group: the question that it helps to answer.
-        network: a key of `models.NETWORKS`.
-        n_train: number of training images, the first of the set unless `sampled`; 50,000 leaves none for validation.
-        epochs: passes over the training images.
-        seeds: number of runs, with seeds 0, 1, 2, …
-        batch_size, learning_rate: as in Keras.
-        optimizer: "adam" (Kingma & Ba 2015, arXiv 1412.6980), "sgd" with momentum 0.9, or "nesterov" with a recipe.
-        initial_weights: "keras", "pytorch" (`models.start_like_pytorch`) or "whitened" (`airbench.initialise`).
-        sampled: whether each seed trains on its own random sample of the images instead of the first ones.
-        reshuffled: whether each epoch has a new order; Keras's seeded `fit` repeats that of the first epoch.
-        recipe: the remaining hyperparameters of `airbench.fit`; without one, `training.fit` trains it.
-    """
-
-    id: str
-    label: str
-    group: str
-    network: str
-    n_train: int
+    id: str  # names the files of its records and is typed after `--repeat`; never changes
+    label: str  # what readers see
+    group: str  # the question that it helps to answer
+    network: str  # a key of `models.NETWORKS`
+    n_train: int  # the first images of the set unless `sampled`; 50,000 leaves none for validation
     epochs: int
-    seeds: int
+    seeds: int  # number of runs, with seeds 0, 1, 2, …
     batch_size: int = 32
     learning_rate: float = 1e-3
-    optimizer: str = "adam"
-    initial_weights: str = "keras"
-    sampled: bool = False
-    reshuffled: bool = True
-    recipe: Recipe | None = None
+    optimizer: str = "adam"  # or "sgd" with momentum 0.9, or "nesterov" with a recipe
+    initial_weights: str = (
+        "keras"  # or "pytorch" (`models.start_like_pytorch`), "whitened" (`airbench.initialise`)
+    )
+    sampled: bool = False  # whether each seed trains on its own random sample of the images
+    reshuffled: bool = True  # whether each epoch has a new order; Keras's seeded `fit` repeats the first one
+    recipe: Recipe | None = (
+        None  # remaining hyperparameters of `airbench.fit`; without one, `training.fit` trains it
+    )
 
     def settings(self) -> dict:
         """Return what its runs depend on, by name: everything but `label`, `group` and `seeds`."""

@@ -42,18 +42,11 @@ MAJORITY = 0.9921  # most frequent answer to each image, as published
 
 
 class Agreement(NamedTuple):
-    """How far a network and humans confuse the same pairs of classes.
+    """How far a network and humans confuse the same pairs of classes."""
 
-    Attributes:
-        correlation: Spearman's, over all pairs, -1 to 1.
-        pairs: number of pairs.
-        shared: how many of the network's `top` most confused pairs are among the humans'.
-        top: number of pairs that `shared` compares.
-    """
-
-    correlation: float
-    pairs: int
-    shared: int
+    correlation: float  # Spearman's, over all pairs
+    pairs: int  # number of pairs
+    shared: int  # how many of the network's `top` most confused pairs are among the humans'
     top: int
 
 

@@ -9,47 +9,30 @@ from labhelpers.study.records import Record
 
 
 class Measured(NamedTuple):
-    """A number of one run.
-
-    Attributes:
-        value: the number, in the measure's own unit.
-        image_variance: variance that it owes to the choice of the test images; 0 where the claim, like the original's
-            numbers, is about these images only, and not about new ones.
-        holds: a condition of the claim beyond the number, such as that all classes have the same size.
-        details: further numbers and names, for the words of an exact measure.
-    """
+    """A number of one run."""
 
     value: float
+    # The part of its variance that comes from the choice of the test images; 0 where the claim, like the original's
+    # numbers, is about these images only.
     image_variance: float = 0.0
-    holds: bool = True
-    details: dict | None = None
+    holds: bool = True  # a condition of the claim beyond the number, such as classes of one size
+    details: dict | None = None  # further numbers and names, for the words of an exact measure
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of one run, and how it is written.
+    """A number of one run, and how it is written."""
 
-    Attributes:
-        name: what an axis is called.
-        of: gives the number of a record.
-        unit: what an axis shows in parentheses, and what follows a written number unless `bare`.
-        scale: factor from the value to written numbers.
-        digits: decimals of a written number.
-        bare: whether numbers are written without the unit.
-        last_epoch: gives the same number with the weights of the last epoch, where records hold it.
-        exact: whether it is a fact, the same for every run, that takes no statistics.
-        words: for a difference between classes, what is true of a run where it is above 0; for an exact measure a
-            sentence, with what `Measured.details` holds in braces.
-    """
-
-    name: str
+    name: str  # title of an axis
     of: Callable[[Record], Measured]
-    unit: str = ""
-    scale: float = 1.0
-    digits: int = 0
+    unit: str = ""  # in parentheses on an axis, and after a written number unless `bare`
+    scale: float = 1.0  # factor from the value to what is written
+    digits: int = 0  # decimals
     bare: bool = False
-    last_epoch: Callable[[Record], float] | None = None
-    exact: bool = False
+    last_epoch: Callable[[Record], float] | None = None  # the same number with the weights of the last epoch
+    exact: bool = False  # whether it is a fact, the same for every run, that needs no statistics
+    # For a difference between classes what is true of a run where it is above 0; for an exact measure a sentence, with
+    # fields for what `Measured.details` holds.
     words: str = ""
 
     @property

@@ -19,6 +19,7 @@ records (`statistics.FEWEST`), and compare seed by seed since five of five pairs
 Welch's test would count as ten runs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,58 +43,33 @@ REPRODUCED, DIRECTION, REFUTED, UNDECIDED, NOT_TESTABLE = OUTCOMES = (
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The numbers that a verdict rests on.
-
-    Attributes:
-        claim: the claim.
-        runs: number of records, by the id of each of its experiments.
-        missing: ids of the experiments that have too few; then there is nothing else.
-        measured: the measure of each run, float64, by experiment; empty for a description.
-        estimate: what our side of the claim is, written by `shown`; both ends equal its value where that is a fact.
-        shown: the claim's measure, or the difference or ratio of it.
-        prediction: where one further run falls, for a claim with a number.
-        missed_by: how far the original's number, as rounded, lies from that.
-        difference: what is tested against 0, or against the margin where the claim is that nothing is better.
-        paired: whether the difference is taken seed by seed.
-        best: for such a claim, the id of the experiment with the smallest mean validation loss.
-        val_losses: mean validation losses then, by experiment.
-        holds: whether a fact is as the claim says.
-        details: of an exact measure.
-    """
+    """The numbers that a verdict rests on."""
 
     claim: Claim
-    runs: dict[str, int]
-    missing: tuple[str, ...] = ()
-    measured: dict[str, np.ndarray] = field(default_factory=dict)
-    estimate: Estimate | None = None
-    shown: Measure | None = None
-    prediction: Interval | None = None
-    missed_by: float = 0.0
-    difference: Estimate | None = None
-    paired: bool = False
-    best: str = ""
-    val_losses: dict[str, float] = field(default_factory=dict)
-    holds: bool = False
-    details: dict | None = None
+    runs: dict[str, int]  # number of records, by the id of each of its experiments
+    missing: tuple[str, ...] = ()  # ids of the experiments that have too few; then there is nothing else
+    measured: dict[str, np.ndarray] = field(default_factory=dict)  # of each run, by experiment
+    estimate: Estimate | None = None  # our side of the claim; both ends equal its value where that is a fact
+    shown: Measure | None = None  # how it is written: the claim's measure, or the difference or ratio of it
+    prediction: Interval | None = None  # where one further run falls, for a claim with a number
+    missed_by: float = 0.0  # how far the original's number, as rounded, lies from that
+    difference: Estimate | None = None  # tested against 0, or against the margin if nothing should be better
+    paired: bool = False  # whether the difference is taken seed by seed
+    best: str = ""  # if nothing should be better: the experiment with the smallest mean validation loss
+    val_losses: dict[str, float] = field(default_factory=dict)  # these means, by experiment
+    holds: bool = False  # whether a fact is as the claim says
+    details: dict | None = None  # of an exact measure
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What the records say about a claim.
-
-    Attributes:
-        claim: the claim.
-        evidence: the numbers.
-        p: of the test of `evidence.difference`, with Holm's adjustment; None where nothing is tested.
-        outcome: one of `OUTCOMES`.
-        records: those of every experiment, by id, for remarks.
-    """
+    """What the records say about a claim."""
 
     claim: Claim
     evidence: Evidence
-    p: float | None
-    outcome: str
-    records: dict[str, list[Record]]
+    p: float | None  # of the test of `evidence.difference`, with Holm's adjustment; None if nothing is tested
+    outcome: str  # one of `OUTCOMES`
+    records: dict[str, list[Record]]  # of every experiment, by id, for remarks
 
 
 def verdicts() -> tuple[list[Verdict], list[str]]:
@@ -216,29 +192,17 @@ def decide(evidence: Evidence, p: dict[str, float]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """What the strip chart of a verdict shows, in the unit of its axis.
-
-    Attributes:
-        verdict: the verdict.
-        axis: title of the axis, with its unit.
-        experiment: id of the experiment whose runs are the dots.
-        dots: one for each run, float64; none where two experiments are compared by their means.
-        mean: our estimate.
-        interval: its 95 % interval.
-        band: where one further run falls, and
-        rounded: the numbers that round to the original's; both are empty for a claim without a number.
-        line: the original's number, or what a difference is compared with.
-    """
+    """What the strip chart of a verdict shows, in the unit of its axis."""
 
     verdict: Verdict
-    axis: str
-    experiment: str
-    dots: np.ndarray
-    mean: float
-    interval: tuple[float, ...]
-    band: tuple[float, ...]
-    rounded: tuple[float, ...]
-    line: float
+    axis: str  # title of the axis, with its unit
+    experiment: str  # id of the experiment whose runs are the dots
+    dots: np.ndarray  # one for each run; none where two experiments are compared by their means
+    mean: float  # our estimate
+    interval: Sequence[float]  # 95 % interval of it
+    band: Sequence[float]  # where one further run falls; empty for a claim without a number
+    rounded: Sequence[float]  # the numbers that round to the original's; empty as well
+    line: float  # the original's number, or what a difference is compared with
 
     @property
     def span(self) -> Interval:
@@ -266,8 +230,8 @@ def _strip(verdict):
         experiment=id,
         dots=scale * evidence.measured[id] if numbered or len(claim.experiments) == 1 else np.array([]),
         mean=mean,
-        interval=tuple(interval),
-        band=tuple(scale * end for end in evidence.prediction or ()),
-        rounded=tuple(scale * end for end in claim.interval) if numbered else (),
+        interval=interval,
+        band=[scale * end for end in evidence.prediction or ()],
+        rounded=[scale * end for end in claim.interval] if numbered else [],
         line=scale * (claim.number if numbered else claim.margin if evidence.best else 0),
     )
