@@ -10,8 +10,7 @@ from matplotlib.text import Text
 from labhelpers.study import human_labels, plots, text
 from labhelpers.study.claims import BASE, LARGER
 from labhelpers.study.statistics import mean
-from labhelpers.study.strips import strips
-from labhelpers.study.verdicts import judge
+from labhelpers.study.verdicts import judge, strips
 
 RUNS = pd.DataFrame(
     {
@@ -46,7 +45,7 @@ def closed():
 
 def points(ax):
     """Return the places of all dots that stand for a run, in the order of x."""
-    colours = (plots.RUN, *[colour for _, colour in plots.MARKERS.values()])
+    colours = (plots.RUN, *[colour for *_, colour in plots.OPTIMIZERS.values()])
     dots = [line for line in ax.lines if line.get_color() in colours and line.get_linestyle() == "None"]
     return sorted(float(x) for line in dots if line.get_marker() != "D" for x in line.get_xdata())
 
