@@ -102,15 +102,6 @@ def test_record_fits_together(contents):
 # The table of experiments
 
 
-def test_experiments_have_ids_and_labels_of_their_own_and_networks_that_exist():
-    from labhelpers import models
-
-    every = experiments.EXPERIMENTS
-    assert len(experiments.BY_ID) == len({one.label for one in every}) == len(every)
-    for one in every:
-        assert one.network in models.NETWORKS and re.fullmatch("[a-z0-9-]+", one.id)
-
-
 def test_most_wanted_come_first_and_the_experiments_of_a_group_side_by_side(monkeypatch, tmp_path):
     monkeypatch.setattr(records, "runs_dir", lambda: tmp_path)
     units, faults = runner.missing()

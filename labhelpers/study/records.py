@@ -266,4 +266,4 @@ def histories(ids) -> pd.DataFrame:
             settings = {"experiment": one.id, "seed": record.seed, "learning_rate": one.learning_rate}
             history = pd.DataFrame({name: pd.Series(values) for name, values in record.history.items()})
             tables.append(history.assign(**settings, epoch=history.index + 1))
-    return pd.concat(tables[1:] or tables)[columns]
+    return pd.concat(tables[1:] or tables).reindex(columns=columns)
