@@ -98,15 +98,14 @@ def _rate(optimizer, rate, seeds):
     return _variant(DEEPER, id, f"{name} at {rate:g}", RATE, seeds, optimizer=optimizer, learning_rate=rate)
 
 
-def _improved(name, label, network="three_blocks", n_train=40_000, epochs=10, seeds=3, **options):
+def _improved(
+    name, label, recipe=None, *, network="three_blocks", n_train=40_000, epochs=10, seeds=3, **options
+):
+    if recipe:
+        fast = {"batch_size": Recipe.BATCH_SIZE, "learning_rate": Recipe.LEARNING_RATE, "recipe": recipe}
+        options = fast | {"optimizer": "nesterov", "initial_weights": "whitened"} | options
     label = f"improved network, up to {label}"
     return Experiment(f"ladder-{name}", label, IMPROVEMENTS, network, n_train, epochs, seeds, **options)
-
-
-def _with_recipe(name, label, recipe, initial_weights="whitened", **options):
-    options |= {"batch_size": Recipe.BATCH_SIZE, "learning_rate": Recipe.LEARNING_RATE}
-    options |= {"optimizer": "nesterov"}
-    return _improved(name, label, recipe=recipe, initial_weights=initial_weights, **options)
 
 
 BASE = Experiment("baseline-20000", "baseline, 20,000 images", MAIN, "baseline", 20_000, epochs=10, seeds=10)
@@ -140,16 +139,16 @@ EXPERIMENTS = (
     # Each changes one thing in the one before it. The first has the settings of deeper-40000-10-epochs, and was trained
     # on the same machine as the others, so that training times can be compared.
     Experiment("ladder-deeper", "the original's network, 10 epochs", IMPROVEMENTS, "deeper", 40_000, 10, 3),
-    _improved("batch-norm", "batch normalisation", "batch_normalized"),
+    _improved("batch-norm", "batch normalisation", network="batch_normalized"),
     _improved("three-blocks", "six convolutions"),
-    _with_recipe("schedule", "the learning-rate schedule", PLAIN, "keras"),
-    _with_recipe("flips-and-shifts", "data augmentation", AUGMENTED, "keras"),
-    _with_recipe("smoothing", "label smoothing", SMOOTHED, "keras"),
-    _with_recipe("whitening", "whitening initialisation", SMOOTHED),
-    _with_recipe("averaging", "weight averaging", Recipe(), seeds=5),
-    _with_recipe("all-images", "all images", Recipe(), n_train=50_000),
-    _with_recipe("width", "four times the width", Recipe(), **FOUR_TIMES, seeds=2),
-    _with_recipe("longer", "twelve epochs", Recipe(), **FOUR_TIMES, epochs=12, seeds=5),
+    _improved("schedule", "the learning-rate schedule", PLAIN, initial_weights="keras"),
+    _improved("flips-and-shifts", "data augmentation", AUGMENTED, initial_weights="keras"),
+    _improved("smoothing", "label smoothing", SMOOTHED, initial_weights="keras"),
+    _improved("whitening", "whitening initialisation", SMOOTHED),
+    _improved("averaging", "weight averaging", Recipe(), seeds=5),
+    _improved("all-images", "all images", Recipe(), n_train=50_000),
+    _improved("width", "four times the width", Recipe(), **FOUR_TIMES, seeds=2),
+    _improved("longer", "twelve epochs", Recipe(), **FOUR_TIMES, epochs=12, seeds=5),
 )
 BY_ID = {experiment.id: experiment for experiment in EXPERIMENTS}
 

@@ -188,9 +188,8 @@ def repeat(id: str, seed: str) -> str:
     Raises:
         LabError: there is no such experiment, or no usable record of that seed.
     """
-    from labhelpers.study.statistics import (
-        prediction_interval,  # SciPy: a study with nothing to do starts nothing slow
-    )
+    # Imported here, since it imports SciPy, which a study with nothing to do need not wait for.
+    from labhelpers.study.comparison import among_runs
 
     repeated = experiment(id)
     if not seed.isdecimal() or int(seed) not in range(repeated.seeds):
@@ -198,23 +197,19 @@ def repeat(id: str, seed: str) -> str:
     record = records.read(repeated, int(seed))
     if record is None:
         raise LabError(f"there is no record of {id} with seed {seed} yet: run lab study --experiments {id}")
-    accuracies = [recorded.accuracy for recorded in records.read_all(repeated)[0]]
     checkpoint = records.checkpoint_of(repeated, record.seed)
     checkpoint.unlink(missing_ok=True)  # of a run that was cut off: this one must begin anew
     again = run_one(repeated, record.seed, _cifar10(), record.threads, record.precision)
     checkpoint.unlink(missing_ok=True)
     recorded, trained = records.to_json(record), records.to_json(again)
     differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != trained[key]]
-    differs = f"differs from the record in: {', '.join(differing)}"
-    lines = [differs if differing else "the same record, but for seconds and date"]
-    lines.append(f"test accuracy {again.accuracy:.4f}; recorded {record.accuracy:.4f}")
-    if len(accuracies) < 2:
-        lines.append(f"a prediction interval takes more recorded runs of {id} than one")
-    else:
-        low, high = prediction_interval(accuracies)
-        side = "inside" if low <= again.accuracy <= high else "outside"
-        interval = f"the 95 % prediction interval of {id}, {low:.4f} to {high:.4f} (n = {len(accuracies)})"
-        lines.append(f"{side} {interval}")
+    lines = [
+        f"differs from the record in: {', '.join(differing)}"
+        if differing
+        else "the same record, but for seconds and date",
+        f"test accuracy {again.accuracy:.4f}; recorded {record.accuracy:.4f}",
+        among_runs(records.table([id])["accuracy"], again.accuracy),
+    ]
     return "\n".join(lines)
 
 
