@@ -7,9 +7,7 @@ from made_up import record
 from labhelpers.evaluation import Evaluation
 from labhelpers.study import measures
 from labhelpers.study.claims import BASE
-from labhelpers.study.measures import ACCURACY, LOSS, Measure
-
-BITS = Measure("code length", None, "bits", digits=3)
+from labhelpers.study.measures import ACCURACY, LOSS
 
 
 @pytest.mark.parametrize(
@@ -81,7 +79,6 @@ def test_without_mistakes_or_images_there_is_no_difference_and_no_error(images):
         (LOSS, (1.149, (1.1371, 1.161)), "1.149 (1.137 to 1.161)"),
         (LOSS.difference, (0.1,), "0.100"),
         (measures.BALANCE, (50_000,), "50,000"),
-        (BITS, (0.6211, (0.617, 0.625)), "0.621 bits (0.617 to 0.625)"),
     ],
 )
 def test_a_value_is_written_in_its_own_unit(measure, arguments, expected):

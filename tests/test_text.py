@@ -155,8 +155,8 @@ def test_a_measure_of_another_unit_is_written_in_it_everywhere():
     number = Claim("X1", "an image takes {number}", bits, (BASE,), 0.62, 0.005, 0.01)
     gain = Claim("X2", "fewer images take more", bits, (BASE, LARGER), margin=1)
     missed = Claim("X3", "an image takes {number}", bits, (BASE,), 0.9, 0.005, 0.01)
-    main, larger = around(0.621, 0.0056, 10), around(0.5, 0.01, 5)
-    recorded = found(runs(BASE, [0.6] * 10, loss=main), runs(LARGER, [0.6] * 5, loss=larger))
+    larger = runs(LARGER, [0.6] * 5, loss=around(0.5, 0.01, 5))
+    recorded = found(runs(BASE, [0.6] * 10, loss=around(0.621, 0.0056, 10)), larger)
     first, second, third = judged = verdicts.judge(recorded, claims=(number, gain, missed))
     assert text.statement(number) == "an image takes 0.62 bits"
     assert (text.margin(number), text.margin(gain)) == ("0.01 bits", "1 bit")
