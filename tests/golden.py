@@ -15,7 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-RENAMED = {}  # figure names, new: old
+RENAMED = {"improvements": "ladder"}  # figure names, new: old
 # A minus counts as a sign only where a number can begin: not within "deeper-40000".
 NUMBER = re.compile(r"(?:(?<![\w.)])[-−])?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 

@@ -6,11 +6,13 @@ import pytest
 from labhelpers import cifar10
 from labhelpers.cifar10 import ANIMALS, VEHICLES
 from labhelpers.study import records
-from labhelpers.study.claims import DEEPER
+from labhelpers.study.claims import CLAIMS
 from labhelpers.study.experiments import EXPERIMENTS, experiment
 from labhelpers.study.verdicts import judge
 
-SHORTER = f"{DEEPER}-10-epochs"
+
+def claim(id):
+    return next(claim for claim in CLAIMS if claim.id == id)
 
 
 def around(mean, deviation, n):

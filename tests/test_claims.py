@@ -6,8 +6,8 @@ from scipy.stats import ttest_1samp
 
 from labhelpers.errors import LabError
 from labhelpers.reporting.interactive import strip_charts
-from labhelpers.study import plots, records, statistics, strips, tables, verdicts
-from labhelpers.study.claims import BASE, CLAIMS, DEEPER, LARGER, RATES, Claim, original
+from labhelpers.study import plots, records, statistics, tables, verdicts
+from labhelpers.study.claims import BASE, CLAIMS, DEEPER, LARGER, RATES, SHORTER, Claim, original
 from labhelpers.study.experiments import experiment
 from labhelpers.study.measures import Measure, Measured
 
@@ -26,7 +26,7 @@ COMMITTED = {
     "B4 cars": ("points", (BASE,), None, 0, 0.01, False),
     "L1": ("%", (LARGER, BASE), 0.65, 0.005, 0.01, False),
     "A1 complexity": ("", (DEEPER, LARGER), None, 0, 0, False),
-    "A1 epochs": ("%", (DEEPER, "deeper-40000-10-epochs"), None, 0, 0.01, False),
+    "A1 epochs": ("%", (DEEPER, SHORTER), None, 0, 0.01, False),
     "A2": ("%", (DEEPER, LARGER), 0.67, 0.005, 0.01, False),
     "A3": ("%", (DEEPER, "ladder-averaging"), None, 0, 0.01, True),
     "A4": ("%", (DEEPER, *RATES), None, 0, 0.01, True),
@@ -43,16 +43,12 @@ def test_claims_are_as_committed_and_can_be_tested():
         assert all(experiment(id).seeds >= statistics.FEWEST for id in claim.experiments)
     rates = [(one.optimizer, one.learning_rate) for one in map(experiment, RATES)]
     assert rates == [("adam", rate) for rate in (1e-4, 3e-4, 3e-3, 1e-2)]
-    assert Claim("X1", "", None, (), 0.65, 0.005).interval == pytest.approx((0.645, 0.655))
 
 
 def test_the_original_s_number_is_looked_up_by_claim(tells):
     assert (original("B3 loss"), original("A2")) == (1.18, 0.67)
-    for id in ("A3", "A9"):
-        with tells(
-            LabError, f"the claim is '{id}'", "'D1', 'D2', 'D3', 'B3 accuracy', 'B3 loss', 'L1', 'A2'"
-        ):
-            original(id)
+    with tells(LabError, "the claim is 'A3'", "'D1', 'D2', 'D3', 'B3 accuracy', 'B3 loss', 'L1', 'A2'"):
+        original("A3")
 
 
 # A further claim
@@ -83,7 +79,7 @@ def test_one_row_adds_a_claim_everywhere():
     )
     for printed in (tables.as_markdown(judged), tables.as_text(judged)):
         assert ours in printed and ROW.statement in printed
-    strip, chart, ax = strips.strips(judged)[-1], strip_charts(judged)[-1], plots.verdicts(judged).axes[-1]
+    strip, chart, ax = verdicts.strips(judged)[-1], strip_charts(judged)[-1], plots.verdicts(judged).axes[-1]
     plt.close("all")
     assert strip.verdict is added and strip.dots == pytest.approx([100 * gap for gap in gaps])
     assert (chart["claim"], chart["ours"], len(chart["runs"])) == ("X1", ours, 10)

@@ -25,8 +25,7 @@ def test_pairs_are_taken_either_way_and_classes_by_their_size():
     matrix[0, 1], matrix[1, 0] = 10, 30
     matrix[2:, 3] += 10
     pairs = human_labels.confused_pairs(matrix)
-    assert len(pairs) == 45
-    assert pairs[0, 1] == pytest.approx((0.1 + 0.25) / 2) == max(pairs.values())
+    assert len(pairs) == 45 and pairs[0, 1] == pytest.approx((0.1 + 0.25) / 2) == max(pairs.values())
 
 
 def test_agreement_is_full_with_themselves_and_none_with_the_reverse():
@@ -59,16 +58,12 @@ def test_disagreement_is_entropy_in_bits():
 
 
 @pytest.mark.parametrize("folder", ["cifar-10-batches-py", ".", "project/data"])
-def test_answers_to_each_image_are_read_only_if_they_are_the_authors_ones(
-    folder, tmp_path, monkeypatch, tells
-):
+def test_only_the_authors_own_answers_are_read(folder, tmp_path, monkeypatch, tells):
     monkeypatch.setenv("LAB_DATA", str(tmp_path / "cifar-10-batches-py"))
     monkeypatch.setattr(human_labels, "project", lambda: tmp_path / "project")
     monkeypatch.setattr(usage, "used", defaultdict(set))
     assert human_labels.counts() is None
-    assert usage.used == {"human labels": {"cifar10h-counts.npy"}}, (
-        "so that results with them differ from those without"
-    )
+    assert usage.used == {"human labels": {"cifar10h-counts.npy"}}, "results without them are others"
     path = tmp_path / folder / human_labels.COUNTS_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"something else")

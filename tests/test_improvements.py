@@ -35,19 +35,15 @@ def _flat(one):
     return settings | {f"recipe.{name}": value for name, value in recipe.items()}
 
 
-@pytest.mark.parametrize("before, after", list(itertools.pairwise(EXPERIMENTS)), ids=lambda one: one.id)
-def test_each_step_changes_one_thing(before, after):
-    first, second = _flat(before), _flat(after)
-    differing = {name for name in first.keys() & second.keys() if first[name] != second[name]}
-    if any(name.startswith("recipe.") for name in CHANGES[after.id]):
-        differing.remove("recipe")
-    assert differing - {"id", "label"} == CHANGES[after.id]
-
-
-def test_test_time_augmentation_changes_nothing_of_the_training():
+def test_each_step_changes_one_thing():
+    for before, after in itertools.pairwise(EXPERIMENTS):
+        first, second = _flat(before), _flat(after)
+        differing = {name for name in first.keys() & second.keys() if first[name] != second[name]}
+        if any(name.startswith("recipe.") for name in CHANGES[after.id]):
+            differing.remove("recipe")
+        assert differing - {"id", "label"} == CHANGES[after.id]
     *others, last = improvements.STEPS
-    assert last is improvements.LAST and last.tta and last.experiment == others[-1].experiment
-    assert not any(step.tta for step in others)
+    assert last.tta and last.experiment == others[-1].experiment and not any(step.tta for step in others)
 
 
 def test_runs_are_those_of_the_records():
@@ -65,7 +61,9 @@ def test_runs_are_those_of_the_records():
 
 
 def test_a_step_with_test_time_augmentation_has_its_accuracy(monkeypatch):
-    last = runs(improvements.LAST.experiment, [0.93], tta_accuracy=0.94, threads=2, seconds=[[600.0] * 2])
+    last = runs(
+        improvements.STEPS[-1].experiment, [0.93], tta_accuracy=0.94, threads=2, seconds=[[600.0] * 2]
+    )
     monkeypatch.setattr(records, "read_all", lambda one: (last if one == last[0].experiment else [], []))
     table = improvements.runs()
     assert table["accuracy"].tolist() == [0.93, 0.94] and table["minutes"].tolist() == [20, 20]
@@ -87,9 +85,8 @@ def test_summary_has_means_with_student_s_intervals_and_gains():
     first = table["accuracy"][:3]
     interval = t.interval(0.95, 2, first.mean(), first.sem())
     assert tuple(summary.loc[0, ["accuracy", "low", "high"]]) == pytest.approx((0.62, *interval))
-    assert summary.loc[1, "accuracy"] == 0.81 and summary.loc[1:, ["low", "high"]].isna().all(axis=None), (
-        "too few"
-    )
+    assert summary.loc[1, "accuracy"] == 0.81
+    assert summary.loc[1:, ["low", "high"]].isna().all(axis=None), "too few runs"
     # Step 2 has no runs, so that step 3 has nothing to gain over.
     assert summary["gain"].tolist() == pytest.approx([np.nan, 0.19, np.nan, -0.1], nan_ok=True)
     assert improvements.summary(table[:0]).empty

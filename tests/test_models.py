@@ -144,7 +144,7 @@ def test_seed_fixes_the_weights_like_pytorchs():
     assert _differs(first, other) and _differs(first, models.baseline(1))
 
 
-# The networks of the ladder
+# The networks of the improvements
 
 
 @pytest.mark.parametrize("widths, parameters", [((16, 64, 64), 127_384), ((64, 256, 256), 1_973_944)])

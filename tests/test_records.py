@@ -138,13 +138,11 @@ def test_a_field_that_an_old_file_lacks_has_its_default():
     "place, value, reason",
     [
         ("recipe", 2, "schema version 2, now 1"),
-        ("arm.dropout", 0.0, "its experiment has the unknown setting dropout"),
         ("arm.recipe.dropout", 0.0, "its experiment has the unknown setting dropout"),
         ("arm.epochs", 11, "its experiment differs in epochs"),
         ("arm.drawn", True, "its experiment differs in sampled"),
         ("arm.recipe.averaging", False, "its experiment differs in recipe"),
         ("data.digest", "0" * 64, "of other data than CIFAR-10"),
-        ("test.best", {"accuracy": 0.6}, "it has no test.best.loss"),
         ("test", {}, "it has no test.best.loss"),
         ("arm", {}, "'id'"),
     ],
@@ -161,13 +159,13 @@ def test_a_record_of_anything_else_is_stale(place, value, reason, runs_dir, tell
         records.read(experiment(FAST), 0)
 
 
-@pytest.mark.parametrize("id, seed, differs", [(BASE, 1, "seed)"), (FAST, 0, "id, network,")])
-def test_a_copy_under_another_name_is_refused(id, seed, differs, runs_dir):  # noqa: F811
+def test_a_copy_under_another_name_is_refused(runs_dir):  # noqa: F811
     write(runs(BASE, [0.6]))
-    path = records.path_of(experiment(id), seed)
-    shutil.copy(records.path_of(experiment(BASE), 0), path)
-    [fault] = records.read_all(experiment(id))[1]
-    assert fault.startswith(f"{path.name} is stale (its experiment differs in {differs}")
+    for id, seed, differs in ((BASE, 1, "seed)"), (FAST, 0, "id, network,")):
+        path = records.path_of(experiment(id), seed)
+        shutil.copy(records.path_of(experiment(BASE), 0), path)
+        [fault] = records.read_all(experiment(id))[1]
+        assert fault.startswith(f"{path.name} is stale (its experiment differs in {differs}")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +176,6 @@ def test_a_copy_under_another_name_is_refused(id, seed, differs, runs_dir):  # n
         lambda text: text.replace('"sha256"', '"sha"'),
         lambda text: "[]",
     ],
-    ids=["cut", "one digit changed", "no digest", "a list"],
 )
 def test_a_damaged_record_is_called_that_and_the_others_are_read(damage, runs_dir, capsys):  # noqa: F811
     write(runs(BASE, [0.6, 0.61, 0.62]))
@@ -194,9 +191,7 @@ def test_a_damaged_record_is_called_that_and_the_others_are_read(damage, runs_di
 def test_a_record_that_is_missing_or_may_not_be_read_is_not_damaged(runs_dir, monkeypatch, tells):  # noqa: F811
     monkeypatch.setattr(usage, "used", defaultdict(set))
     assert records.read(experiment(BASE), 0) is None and records.read_all(experiment(BASE)) == ([], [])
-    assert usage.used == {"records": {BASE}}, (
-        "a notebook's results depend also on a record that is not there yet"
-    )
+    assert usage.used == {"records": {BASE}}, "results depend also on a record that is not there yet"
     monkeypatch.setattr(Path, "read_text", Mock(side_effect=PermissionError))
     with tells(records.Unusable, f"{BASE}-seed0.json may not be read: make it readable"):
         records.read(experiment(BASE), 0)
@@ -220,11 +215,10 @@ def test_a_table_has_a_row_for_each_record(runs_dir):  # noqa: F811
         (BASE, 0, *settings, 0.6, 1.2, 1.1, 3),
         (BASE, 1, *settings, 0.61, 1.2, 1.1, 4),
     ]
-    names = (
-        "experiment seed n_train epochs batch_size optimizer learning_rate accuracy loss val_loss best_epoch"
-    )
     other = records.table([BASE], "of other data")
-    assert other.empty and list(other) == list(table) == names.split()
+    settings = ["n_train", "epochs", "batch_size", "optimizer", "learning_rate"]
+    columns = ["experiment", "seed", *settings, "accuracy", "loss", "val_loss", "best_epoch"]
+    assert other.empty and list(other) == list(table) == columns
 
 
 def test_histories_have_a_row_for_each_epoch(runs_dir):  # noqa: F811
@@ -238,4 +232,4 @@ def test_histories_have_a_row_for_each_epoch(runs_dir):  # noqa: F811
     val_losses = [*record(BASE).history["val_loss"]] * 2 + [np.nan] * 10
     assert table["val_loss"].tolist() == pytest.approx(val_losses, nan_ok=True)
     assert table["accuracy"].tolist() == [0.5] * 20 + [0.4] * 10
-    assert list(records.histories([DEEPER])) == list(table)
+    assert list(records.histories([DEEPER])) == list(records.histories([ALL_IMAGES])) == list(table)

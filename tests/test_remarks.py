@@ -1,17 +1,23 @@
-"""Remarks are numbers that a direct computation from the records gives, too; SciPy is the reference."""
+"""Remarks hold the numbers that a direct computation from the records gives; SciPy is the reference."""
+
+import re
 
 import numpy as np
 import pytest
-from made_up import SHORTER, around, confusion, found, runs
+from made_up import around, claim, confusion, found, runs
 from scipy import stats
 
 from labhelpers.study import human_labels, remarks
-from labhelpers.study.claims import BASE, BY_ID, DEEPER, LARGER, RATES, Claim
+from labhelpers.study.claims import BASE, DEEPER, LARGER, RATES, SHORTER, Claim
 from labhelpers.study.measures import Measure, Measured
 
 
 def remark(id, *of_experiments):
-    return BY_ID[id].remark(BY_ID[id], found(*of_experiments))
+    return remarks.BY_CLAIM[id](claim(id), found(*of_experiments))
+
+
+def numbers(sentence):
+    return [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:\.\d+)?", sentence)]
 
 
 def test_other_settings_and_the_last_epoch_may_give_the_number():
@@ -19,28 +25,29 @@ def test_other_settings_and_the_last_epoch_may_give_the_number():
         "the last epoch": around(0.61, 0.004, 10),
         "PyTorch's initial weights": around(0.62, 0.002, 5),
         "batches of 64": around(0.64, 0.004, 5),
-        "one order of the images": around(0.65, 0.001, 4),
     }
-    last, weights, batches, order = tried.values()
+    last, weights, batches = tried.values()
     recorded = found(
-        runs(LARGER, around(0.63, 0.004, 10), last_accuracy=last),
+        runs(LARGER, around(0.63, 0.003, 10), last_accuracy=last),
         runs(f"{LARGER}-batch-64", batches),
         runs(f"{LARGER}-pytorch-weights", weights),
-        runs(f"{LARGER}-one-order", order),
+        runs(f"{LARGER}-one-order", around(0.65, 0.001, 4)),
     )
-    variants = remarks.explanations(BY_ID["L1"], recorded)["variants"]
-    assert list(variants) == list(tried)
-    assert variants.pop("one order of the images") is None, "four runs are too few to tell"
-    for label, one_run in variants.items():
-        n, deviation = len(tried[label]), np.std(tried[label], ddof=1)
-        truth = stats.t.interval(0.95, n - 1, np.mean(tried[label]), deviation * np.sqrt(1 + 1 / n))
-        assert one_run == (pytest.approx(truth[0]), pytest.approx(truth[1]), label == "batches of 64")
+    written = {}
+    for label, values in tried.items():
+        n, deviation = len(values), np.std(values, ddof=1)
+        low, high = stats.t.interval(0.95, n - 1, np.mean(values), deviation * np.sqrt(1 + 1 / n))
+        written[label] = f"{label} ({100 * low:.1f} % to {100 * high:.1f} %)"
+    reaching, not_reaching, unknown, luck = remarks.explanations(claim("L1"), recorded).split(". ")
+    assert reaching == f"65 % is within reach of one run with: {written.pop('batches of 64')}"
+    assert not_reaching == f"Not with: {', '.join(written.values())}"
+    assert unknown == "Not known yet: one order of the images", "four runs are too few"
+    assert luck.startswith("A lucky seed: 0 of 10 runs get there") and luck.endswith("below 0.1 %.")
 
 
 @pytest.mark.parametrize(
     "id, fields, needed, reached",
     [
-        ("L1", {"accuracy": around(0.63, 0.004, 10)}, 0.645, 0),
         ("B3 accuracy", {"accuracy": [0.63] * 9 + [0.604]}, 0.605, 1),
         ("B3 accuracy", {"accuracy": [0.57] * 8 + [0.596, 0.595]}, 0.595, 2),
         ("B3 loss", {"accuracy": [0.6] * 10, "loss": [1.12] * 9 + [1.176]}, 1.175, 1),
@@ -48,58 +55,63 @@ def test_other_settings_and_the_last_epoch_may_give_the_number():
     ],
 )
 def test_a_lucky_seed_gives_what_just_rounds_to_the_number(id, fields, needed, reached):
-    it = remarks.explanations(BY_ID[id], found(runs(BY_ID[id].experiments[0], **fields)))
+    sentence = remarks.explanations(claim(id), found(runs(BASE, **fields)))
     values = np.array(fields.get("loss", fields["accuracy"]))
     distance = abs(needed - values.mean()) / (values.std(ddof=1) * np.sqrt(1.1))
-    assert (it["reached"], it["runs"], it["chance"]) == (reached, 10, pytest.approx(stats.t.sf(distance, 9)))
+    chance = f"{100 * stats.t.sf(distance, 9):.1f} %"
+    assert sentence.endswith(
+        f"{reached} of 10 runs get there, and a further one does with probability {chance}."
+    )
 
 
 def test_a_measure_without_a_last_epoch_has_one_explanation_less():
     measure = Measure("code length", lambda record: Measured(record.loss), "bits", digits=3)
-    claim = Claim("X1", "an image takes {number}", measure, (BASE,), 0.9, 0.05, 0.1)
-    it = remarks.explanations(claim, found(runs(BASE, [0.6] * 5, loss=around(0.6, 0.01, 5))))
-    assert list(it["variants"]) == ["images sampled anew for each seed"]
+    tested = Claim("X1", "an image takes {number}", measure, (BASE,), 0.9, 0.05, 0.1)
+    sentence = remarks.explanations(tested, found(runs(BASE, [0.6] * 5, loss=around(0.6, 0.01, 5))))
+    assert sentence.startswith(
+        "0.9 bits is within reach of one run with: nothing tried. Not known yet: images sampled anew for each seed."
+    )
 
 
 def test_confusions_are_compared_with_those_of_human_annotators():
     matrices = [confusion(), human_labels.CONFUSION_MATRIX, confusion(within=0.3)]
-    it = remark("B4 animals", runs(BASE, [0.6] * 3, confusion_matrix=matrices))
     each = [human_labels.agreement(matrix) for matrix in matrices]
-    expected = {"pairs": 45, "top": 5, "low": min(one.correlation for one in each), "high": 1}
-    assert it == pytest.approx(expected | {"shared": sum(one.shared for one in each) / 3})
+    low, shared = min(one.correlation for one in each), sum(one.shared for one in each) / 3
+    sentence = remark("B4 animals", runs(BASE, [0.6] * 3, confusion_matrix=matrices))
+    assert numbers(sentence) == [10, 45, round(low, 2), 1, 5, round(shared, 1), 5]
 
 
 def test_classes_are_ranked_in_each_run():
     matrices = [confusion(0.6, cars=cars, vehicles=0.7) for cars in (0.65, 0.8, 0.75, 0.7, 0.72)]
     matrices[3][8, 8] += 1
-    it = remark("B4 cars", runs(BASE, [0.6] * 5, confusion_matrix=matrices))
     # At 0.65 cars come after the three other vehicles.
-    assert it == {"runs": 5, "easiest": {"automobile": 3, "ship": 1, "airplane": 1}, "best": 1, "worst": 4}
-    assert next(iter(it["easiest"])) == "automobile", "most often first"
+    assert remark("B4 cars", runs(BASE, [0.6] * 5, confusion_matrix=matrices)) == (
+        "Easiest of 5 runs: automobile in 3, airplane in 1, ship in 1. Cars rank 1 to 4 of 10."
+    )
 
 
-def test_networks_are_compared_by_multiplications_and_best_epochs():
+@pytest.mark.parametrize("more, expected", [(464, "2.3 times the"), (80, "2.5 times fewer")])
+def test_networks_are_compared_by_multiplications(more, expected):
+    deeper, larger = runs(DEEPER, [0.6], multiplications=more), runs(LARGER, [0.6], multiplications=200)
+    assert remark("A1 complexity", deeper, larger) == f"It takes {expected} multiplications."
+
+
+def test_early_best_epochs_are_counted():
     epochs = [5, 10, 11, 7, 20, 9, 3, 8, 6, 12]
-    deeper = runs(DEEPER, [0.6] * 10, best_epoch=epochs, multiplications=300)
-    larger, shorter = runs(LARGER, [0.6], multiplications=200), runs(SHORTER, [0.6] * 5)
-    assert remark("A1 complexity", deeper, larger) == {"ratio": 1.5}
-    label = "deeper, 40,000 images"
-    assert remark("A1 epochs", deeper, shorter) == {"early": 7, "runs": 10, "label": label, "epochs": 10}
+    sentence = remark("A1 epochs", runs(DEEPER, [0.6] * 10, best_epoch=epochs), runs(SHORTER, [0.6] * 5))
+    assert numbers(sentence) == [7, 10, 40_000, 10] and "“deeper, 40,000 images”" in sentence
 
 
 def test_the_best_network_is_the_last_improvement():
-    it = remark("A3", runs("ladder-longer", [0.93, 0.94], tta_accuracy=[0.94, 0.96]))
-    assert (it.pop("label"), it["runs"], it["planned"]) == ("improved network, up to twelve epochs", 2, 5)
-    expected = {"accuracy": 0.935, "tta_accuracy": 0.95, "one_human": 0.9524, "majority": 0.9921}
-    assert it == pytest.approx(expected | {"runs": 2, "planned": 5}, abs=5e-5)
-    without = remark("A3")
-    assert without["runs"] == 0 and np.isnan([without["accuracy"], without["tta_accuracy"]]).all()
+    sentence = remark("A3", runs("ladder-longer", [0.93, 0.94], tta_accuracy=[0.94, 0.96]))
+    assert "“improved network, up to twelve epochs”" in sentence
+    assert numbers(sentence) == [93.5, 95, 2, 5, 95.2, 99.2, 10] and numbers(remark("A3")) == [95.2, 99.2, 10]
 
 
 def test_learning_rates_have_the_mean_accuracies_they_give():
-    main, of_sgd = runs(DEEPER, [0.65, 0.66]), [0.4, 0.41, 0.42]
     others = [runs(rate, [accuracy]) for rate, accuracy in zip(RATES, (0.5, 0.68, 0.6, 0.4), strict=True)]
-    sgd = runs(f"{DEEPER}-sgd-1e-3", of_sgd), runs(f"{DEEPER}-sgd-1e-2", [0.6, 0.61, 0.62])
-    adam = {1e-3: 0.655, 1e-4: 0.5, 3e-4: 0.68, 3e-3: 0.6, 1e-2: 0.4}
-    assert remark("A4", main, *others) == {"adam": pytest.approx(adam)}
-    assert remark("A4", main, *others, *sgd)["sgd"] == pytest.approx({1e-3: 0.41, 1e-2: 0.61})
+    sgd = runs(f"{DEEPER}-sgd-1e-3", [0.4, 0.41, 0.42]), runs(f"{DEEPER}-sgd-1e-2", [0.6, 0.61, 0.62])
+    sentence = remark("A4", runs(DEEPER, [0.65, 0.66]), *others)
+    assert sentence.startswith("Adam from") and numbers(sentence) == [0.0001, 0.01, 40, 68]
+    _, of_sgd = remark("A4", runs(DEEPER, [0.65, 0.66]), *others, *sgd).split("; ")
+    assert of_sgd.startswith("SGD from") and numbers(of_sgd) == [0.001, 0.01, 41, 61]

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from labhelpers.study import statistics
 from labhelpers.study.statistics import Interval
@@ -35,12 +34,9 @@ def runs(request):
 # Means
 
 
-def test_mean_is_scipys_and_statsmodels_t_interval_and_test(runs):
-    estimate = statistics.mean(runs)
-    test = stats.ttest_1samp(runs, 0)
-    assert estimate.value == pytest.approx(runs.mean())
-    assert estimate[1:3] == pytest.approx(tuple(test.confidence_interval(0.95)))
-    assert estimate[1:3] == pytest.approx(DescrStatsW(runs).tconfint_mean(0.05))
+def test_mean_is_scipys_t_interval_and_test(runs):
+    estimate, test = statistics.mean(runs), stats.ttest_1samp(runs, 0)
+    assert estimate[:3] == pytest.approx((runs.mean(), *test.confidence_interval(0.95)))
     assert estimate.p == pytest.approx(test.pvalue)
 
 
@@ -61,22 +57,17 @@ def test_seeds_that_agree_leave_the_variance_of_the_images():
 # Differences
 
 
-@pytest.mark.parametrize("n, m", [(10, 10), (10, 3), (2, 5)])
-@pytest.mark.parametrize("null", [0.0, 0.01])
-def test_difference_is_scipys_and_statsmodels_welch(n, m, null):
+@pytest.mark.parametrize("n, m, null", [(10, 10, 0.0), (10, 3, 0.01), (2, 5, 0.01)])
+def test_difference_is_scipys_welch(n, m, null):
     rng = np.random.default_rng(n)
     first, second = rng.normal(0.63, 0.004, n), rng.normal(0.61, 0.009, m)
     estimate = statistics.difference(first, second, null)
-    expected = CompareMeans(DescrStatsW(first), DescrStatsW(second)).tconfint_diff(usevar="unequal")
-    assert estimate.value == pytest.approx(first.mean() - second.mean())
-    assert estimate[1:3] == pytest.approx(expected)
-    assert estimate[1:3] == pytest.approx(
-        tuple(stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95))
-    )
+    expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    assert estimate[:3] == pytest.approx((first.mean() - second.mean(), *expected))
     assert estimate.p == pytest.approx(stats.ttest_ind(first - null, second, equal_var=False).pvalue)
 
 
-def test_difference_from_runs_that_agree_has_the_other_arm_s_freedom():
+def test_difference_from_runs_that_agree_has_the_freedom_of_the_others():
     second = np.array([0.6, 0.61, 0.62])
     estimate = statistics.difference([0.63] * 5, second)
     low, high = stats.t.interval(0.95, 2, 0.02, stats.sem(second))
@@ -84,11 +75,6 @@ def test_difference_from_runs_that_agree_has_the_other_arm_s_freedom():
 
 
 # One further run
-
-
-def test_prediction_interval_by_hand():
-    # mean 0.6, s = 0.01, n = 3: t(2) = 4.302653, sqrt(4/3) = 1.154701
-    assert statistics.prediction_interval([0.59, 0.6, 0.61]) == pytest.approx((0.550318, 0.649682), abs=1e-6)
 
 
 def test_prediction_interval_is_statsmodels_prediction_for_a_constant(runs):
@@ -122,8 +108,7 @@ def test_fewer_than_two_runs_tell_nothing(values):
     assert isnan(statistics.chance_of_reaching(values, 0.6))
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 0.6, 1 / 3])
-@pytest.mark.parametrize("n", [2, 3, 7, 10])
+@pytest.mark.parametrize("value, n", [(0.0, 2), (0.1, 3), (0.6, 10), (1 / 3, 7)])
 def test_runs_that_agree_leave_no_doubt(value, n):
     values = [value] * n
     assert statistics.mean(values)[:3] == pytest.approx((value, value, value))
@@ -153,7 +138,6 @@ def test_holm_is_statsmodels(n):
         ((0, 1), (2, 3), 1),
         ((0, 1), (1, 3), 0),
         ((0, 5), (1, 2), 0),
-        ((0, 2), (1, 3), 0),
         ((-inf, inf), (1, 1), 0),
     ],
 )
@@ -162,7 +146,7 @@ def test_distance_of_intervals(one, other, expected):
     assert statistics.distance(Interval(*other), Interval(*one)) == expected
 
 
-# Coverage: 19 times in 20 the interval holds the truth
+# Coverage: in 95 % of cases the interval holds the truth
 
 TIMES = 2_000
 
@@ -173,31 +157,20 @@ def _holds(share):
     return low <= share <= high
 
 
-@pytest.mark.parametrize("n", [3, 5, 10])
-def test_mean_covers_the_truth(n):
+@pytest.mark.parametrize("n", [3, 10])
+def test_intervals_cover_the_truth(n):
     rng = np.random.default_rng(n)
-    intervals = [statistics.mean(rng.normal(0.6, 0.006, n)) for _ in range(TIMES)]
-    assert _holds(np.mean([it.low < 0.6 < it.high for it in intervals]))
-
-
-@pytest.mark.parametrize("n", [3, 5, 10])
-def test_prediction_covers_a_further_run(n):
-    rng = np.random.default_rng(n)
-    covered = []
+    covered = {"mean": [], "further run": [], "difference": []}
     for _ in range(TIMES):
-        *known, further = rng.normal(0.6, 0.006, n + 1)
+        *known, further = rng.normal(0.63, 0.004, n + 1)
+        others = rng.normal(0.61, 0.008, 5)
+        _, low, high, _ = statistics.mean(known)
+        covered["mean"].append(low < 0.63 < high)
         low, high = statistics.prediction_interval(known)
-        covered.append(low < further < high)
-    assert _holds(np.mean(covered))
-
-
-@pytest.mark.parametrize("n, m", [(10, 10), (10, 5)])
-def test_difference_covers_the_truth(n, m):
-    rng = np.random.default_rng(n + m)
-    intervals = [
-        statistics.difference(rng.normal(0.63, 0.004, n), rng.normal(0.61, 0.008, m)) for _ in range(TIMES)
-    ]
-    assert _holds(np.mean([it.low < 0.02 < it.high for it in intervals]))
+        covered["further run"].append(low < further < high)
+        _, low, high, _ = statistics.difference(known, others)
+        covered["difference"].append(low < 0.02 < high)
+    assert {name: _holds(np.mean(held)) for name, held in covered.items()} == dict.fromkeys(covered, True)
 
 
 def test_mean_covers_what_holds_for_new_images():
@@ -208,11 +181,10 @@ def test_mean_covers_what_holds_for_new_images():
     for _ in range(TIMES):
         difficulties = np.sort(rng.random(images))
         accuracies = np.searchsorted(difficulties, rng.normal(0.6, 0.01, runs)) / images
-        share = accuracies.mean()
-        estimate = statistics.mean(accuracies, share * (1 - share) / images)
-        with_images.append(estimate.low < 0.6 < estimate.high)
-        estimate = statistics.mean(accuracies)
-        without.append(estimate.low < 0.6 < estimate.high)
+        variance = accuracies.mean() * (1 - accuracies.mean()) / images
+        for held, image_variance in ((with_images, variance), (without, 0)):
+            estimate = statistics.mean(accuracies, image_variance)
+            held.append(estimate.low < 0.6 < estimate.high)
     assert _holds(np.mean(with_images))
     assert np.mean(without) < 0.85  # seeds alone say nothing about the choice of images
 

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from test_faults import (
     changed,
-    flipped,
     full_disk,
     half,
     needs_mount,
@@ -27,7 +26,6 @@ from test_faults import (
     wait_for,
 )
 
-from labhelpers.errors import LabError
 from labhelpers.study import experiments, records, runner
 
 # One real run
@@ -104,20 +102,6 @@ def test_record_fits_together(contents):
 # The table of experiments
 
 
-def test_experiments_have_ids_and_labels_of_their_own_and_networks_that_exist():
-    from labhelpers import models
-
-    every = experiments.EXPERIMENTS
-    assert len(experiments.BY_ID) == len({one.label for one in every}) == len(every)
-    for one in every:
-        assert one.network in models.NETWORKS and re.fullmatch("[a-z0-9-]+", one.id)
-
-
-def test_unknown_experiment_is_refused(tells):
-    with tells(LabError, "experiment is 'baseline'", "baseline-20000"):
-        experiments.experiment("baseline")
-
-
 def test_most_wanted_come_first_and_the_experiments_of_a_group_side_by_side(monkeypatch, tmp_path):
     monkeypatch.setattr(records, "runs_dir", lambda: tmp_path)
     units, faults = runner.missing()
@@ -162,7 +146,7 @@ def run_one(experiment, seed, source, threads=1, precision=None):
         seconds=[time.time()],
     )
 '''
-ALL = {f"{arm}-seed{seed}.json" for arm in ("one", "two") for seed in range(4)}
+ALL = {f"{id}-seed{seed}.json" for id in ("one", "two") for seed in range(4)}
 
 
 @pytest.fixture
@@ -196,60 +180,24 @@ def finished_runs(project):
     return Counter((note[0], note[1]) for note in notes(project) if note[-1] == "done")
 
 
-def test_study_makes_what_is_missing_and_then_nothing(quick):
-    assert "made 8 records" in succeeds(quick, "lab study --workers 2")
-    assert made(quick) == ALL and set(finished_runs(quick).values()) == {1}
-    before = quick.state()
-    assert "nothing to do" in succeeds(quick, "lab study")
-    assert quick.state() == before
-
-
-def test_study_of_some_experiments_and_seeds(quick):
+def test_study_makes_what_is_missing_and_then_starts_nothing_slow(quick):
     succeeds(quick, "lab study --experiments two --seeds 2 --workers 1")
     assert made(quick) == {"two-seed0.json", "two-seed1.json"}
+    assert "made 6 records" in succeeds(quick, "lab study --workers 2")
+    assert made(quick) == ALL and set(finished_runs(quick).values()) == {1}
+    before, quick.variables["PYTHONPROFILEIMPORTTIME"] = quick.state(), "1"
+    done = quick.lab("lab study")
+    imported = set(re.findall(r"\| +(\w+)$", done.stderr, re.M))
+    assert "nothing to do" in done.stdout and quick.state() == before
+    assert "pandas" in imported and not {"tensorflow", "keras", "joblib", "scipy"} & imported
 
 
-def test_study_with_nothing_to_do_starts_nothing_slow(quick):
-    succeeds(quick, "lab study --workers 2")
-    quick.variables["PYTHONPROFILEIMPORTTIME"] = "1"
-    imported = set(re.findall(r"\| +(\w+)$", quick.lab("lab study").stderr, re.M))
-    assert "pandas" in imported
-    assert not {"tensorflow", "keras", "joblib", "scipy"} & imported
-
-
-FAULTS = {
-    "damaged record": (
-        changed("data/runs/one-seed1.json", half),
-        "WARNING: one-seed1.json is damaged: restore it with git, or let lab study make it anew",
-    ),
-    "record with one bit flipped": (
-        changed("data/runs/one-seed1.json", flipped),
-        "WARNING: one-seed1.json is damaged: restore it with git, or let lab study make it anew",
-    ),
-    "record of another schema version": (
-        changed(
-            "labhelpers/study/records.py",
-            lambda text: text.replace(b"SCHEMA_VERSION = 1\n", b"SCHEMA_VERSION = 2\n"),
-        ),
-        "WARNING: one-seed1.json is stale (schema version 1, now 2): lab study makes it anew",
-    ),
-    "record of an experiment that was changed": (
-        changed(
-            "labhelpers/study/experiments.py",
-            lambda text: text.replace(b'"baseline", 100, 1', b'"baseline", 100, 2'),
-        ),
-        "WARNING: one-seed1.json is stale (its experiment differs in epochs): lab study makes it anew",
-    ),
-}
-
-
-@pytest.mark.parametrize(("cause", "line"), FAULTS.values(), ids=FAULTS.keys())
-def test_record_that_is_of_no_use_is_told_and_made_anew(cause, line, quick):
+def test_damaged_record_is_reported_and_made_anew(quick):
     succeeds(quick, "lab study --experiments one --workers 2")
-    with cause(quick):
+    with changed("data/runs/one-seed1.json", half)(quick):
         done = quick.lab("lab study --experiments one --workers 2")
-        assert done.returncode == 0
-        assert re.search("^" + re.escape(line).replace("…", ".*") + "$", done.stderr, re.M)
+        line = "WARNING: one-seed1.json is damaged: restore it with git, or let lab study make it anew"
+        assert done.returncode == 0 and line in done.stderr.splitlines()
         assert "nothing to do" in succeeds(quick, "lab study --experiments one")
 
 
@@ -259,21 +207,16 @@ def test_full_disk_loses_nothing(quick):
     with full_disk("data", 0)(quick):
         before = quick.state()
         done = quick.lab("lab study --workers 1")
-        assert done.returncode == 2 and done.stderr.count("\n") == 1
-        assert re.search(
-            r"can't write .*: No space left on device; free some space there .* run again\n", done.stderr
-        )
-        assert {name: sha for name, sha in quick.state().items() if "filler" not in name} == {
-            name: sha for name, sha in before.items() if "filler" not in name
-        }
+        reason = r"lab: can't write .*: No space left on device; free some space there .* run again\n"
+        assert done.returncode == 2 and re.fullmatch(reason, done.stderr)
+        changed_files = dict(before.items() ^ quick.state().items())
+        assert all("filler" in name for name in changed_files)
     succeeds(quick, "lab study --workers 2")
     assert made(quick) == ALL
 
 
 @needs_posix
-@pytest.mark.parametrize(
-    "number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name
-)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda number: number.name)
 def test_study_that_was_cut_off_carries_on(number, quick, held):
     held.write_text("two")
     process = quick.start("lab study --workers 2", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -309,9 +252,7 @@ def test_two_studies_at_once(quick, held):
     second = quick.lab("lab study --workers 2")
     held.unlink()
     assert second.returncode == 2
-    assert re.fullmatch(
-        r"lab: another lab study is at work in .*: wait for it, it makes the same\n", second.stderr
-    )
+    assert re.fullmatch(r"lab: another lab study is at work in .*: wait for it, .*\n", second.stderr)
     assert first.communicate(timeout=120)[1] == "" and first.returncode == 0
     assert made(quick) == ALL and set(finished_runs(quick).values()) == {1}
 
@@ -335,27 +276,18 @@ def test_what_was_typed_is_checked(options, line, quick):
     assert (done.returncode, done.stderr) == (2, f"lab: {line}\n")
 
 
-def test_repeat_sets_the_run_beside_its_record_and_its_arm(quick):
-    succeeds(quick, "lab study --experiments one --workers 2")
-    out = succeeds(quick, "lab study --repeat one 2").splitlines()
-    assert out[0] == "the same record, but for seconds and date"
-    assert out[1] == "test accuracy 0.5200; recorded 0.5200"
-    assert out[2].startswith("inside the 95 % prediction interval of one, 0.4")
-
-
-def test_repeat_of_a_record_from_before_an_arm_could_have_a_recipe(quick):
+def test_repeat_compares_the_run_with_its_record_and_its_experiment(quick):
     succeeds(quick, "lab study --experiments one --workers 2")
     path = quick.seen / "data/runs/one-seed2.json"
     content = json.loads(path.read_text(encoding="utf-8"))
-    del content["sha256"], content["arm"]["recipe"]
-    sealed = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    path.write_text(json.dumps(content | {"sha256": sealed}), encoding="utf-8")
-    assert succeeds(quick, "lab study --repeat one 2").startswith("the same record")
-
-
-def test_repeat_of_a_single_record_has_nothing_to_compare_it_with(quick):
-    succeeds(quick, "lab study --experiments one --seeds 1")
-    assert "takes more recorded runs of one than one" in succeeds(quick, "lab study --repeat one 0")
+    del content["sha256"], content["arm"]["recipe"]  # as in records from before there were recipes
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
+    out = succeeds(quick, "lab study --repeat one 2").splitlines()
+    assert out[0] == "the same record, but for seconds and date"
+    assert out[1] == "test accuracy 0.5200; recorded 0.5200"
+    assert out[2].startswith("4 recorded runs: on average 51.5 %")
+    assert out[2].endswith("and today's 52.0 % lies in that.")
 
 
 # A Dask cluster of two workers

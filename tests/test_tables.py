@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import SHORTER, around, found, runs, runs_dir  # noqa: F401
+from made_up import around, found, runs, runs_dir  # noqa: F401
 
 from labhelpers import cli
 from labhelpers.study import tables, text, verdicts
-from labhelpers.study.claims import BASE, DEEPER, LARGER, RATES
+from labhelpers.study.claims import BASE, DEEPER, LARGER, RATES, SHORTER
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_the_terminal_shows_every_claim_within_100_columns(recorded, judged):
     for it, paragraph in zip(shown, out.split("\n", 2)[2].split("\n\n"), strict=True):
         row, *reasons = paragraph.splitlines()
         assert row.startswith(f"{it.claim.id}  ") and row.endswith(it.outcome)
-        cells = {"original": text.original(it.claim), "ours": text.ours(it), "p (H": text.p_value(it)}
+        cells = {"original": it.claim.number_text, "ours": text.ours(it), "p (H": text.p_value(it)}
         assert all(row[heading.index(column) :].startswith(cell) for column, cell in cells.items())
         assert all(line.startswith(tables.INDENT) for line in reasons)
         margin = f"; margin {text.margin(it.claim)}" if it.claim.margin else ""

@@ -14,8 +14,7 @@ from labhelpers.cifar10 import CLASS_NAMES, GROUPED, VEHICLES
 from labhelpers.evaluation import percent
 from labhelpers.study import human_labels, records, text
 from labhelpers.study.experiments import experiment
-from labhelpers.study.strips import strips
-from labhelpers.study.verdicts import Verdict
+from labhelpers.study.verdicts import Verdict, strips
 
 MARGIN = 0.06  # of a strip's width, free at both ends
 

@@ -1,6 +1,6 @@
-"""Compare a run of today with recorded runs of the same experiment, and with the original's numbers.
+"""Compare today's run with recorded runs of the same experiment, and with the original's numbers.
 
-This is a module of its own so that notebooks that train don't depend on how verdicts are worded.
+It is a separate module so that notebooks that train don't depend on how verdicts are worded.
 """
 
 import pandas as pd
@@ -14,7 +14,7 @@ from labhelpers.study.measures import ACCURACY, LOSS
 
 
 def beside_original(id: str, model, evaluation: Evaluation, cifar: Cifar10, **settings) -> pd.DataFrame:
-    """Set one evaluation on the test set beside the original's numbers for the same network.
+    """Compare one evaluation on the test set with the original's numbers for the same network.
 
     Args:
         id: of the experiment that the original's numbers belong to, such as "baseline-20000".
@@ -25,44 +25,35 @@ def beside_original(id: str, model, evaluation: Evaluation, cifar: Cifar10, **se
 
     Returns:
         A row for each measure: `claim`, `network`, `measure`, `original`, `ours`, and the 95 % interval of ours,
-        `low` and `high` (Wilson, for one run on new images; the loss has none). `original` is missing where it can't
-        be compared with: on stand-in images, and with another network or other settings than the experiment's.
+        `low` and `high` (Wilson, for one run on new images; the loss has none). `original` is missing where a
+        comparison would be unfair: on stand-in images, and with another network or other settings.
     """
-    from labhelpers.models import (
-        network_name,
-    )  # starts Keras, for which other readers of this module need not wait
+    from labhelpers.models import network_name  # starts Keras, which other readers of this module don't need
 
     ours = {ACCURACY: (evaluation.accuracy, *evaluation.interval), LOSS: (evaluation.loss, None, None)}
     fair = not cifar.is_standin and experiment(id).is_run(model, **settings)
     network = f"{network_name(model)}, {settings['n_train']:,} images, {settings['epochs']} epochs"
-    rows = [
-        (
-            claim.id.split()[0],
-            network,
-            claim.measure.name,
-            claim.number if fair else None,
-            *ours[claim.measure],
-        )
-        for claim in CLAIMS
-        if claim.measure in ours and claim.number is not None and claim.experiments[0] == id
-    ]
+    rows = []
+    for claim in CLAIMS:
+        if claim.measure in ours and claim.number is not None and claim.experiments[0] == id:
+            original = claim.number if fair else None
+            rows.append((claim.id.split()[0], network, claim.measure.name, original, *ours[claim.measure]))
     columns = ["claim", "network", "measure", "original", "ours", "low", "high"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
 
 
 def among_runs(accuracies, today: float | None = None) -> str:
-    """Say where recorded runs of one experiment lie, 0 to 1 each, and whether today's is one that they lead to expect."""
+    """Describe recorded accuracies of one experiment, 0 to 1, and whether today's is what they lead to expect."""
     if not len(accuracies):
         return "Of these images no runs are recorded."
     if len(accuracies) == 1:
         return f"1 recorded run: {percent(accuracies.mean())}."
-    mean, low, high, deviation = (getattr(accuracies, name)() for name in ("mean", "min", "max", "std"))
-    text = (
-        f"{len(accuracies)} recorded runs: on average {percent(mean)}, from {percent(low)} to {percent(high)}, with a "
-        f"standard deviation of {100 * deviation:.2f} points. "
-    )
     expected = statistics.prediction_interval(accuracies)
-    text += f"In 95 % of cases one further run gives {percent(expected.low)} to {percent(expected.high)}"
+    text = (
+        f"{len(accuracies)} recorded runs: on average {percent(accuracies.mean())}, from {percent(accuracies.min())} to "
+        f"{percent(accuracies.max())}, with a standard deviation of {100 * accuracies.std():.2f} points. In 95 % of cases "
+        f"one further run gives {percent(expected.low)} to {percent(expected.high)}"
+    )
     if today is None:
         return f"{text}."
     if expected.low <= today <= expected.high:

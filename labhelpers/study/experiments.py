@@ -1,8 +1,7 @@
-"""The experiments of the study, as data: to add one is to add a line.
+"""The experiments of the study, as data, in the order in which `lab study` makes their runs: one line adds another.
 
 An experiment is one configuration, trained once for each of its seeds. A seed fixes the initial weights and the order
 of the images. The weights kept are those of the best validation loss, or, with a recipe, those of the last epoch.
-The table lists the experiments in the order in which `lab study` makes their runs.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -14,38 +13,26 @@ from labhelpers.errors import check_choice
 
 @dataclass(frozen=True)
 class Experiment:
-    """One configuration.
+    """One configuration."""
 
-    Attributes:
-        id: names the files of its records and is typed after `--repeat`; never changes.
-        label: what readers see.
-        group: the question that it helps to answer.
-        network: a key of `models.NETWORKS`.
-        n_train: number of training images, the first of the set unless `sampled`; 50,000 leaves none for validation.
-        epochs: passes over the training images.
-        seeds: number of runs, with seeds 0, 1, 2, …
-        batch_size, learning_rate: as in Keras.
-        optimizer: "adam" (Kingma & Ba 2015, arXiv 1412.6980), "sgd" with momentum 0.9, or "nesterov" with a recipe.
-        initial_weights: "keras", "pytorch" (`models.start_like_pytorch`) or "whitened" (`airbench.initialise`).
-        sampled: whether each seed trains on its own random sample of the images instead of the first ones.
-        reshuffled: whether each epoch has a new order; Keras's seeded `fit` repeats that of the first epoch.
-        recipe: the remaining hyperparameters of `airbench.fit`; without one, `training.fit` trains it.
-    """
-
-    id: str
-    label: str
-    group: str
-    network: str
-    n_train: int
+    id: str  # names the files of its records and is typed after `--repeat`; never changes
+    label: str  # what readers see
+    group: str  # the question that it helps to answer
+    network: str  # a key of `models.NETWORKS`
+    n_train: int  # the first images of the set unless `sampled`; 50,000 leaves none for validation
     epochs: int
-    seeds: int
+    seeds: int  # number of runs, with seeds 0, 1, 2, …
     batch_size: int = 32
     learning_rate: float = 1e-3
-    optimizer: str = "adam"
-    initial_weights: str = "keras"
-    sampled: bool = False
-    reshuffled: bool = True
-    recipe: Recipe | None = None
+    optimizer: str = "adam"  # or "sgd" with momentum 0.9, or "nesterov" with a recipe
+    initial_weights: str = (
+        "keras"  # or "pytorch" (`models.start_like_pytorch`), "whitened" (`airbench.initialise`)
+    )
+    sampled: bool = False  # whether each seed trains on its own random sample of the images
+    reshuffled: bool = True  # whether each epoch has a new order; Keras's seeded `fit` repeats the first one
+    recipe: Recipe | None = (
+        None  # remaining hyperparameters of `airbench.fit`; without one, `training.fit` trains it
+    )
 
     def settings(self) -> dict:
         """Return what its runs depend on, by name: everything but `label`, `group` and `seeds`."""
@@ -53,30 +40,20 @@ class Experiment:
         return {name: getattr(self, name) for name in names}
 
     def build(self, seed: int, **options):
-        """Build its network with Keras's initial weights, compiled unless it has a recipe; starts Keras.
-
-        Args:
-            seed: fixes the initial weights.
-            options: further ones of the network, such as `dtype`.
-        """
+        """Build its network with Keras's initial weights, compiled unless it has a recipe; `options` such as `dtype`."""
         from labhelpers.backend import keras
         from labhelpers.models import NETWORKS
 
         model = NETWORKS[self.network](seed, **options)
         if self.recipe is None:
-            optimizers = {
-                "adam": keras.optimizers.Adam,
-                "sgd": partial(keras.optimizers.SGD, momentum=0.9),
-            }
-            model.compile(
-                optimizer=optimizers[self.optimizer](self.learning_rate),
-                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                metrics=["accuracy"],
-            )
+            sgd = partial(keras.optimizers.SGD, momentum=0.9)
+            optimizer = {"adam": keras.optimizers.Adam, "sgd": sgd}[self.optimizer](self.learning_rate)
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
         return model
 
     def is_run(self, model, *, n_train: int, epochs: int, batch_size: int) -> bool:
-        """Return whether a model that was trained so is one more run of it: the same network, loss and optimizer, too."""
+        """Return whether a model trained with these settings is one more run of it: same network, loss and optimizer."""
         from labhelpers.models import same_network
 
         ours = self.build(0)
@@ -84,7 +61,7 @@ class Experiment:
         return settings and same_network(ours, model) and _learns(ours) == _learns(model)
 
     def continues(self, other: "Experiment") -> bool:
-        """Return whether its runs begin as those of another do, seed by seed: it only trains for longer."""
+        """Return whether it differs from another only by more epochs, so that its runs begin as the other's do."""
         ours, theirs = self.settings(), other.settings()
         differing = {name for name in ours if ours[name] != theirs[name]} - {"id"}
         return differing == {"epochs"} and self.epochs > other.epochs
@@ -97,20 +74,18 @@ def _learns(model):
     return configs, [type(part) for part in parts]
 
 
-MAIN, CHANGE, CURVE, RATE, OTHER, IMPROVEMENTS = (
-    "main",
-    "what made the difference",
-    "learning curve",
-    "learning rate",
-    "what else could explain it",
-    "improvements",
-)
+MAIN, CHANGE, CURVE, RATE = "main", "what made the difference", "learning curve", "learning rate"
+OTHER, IMPROVEMENTS = "what else could explain it", "improvements"
 
 
 def _variant(main, id, label, group=OTHER, seeds=5, **changes):
     return replace(
         main, id=f"{main.id}-{id}", label=f"{main.label}, {label}", group=group, seeds=seeds, **changes
     )
+
+
+def _changed(id, label, network):
+    return Experiment(f"{id}-40000", f"{label}, 40,000 images", CHANGE, network, 40_000, epochs=20, seeds=5)
 
 
 def _curve(n_train):
@@ -123,18 +98,14 @@ def _rate(optimizer, rate, seeds):
     return _variant(DEEPER, id, f"{name} at {rate:g}", RATE, seeds, optimizer=optimizer, learning_rate=rate)
 
 
-def _improved(name, label, network="three_blocks", n_train=40_000, epochs=10, seeds=3, **options):
+def _improved(
+    name, label, recipe=None, *, network="three_blocks", n_train=40_000, epochs=10, seeds=3, **options
+):
+    if recipe:
+        fast = {"batch_size": Recipe.BATCH_SIZE, "learning_rate": Recipe.LEARNING_RATE, "recipe": recipe}
+        options = fast | {"optimizer": "nesterov", "initial_weights": "whitened"} | options
     label = f"improved network, up to {label}"
     return Experiment(f"ladder-{name}", label, IMPROVEMENTS, network, n_train, epochs, seeds, **options)
-
-
-def _with_recipe(name, label, recipe, initial_weights="whitened", **options):
-    options |= {
-        "batch_size": Recipe.BATCH_SIZE,
-        "learning_rate": Recipe.LEARNING_RATE,
-        "optimizer": "nesterov",
-    }
-    return _improved(name, label, recipe=recipe, initial_weights=initial_weights, **options)
 
 
 BASE = Experiment("baseline-20000", "baseline, 20,000 images", MAIN, "baseline", 20_000, epochs=10, seeds=10)
@@ -151,29 +122,13 @@ EXPERIMENTS = (
     LARGER,
     DEEPER,
     _variant(LARGER, "20-epochs", "20 epochs", CHANGE, epochs=20),
-    Experiment("wider-masks-40000", "5x5 kernels, 40,000 images", CHANGE, "wider_masks", 40_000, 20, 5),
-    Experiment(
-        "second-convolution-40000",
-        "second convolution, 40,000 images",
-        CHANGE,
-        "second_convolution",
-        40_000,
-        20,
-        5,
-    ),
+    _changed("wider-masks", "5x5 kernels", "wider_masks"),
+    _changed("second-convolution", "second convolution", "second_convolution"),
     _variant(DEEPER, "10-epochs", "10 epochs", CHANGE, 10, epochs=10),
     Experiment("deeper-20000", "deeper, 20,000 images", CHANGE, "deeper", 20_000, 20, 5),
-    _curve(5_000),
-    _curve(10_000),
-    _curve(30_000),
-    _curve(45_000),
-    _rate("adam", 1e-4, 5),
-    _rate("adam", 3e-4, 5),
-    _rate("adam", 3e-3, 5),
-    _rate("adam", 1e-2, 5),
-    _rate("sgd", 1e-3, 3),
-    _rate("sgd", 1e-2, 3),
-    _rate("sgd", 1e-1, 3),
+    *map(_curve, (5_000, 10_000, 30_000, 45_000)),
+    *(_rate("adam", rate, seeds=5) for rate in (1e-4, 3e-4, 3e-3, 1e-2)),
+    *(_rate("sgd", rate, seeds=3) for rate in (1e-3, 1e-2, 1e-1)),
     _variant(LARGER, "pytorch-weights", "PyTorch's initial weights", initial_weights="pytorch"),
     _variant(DEEPER, "pytorch-weights", "PyTorch's initial weights", initial_weights="pytorch"),
     _variant(BASE, "drawn", "images sampled anew for each seed", sampled=True),
@@ -181,19 +136,19 @@ EXPERIMENTS = (
     _variant(DEEPER, "batch-64", "batches of 64", batch_size=64),
     _variant(LARGER, "one-order", "one order of the images", reshuffled=False),
     _variant(DEEPER, "one-order", "one order of the images", reshuffled=False),
-    # Each changes one thing of the one before it. The first is deeper-40000-10-epochs, trained beside the others, so
-    # that the minutes of all are those of one machine.
+    # Each changes one thing in the one before it. The first has the settings of deeper-40000-10-epochs, and was trained
+    # on the same machine as the others, so that training times can be compared.
     Experiment("ladder-deeper", "the original's network, 10 epochs", IMPROVEMENTS, "deeper", 40_000, 10, 3),
-    _improved("batch-norm", "batch normalisation", "batch_normalized"),
+    _improved("batch-norm", "batch normalisation", network="batch_normalized"),
     _improved("three-blocks", "six convolutions"),
-    _with_recipe("schedule", "the learning-rate schedule", PLAIN, "keras"),
-    _with_recipe("flips-and-shifts", "data augmentation", AUGMENTED, "keras"),
-    _with_recipe("smoothing", "label smoothing", SMOOTHED, "keras"),
-    _with_recipe("whitening", "whitening initialisation", SMOOTHED),
-    _with_recipe("averaging", "weight averaging", Recipe(), seeds=5),
-    _with_recipe("all-images", "all images", Recipe(), n_train=50_000),
-    _with_recipe("width", "four times the width", Recipe(), **FOUR_TIMES, seeds=2),
-    _with_recipe("longer", "twelve epochs", Recipe(), **FOUR_TIMES, epochs=12, seeds=5),
+    _improved("schedule", "the learning-rate schedule", PLAIN, initial_weights="keras"),
+    _improved("flips-and-shifts", "data augmentation", AUGMENTED, initial_weights="keras"),
+    _improved("smoothing", "label smoothing", SMOOTHED, initial_weights="keras"),
+    _improved("whitening", "whitening initialisation", SMOOTHED),
+    _improved("averaging", "weight averaging", Recipe(), seeds=5),
+    _improved("all-images", "all images", Recipe(), n_train=50_000),
+    _improved("width", "four times the width", Recipe(), **FOUR_TIMES, seeds=2),
+    _improved("longer", "twelve epochs", Recipe(), **FOUR_TIMES, epochs=12, seeds=5),
 )
 BY_ID = {experiment.id: experiment for experiment in EXPERIMENTS}
 

@@ -7,6 +7,7 @@ answers to each image are read from the authors' file, where it is available.
 
 import hashlib
 import os
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from labhelpers.paths import project
 COUNTS_FILE = "cifar10h-counts.npy"
 COUNTS_SHA256 = "9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff"
 
-# Answers; rows are true classes, columns answers.
+# How often each class (row) got each answer (column), as published.
 CONFUSION_MATRIX = np.array(
     [
         [48642, 390, 548, 78, 35, 46, 130, 52, 1025, 154],
@@ -37,22 +38,15 @@ CONFUSION_MATRIX = np.array(
     ]
 )
 ONE_HUMAN = CONFUSION_MATRIX.trace() / CONFUSION_MATRIX.sum()
-MAJORITY = 0.9921  # of those who saw an image, as published
+MAJORITY = 0.9921  # most frequent answer to each image, as published
 
 
 class Agreement(NamedTuple):
-    """How far a network and humans confuse the same pairs of classes.
+    """How far a network and humans confuse the same pairs of classes."""
 
-    Attributes:
-        correlation: Spearman's, over all pairs, -1 to 1.
-        pairs: how many there are.
-        shared: how many of the network's `top` most confused pairs are among the humans'.
-        top: how many are looked at.
-    """
-
-    correlation: float
-    pairs: int
-    shared: int
+    correlation: float  # Spearman's, over all pairs
+    pairs: int  # number of pairs
+    shared: int  # how many of the network's `top` most confused pairs are among the humans'
     top: int
 
 
@@ -67,9 +61,7 @@ def counts() -> np.ndarray | None:
     if path is None:
         return None
     if hashlib.sha256(path.read_bytes()).hexdigest() != COUNTS_SHA256:
-        raise DataDamaged(
-            f"{path} is not the file of CIFAR-10H: delete it, or fetch it again as data/README.md says"
-        )
+        raise DataDamaged(f"{path} is not CIFAR-10H's file: delete it, or fetch it again, see data/README.md")
     return np.load(path)
 
 
@@ -87,47 +79,42 @@ def disagreement(answers) -> np.ndarray:
 
 
 def mistakes(matrices: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return where each one's mistakes lie.
+    """Return how the mistakes of networks or humans are spread over pairs of classes.
 
     Args:
-        matrices: counts, (10, 10), by the name of who answered; rows are true classes.
+        matrices: confusion matrices of counts, (10, 10), by whose they are; rows are true classes.
 
     Returns:
-        A row for each pair of a true class and a wrong answer: `who`, `true`, `answer` and its `share` of all the
-        mistakes that one made, 0 to 1.
+        For each, a row for each pair of a true class and a wrong answer: `who`, `true`, `answer`, and the `share` of
+        all their mistakes, 0 to 1.
     """
-    rows = []
+    names, is_wrong = np.array(CLASS_NAMES, object), ~np.eye(len(CLASS_NAMES), dtype=bool)
+    true, answer = np.nonzero(is_wrong)
+    tables = []
     for who, matrix in matrices.items():
-        wrong = np.array(matrix) * (1 - np.eye(len(CLASS_NAMES), dtype=int))
-        for true, answer in zip(*np.nonzero(1 - np.eye(len(CLASS_NAMES), dtype=int)), strict=True):
-            share = wrong[true, answer] / max(wrong.sum(), 1)
-            rows.append((who, CLASS_NAMES[true], CLASS_NAMES[answer], share))
-    return pd.DataFrame(rows, columns=["who", "true", "answer", "share"])
+        wrong = np.asarray(matrix)[is_wrong]
+        shares = wrong / max(wrong.sum(), 1)
+        tables.append(
+            pd.DataFrame({"who": who, "true": names[true], "answer": names[answer], "share": shares})
+        )
+    return pd.concat(tables, ignore_index=True)
 
 
 def confused_pairs(matrix) -> dict[tuple[int, int], float]:
     """Return how often each pair of classes is mistaken for one another, either way, most often first.
 
-    Args:
-        matrix: counts, (10, 10); rows are true classes.
-
-    Returns:
-        For each pair of labels `(low, high)` the mean of the two shares of its classes' images, 0 to 1.
+    For each pair of labels `(low, high)` it is the mean of the two shares of its classes' images, 0 to 1, from counts
+    (10, 10) whose rows are true classes.
     """
     share = matrix / matrix.sum(axis=1, keepdims=True)
     share = (share + share.T) / 2
-    pairs = {
-        (low, high): float(share[low, high])
-        for low in range(len(share))
-        for high in range(low + 1, len(share))
-    }
+    pairs = {pair: float(share[pair]) for pair in combinations(range(len(share)), 2)}
     return dict(sorted(pairs.items(), key=lambda item: -item[1]))
 
 
 def agreement(matrix, top: int = 5) -> Agreement:
     """Compare the pairs that a network confuses with those that humans do; `matrix` as for `confused_pairs`."""
     theirs, ours = confused_pairs(CONFUSION_MATRIX), confused_pairs(matrix)
-    both = pd.DataFrame({"theirs": theirs, "ours": ours})  # by pair
-    correlation = both.corr(method="spearman").loc["theirs", "ours"]
+    correlation = pd.Series(theirs).corr(pd.Series(ours), method="spearman")
     shared = {*list(theirs)[:top]} & {*list(ours)[:top]}
     return Agreement(float(correlation), len(theirs), len(shared), top)

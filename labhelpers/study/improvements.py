@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from labhelpers.study import records, statistics
@@ -13,13 +12,7 @@ FEWEST = 3  # runs to give an interval for: with two, Student's is 13 standard e
 
 
 class Step(NamedTuple):
-    """One change.
-
-    Attributes:
-        change: what it is, as a label.
-        experiment: id of the experiment whose runs have it, and all changes before it.
-        tta: whether a test image's probabilities are averaged over augmented copies of it.
-    """
+    """One change: its label, the experiment that has it and all changes before it, and whether TTA is used."""
 
     change: str
     experiment: str
@@ -40,14 +33,13 @@ STEPS = (
     Step("twelve epochs", "ladder-longer"),
     Step("test-time augmentation", "ladder-longer", tta=True),
 )
-LAST = STEPS[-1]
 
 
 def runs() -> pd.DataFrame:
     """Return a row for each recorded run of each step, from the first on.
 
     Columns: `step` (from 0), `change`, `experiment`, `seed`, `accuracy` (on the test set, 0 to 1), and `minutes` of
-    training on two cores: a run takes one of them for twice as long, while another has the other.
+    training on two cores: two runs of one thread each share them.
     """
     rows = []
     for number, step in enumerate(STEPS):
@@ -61,18 +53,14 @@ def runs() -> pd.DataFrame:
 def summary(of_runs: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each step, with means over its runs.
 
-    Columns: `step`, `change`, `runs`, `accuracy` with its 95 % interval `low`, `high` (NaN where fewer than three runs
-    tell too little), `gain` in accuracy over the step before (NaN where that has no runs), and `minutes`.
+    Columns: `step`, `change`, `runs`, `accuracy` with its 95 % interval `low`, `high` (NaN with fewer than three runs),
+    `gain` in accuracy over the step before (NaN if that has no runs), and `minutes`.
     """
     rows = []
     for (number, change), group in of_runs.groupby(["step", "change"], sort=False):
-        low = high = np.nan
-        if len(group) >= FEWEST:
-            _, low, high, _ = statistics.mean(group["accuracy"])
-        rows.append(
-            (number, change, len(group), group["accuracy"].mean(), low, high, group["minutes"].mean())
-        )
+        ends = statistics.mean(group["accuracy"])[1:3] if len(group) >= FEWEST else (None, None)
+        rows.append((number, change, len(group), group["accuracy"].mean(), *ends, group["minutes"].mean()))
     columns = ["step", "change", "runs", "accuracy", "low", "high", "minutes"]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns).astype({"low": float, "high": float})
     table.insert(6, "gain", table["accuracy"].diff().where(table["step"].diff() == 1))
     return table

@@ -9,48 +9,30 @@ from labhelpers.study.records import Record
 
 
 class Measured(NamedTuple):
-    """A number of one run.
-
-    Attributes:
-        value: the number, in the measure's own unit.
-        image_variance: variance that it owes to the choice of the test images. It is 0 where the claim is about these
-            images, on which the original took its numbers too; what is said of kinds of images is to hold for new
-            ones.
-        holds: a condition of the claim beyond the number, such as that all classes have the same size.
-        details: further numbers and names, for the words of an exact measure.
-    """
+    """A number of one run."""
 
     value: float
+    # The part of its variance that comes from the choice of the test images; 0 where the claim, like the original's
+    # numbers, is about these images only.
     image_variance: float = 0.0
-    holds: bool = True
-    details: dict | None = None
+    holds: bool = True  # a condition of the claim beyond the number, such as classes of one size
+    details: dict | None = None  # further numbers and names, for the words of an exact measure
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of one run, and how it is written.
+    """A number of one run, and how it is written."""
 
-    Attributes:
-        name: what an axis is called.
-        of: gives the number of a record.
-        unit: what an axis shows in parentheses, and what follows a written number unless `bare`.
-        scale: written and drawn numbers are so many times the value.
-        digits: decimals of a written number.
-        bare: whether numbers are written without the unit.
-        last_epoch: gives the same number with the weights of the last epoch, where records hold it.
-        exact: whether it is a fact, the same for every run, that takes no statistics.
-        words: for a difference between classes, what is true of a run where it is above 0; for an exact measure a
-            sentence, with what `Measured.details` holds in braces.
-    """
-
-    name: str
+    name: str  # title of an axis
     of: Callable[[Record], Measured]
-    unit: str = ""
-    scale: float = 1.0
-    digits: int = 0
+    unit: str = ""  # in parentheses on an axis, and after a written number unless `bare`
+    scale: float = 1.0  # factor from the value to what is written
+    digits: int = 0  # decimals
     bare: bool = False
-    last_epoch: Callable[[Record], float] | None = None
-    exact: bool = False
+    last_epoch: Callable[[Record], float] | None = None  # the same number with the weights of the last epoch
+    exact: bool = False  # whether it is a fact, the same for every run, that needs no statistics
+    # For a difference between classes what is true of a run where it is above 0; for an exact measure a sentence, with
+    # fields for what `Measured.details` holds.
     words: str = ""
 
     @property
@@ -72,7 +54,7 @@ class Measure:
         """Write a value, and its interval where it has one: "60.3 % (59.8 to 60.9)"."""
         decimals = self.digits if digits is None else digits
         number, *ends = (
-            f"{round(self.scale * one, decimals) + 0.0:,.{decimals}f}" for one in (value, *(interval or ()))
+            f"{round(self.scale * part, decimals) + 0.0:,.{decimals}f}" for part in (value, *(interval or ()))
         )  # + 0.0: no -0
         text = number if self.bare or not self.unit else f"{number} {self.unit}"
         return f"{text} ({ends[0]} to {ends[1]})" if ends else text
@@ -104,13 +86,12 @@ def _animals_within(record):
     return Measured(share - by_chance, _variance(share, errors))
 
 
-def easier(record, classes, others) -> Measured:
-    """Return the difference in accuracy between two groups of classes, both given as labels."""
-    matrix = record.confusion_matrix
+def _easier(record, classes, others):
+    """How much more often the images of some classes are recognised than those of others; labels for both."""
     value = variance = 0.0
     for sign, labels in ((1, list(classes)), (-1, list(others))):
-        images = matrix[labels].sum()
-        share = matrix[labels, labels].sum() / max(images, 1)
+        images = record.confusion_matrix[labels].sum()
+        share = record.confusion_matrix[labels, labels].sum() / max(images, 1)
         value, variance = value + sign * share, variance + _variance(share, images)
     return Measured(value, variance)
 
@@ -118,7 +99,7 @@ def easier(record, classes, others) -> Measured:
 def _cars_easiest(record):
     """How much more cars are right than the best other class of this run."""
     car = CLASS_NAMES.index("automobile")
-    others = [easier(record, [car], [label]) for label in range(len(CLASS_NAMES)) if label != car]
+    others = [_easier(record, [car], [label]) for label in range(len(CLASS_NAMES)) if label != car]
     return min(others, key=lambda measured: measured.value)
 
 
@@ -126,21 +107,19 @@ def _variance(share, n):
     return share * (1 - share) / max(n, 1)
 
 
-def between_classes(of, words) -> Measure:
-    """Return the measure of a difference between classes, in points; `words` are true of a run where it is above 0."""
+def _fact(name, of, words):
+    return Measure(name, of, exact=True, words=words)
+
+
+def _between_classes(of, words):
     return Measure("difference", of, "points", scale=100, digits=1, words=words)
 
 
-CLASSES = Measure("classes", _classes, exact=True, words="The data has {n} classes, {first} to {last}.")
-SIDE = Measure("side", _side, exact=True, words="The images have {height}x{width} pixels.")
-BALANCE = Measure(
-    "training images", _balance, exact=True, words="There are {n} training images, {each} of each class."
-)
-PARAMETERS = Measure(
-    "parameters",
-    lambda record: Measured(record.parameters),
-    exact=True,
-    words="and that is how complexity is measured here",
+CLASSES = _fact("classes", _classes, "The data has {n} classes, {first} to {last}.")
+SIDE = _fact("side", _side, "The images have {height}x{width} pixels.")
+BALANCE = _fact("training images", _balance, "There are {n} training images, {each} of each class.")
+PARAMETERS = _fact(
+    "parameters", lambda record: Measured(record.parameters), "and that is how complexity is measured here"
 )
 ACCURACY = Measure(
     "test accuracy",
@@ -158,10 +137,10 @@ LOSS = Measure(
     bare=True,
     last_epoch=lambda record: record.last_loss,
 )
-ANIMALS_WITHIN = between_classes(
+ANIMALS_WITHIN = _between_classes(
     _animals_within, "mistakes on animals name another animal more often than by chance"
 )
-VEHICLES_EASIER = between_classes(
-    lambda record: easier(record, VEHICLES, ANIMALS), "vehicles are recognised more often than animals"
+VEHICLES_EASIER = _between_classes(
+    lambda record: _easier(record, VEHICLES, ANIMALS), "vehicles are recognised more often than animals"
 )
-CARS_EASIEST = between_classes(_cars_easiest, "cars are recognised more often than any other class")
+CARS_EASIEST = _between_classes(_cars_easiest, "cars are recognised more often than any other class")

@@ -1,4 +1,4 @@
-"""One run, one record: a JSON file in `data/runs`, whole or not there, that anyone can analyse again.
+"""One run, one record: a JSON file in `data/runs`, written whole or not at all, that anyone can analyse again.
 
 The files have keys of their own, which never change: each field of `Record` names its place, and `SETTING_KEYS` those of
 an experiment's settings. So fields, classes and labels can be renamed without touching a file, and a field that a file
@@ -26,70 +26,68 @@ from labhelpers.study.experiments import EXPERIMENTS, Experiment, experiment
 
 # Increase by hand when the training procedure changes; older records then become stale.
 SCHEMA_VERSION = 1
+# The keys of an experiment's and a recipe's settings, where they are not the names of the fields.
+SETTING_KEYS = {"id": "name", "sampled": "drawn"}
 
 
 class Unusable(LabError):
     """A record that can't be used: damaged, or stale."""
 
 
-def _at(keys: str, array: str = "", default=MISSING):
-    """Declare a field by its place in the file: the keys, outermost first, and how an array is written there.
+def _packed(dtype):
+    """Return how a long array is written, compressed as text, and how it is read."""
+    return (
+        lambda array: base64.b64encode(zlib.compress(array.astype(dtype).tobytes(), 9)).decode(),
+        lambda text: np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype),
+    )
 
-    `array` is "list", "lists" (a dictionary of them), or the dtype of an array that is packed as text.
-    """
-    return field(default=default, metadata={"keys": keys.split("."), "array": array})
+
+AS_IT_IS = (lambda value: value, lambda value: value)
+LIST = (np.ndarray.tolist, np.array)
+LISTS = (
+    lambda arrays: {name: array.tolist() for name, array in arrays.items()},
+    lambda lists: {name: np.array(values) for name, values in lists.items()},
+)
+
+
+def _at(keys: str, form=AS_IT_IS, default=MISSING):
+    """Declare a field by its place in the file (keys, outermost first), and by how its value is written and read."""
+    return field(default=default, metadata={"keys": keys.split("."), "write": form[0], "read": form[1]})
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What one run gave.
-
-    Attributes:
-        experiment: its configuration.
-        seed: of the run.
-        accuracy, loss: on the test set (0 to 1; nats per image), with the weights of the best epoch.
-        last_accuracy, last_loss: the same with the weights of the last epoch.
-        confusion_matrix: of the test set, int, (10, 10); rows are true classes.
-        predictions: predicted class of each test image, uint8, (10000,).
-        losses: of each test image, nats, float16, (10000,).
-        history: per epoch, float64 arrays by name: `loss`, `accuracy`, `val_loss`, `val_accuracy`; those of validation
-            are empty where all images were trained on.
-        parameters, multiplications: of the network; multiplications for one image.
-        dataset, digest: name and SHA-256 of the data.
-        image_shape: height, width and channels.
-        train_images_per_class, test_images_per_class: ten numbers each, of the whole data set.
-        threads, precision: of the arithmetic; precisions as `backend.PRECISIONS` names them.
-        versions, processor, ended: what it ran on, and when.
-        seconds: of each epoch.
-        tta_accuracy, tta_loss, tta_predictions: with test-time augmentation, where there is a recipe.
-    """
+    """What one run gave. Accuracies are 0 to 1, losses nats per image, both on the test set unless in `history`."""
 
     experiment: Experiment
     seed: int = _at("seed")
     parameters: int = _at("network.parameters")
-    multiplications: int = _at("network.multiplications")
+    multiplications: int = _at("network.multiplications")  # for one image
     dataset: str = _at("data.name")
-    digest: str = _at("data.digest")
+    digest: str = _at("data.digest")  # SHA-256
     image_shape: list[int] = _at("data.image_shape")
-    train_images_per_class: list[int] = _at("data.train_images_per_class")
+    train_images_per_class: list[int] = _at("data.train_images_per_class")  # of the whole data set
     test_images_per_class: list[int] = _at("data.test_images_per_class")
-    history: dict[str, np.ndarray] = _at("history", "lists")
-    loss: float = _at("test.best.loss")
+    # Per epoch: `loss`, `accuracy`, `val_loss`, `val_accuracy`; the latter two are empty without validation images.
+    history: dict[str, np.ndarray] = _at("history", LISTS)
+    loss: float = _at("test.best.loss")  # with the weights of the best epoch
     accuracy: float = _at("test.best.accuracy")
-    confusion_matrix: np.ndarray = _at("test.confusion_matrix", "list")
-    predictions: np.ndarray = _at("test.predictions", "uint8")
-    losses: np.ndarray = _at("test.losses", "float16")
-    last_loss: float = _at("test.last.loss")
+    confusion_matrix: np.ndarray = _at("test.confusion_matrix", LIST)  # rows are true classes
+    predictions: np.ndarray = _at("test.predictions", _packed("uint8"))  # of each image, as are losses
+    losses: np.ndarray = _at("test.losses", _packed("float16"))
+    last_loss: float = _at("test.last.loss")  # with the weights of the last epoch
     last_accuracy: float = _at("test.last.accuracy")
     threads: int = _at("threads")
     versions: dict[str, str] = _at("versions")
     processor: str = _at("processor")
-    seconds: list[float] = _at("seconds")
+    seconds: list[float] = _at("seconds")  # of each epoch
     ended: str = _at("ended")
-    precision: str = _at("precision", default="float32")
-    tta_loss: float | None = _at("test.views.loss", default=None)
+    precision: str = _at("precision", default="float32")  # one of `backend.PRECISIONS`
+    tta_loss: float | None = _at(
+        "test.views.loss", default=None
+    )  # with test-time augmentation, if there is a recipe
     tta_accuracy: float | None = _at("test.views.accuracy", default=None)
-    tta_predictions: np.ndarray | None = _at("test.views.predictions", "uint8", default=None)
+    tta_predictions: np.ndarray | None = _at("test.views.predictions", _packed("uint8"), default=None)
 
     @property
     def best_epoch(self) -> int:
@@ -105,23 +103,19 @@ class Record:
         return float(losses[self.best_epoch - 1]) if len(losses) else np.nan
 
 
-# The keys of an experiment's and a recipe's settings, where they are not the names of the fields.
-SETTING_KEYS = {"id": "name", "sampled": "drawn"}
-
-
 def to_json(record: Record) -> dict:
     """Return what the file of a record holds, but for the digest."""
     settings = record.experiment.settings()
     if settings["recipe"]:
         settings["recipe"] = _by_key(asdict(settings["recipe"]))
     content = {"recipe": SCHEMA_VERSION, "arm": _by_key(settings)}
-    for one in fields(Record)[1:]:
-        value, inner = getattr(record, one.name), content
+    for declared in fields(Record)[1:]:
+        value, place = getattr(record, declared.name), content
         if value is not None:
-            *outer, last = one.metadata["keys"]
+            *outer, last = declared.metadata["keys"]
             for key in outer:
-                inner = inner.setdefault(key, {})
-            inner[last] = _written(value, one.metadata["array"])
+                place = place.setdefault(key, {})
+            place[last] = declared.metadata["write"](value)
     return content
 
 
@@ -129,8 +123,7 @@ def from_json(content: dict) -> Record:
     """Return the record that a file holds; a field that the file lacks has its default.
 
     Raises:
-        ValueError: it is of another schema version, has a setting that no field stands for, or lacks a field that
-            has no default.
+        ValueError: it has another schema version or an unknown setting, or lacks a field that has no default.
     """
     if content.get("recipe") != SCHEMA_VERSION:
         raise ValueError(f"schema version {content.get('recipe')}, now {SCHEMA_VERSION}")
@@ -138,14 +131,14 @@ def from_json(content: dict) -> Record:
     if settings.get("recipe"):
         settings["recipe"] = Recipe(**_by_field(Recipe, settings["recipe"]))
     values = {"experiment": Experiment(**{"label": settings["id"], "group": "", "seeds": 0} | settings)}
-    for one in fields(Record)[1:]:
-        found = content
-        for key in one.metadata["keys"]:
-            found = found.get(key) if found else None
-        if found is not None:
-            values[one.name] = _read(found, one.metadata["array"])
-        elif one.default is MISSING:
-            raise ValueError(f"it has no {'.'.join(one.metadata['keys'])}")
+    for declared in fields(Record)[1:]:
+        held = content
+        for key in declared.metadata["keys"]:
+            held = held.get(key) if held else None
+        if held is not None:
+            values[declared.name] = declared.metadata["read"](held)
+        elif declared.default is MISSING:
+            raise ValueError(f"it has no {'.'.join(declared.metadata['keys'])}")
     return Record(**values)
 
 
@@ -153,28 +146,12 @@ def _by_key(settings):
     return {SETTING_KEYS.get(name, name): value for name, value in settings.items()}
 
 
-def _by_field(cls, held):
-    names = {SETTING_KEYS.get(one.name, one.name): one.name for one in fields(cls)}
-    unknown = [key for key in held if key not in names]
+def _by_field(cls, settings):
+    names = {SETTING_KEYS.get(declared.name, declared.name): declared.name for declared in fields(cls)}
+    unknown = [key for key in settings if key not in names]
     if unknown:
         raise ValueError(f"its experiment has the unknown setting {unknown[0]}")
-    return {names[key]: value for key, value in held.items()}
-
-
-def _written(value, array):
-    if array == "lists":
-        return {name: values.tolist() for name, values in value.items()}
-    if array == "list":
-        return value.tolist()
-    return base64.b64encode(zlib.compress(value.astype(array).tobytes(), 9)).decode() if array else value
-
-
-def _read(held, array):
-    if array == "lists":
-        return {name: np.array(values) for name, values in held.items()}
-    if array == "list":
-        return np.array(held)
-    return np.frombuffer(zlib.decompress(base64.b64decode(held)), array) if array else held
+    return {names[key]: value for key, value in settings.items()}
 
 
 def runs_dir() -> Path:
@@ -195,10 +172,13 @@ def checkpoint_of(experiment: Experiment, seed: int) -> Path:
 def write(record: Record) -> None:
     """Write a record, whole or not at all, with a digest that shows whether something changed it later."""
     content = to_json(record)
-    path = path_of(record.experiment, record.seed)
-    with atomic_write(path, FREE_SPACE) as temporary:
+    with atomic_write(path_of(record.experiment, record.seed), FREE_SPACE) as temporary:
         text = json.dumps(content | {"sha256": _digest(content)}, indent=1)
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _digest(content):
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read(experiment: Experiment, seed: int) -> Record | None:
@@ -218,49 +198,39 @@ def read(experiment: Experiment, seed: int) -> Record | None:
     except PermissionError as error:
         raise Unusable(f"{path.name} may not be read: make it readable") from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise Unusable(
-            f"{path.name} is damaged: restore it with git, or let lab study make it anew"
-        ) from error
+        message = f"{path.name} is damaged: restore it with git, or let lab study make it anew"
+        raise Unusable(message) from error
     try:
         record = from_json(content)
-        _check_is_of(record, experiment, seed)
+        if record.digest != cifar10.digest():
+            raise ValueError("of other data than CIFAR-10")
+        wanted = experiment.settings() | {"seed": seed}
+        recorded = record.experiment.settings() | {"seed": record.seed}
+        if changed := [name for name in wanted if recorded[name] != wanted[name]]:
+            raise ValueError(f"its experiment differs in {', '.join(changed)}")
     except (ValueError, KeyError, TypeError) as error:
         raise Unusable(f"{path.name} is stale ({error}): lab study makes it anew") from error
     return record
 
 
-def _check_is_of(record, experiment, seed):
-    if record.digest != cifar10.digest():
-        raise ValueError("of other data than CIFAR-10")
-    wanted, found = (
-        experiment.settings() | {"seed": seed},
-        record.experiment.settings() | {"seed": record.seed},
-    )
-    changed = [name for name in wanted if found[name] != wanted[name]]
-    if changed:
-        raise ValueError(f"its experiment differs in {', '.join(changed)}")
-
-
 def read_all(experiment: Experiment) -> tuple[list[Record], list[str]]:
     """Return an experiment's usable records in order of seed, and a line for each that can't be used."""
-    found, faults = [], []
+    usable, faults = [], []
     for seed in range(experiment.seeds):
         try:
             record = read(experiment, seed)
         except Unusable as error:
             faults.append(str(error))
         else:
-            found += [record] * (record is not None)
-    return found, faults
+            usable += [record] if record else []
+    return usable, faults
 
 
 def read_study() -> tuple[dict[str, list[Record]], list[str]]:
     """Return the usable records of every experiment, by its id, and a line for each that can't be used."""
-    found, faults = {}, []
-    for one in EXPERIMENTS:
-        found[one.id], unusable = read_all(one)
-        faults += unusable
-    return found, faults
+    read = {experiment.id: read_all(experiment) for experiment in EXPERIMENTS}
+    faults = [fault for _, faults in read.values() for fault in faults]
+    return {id: usable for id, (usable, _) in read.items()}, faults
 
 
 def table(ids: list[str], digest: str | None = None) -> pd.DataFrame:
@@ -274,16 +244,13 @@ def table(ids: list[str], digest: str | None = None) -> pd.DataFrame:
     results = ("accuracy", "loss", "val_loss", "best_epoch")
     rows = []
     for one in map(experiment, ids):
-        found, faults = read_all(one)
+        usable, faults = read_all(one)
         for fault in faults:
             print(f"WARNING: {fault}", file=sys.stderr)
-        rows += [
-            [one.id, record.seed]
-            + [getattr(one, name) for name in settings]
-            + [getattr(record, name) for name in results]
-            for record in found
-            if digest in (None, record.digest)
-        ]
+        for record in usable:
+            if digest in (None, record.digest):
+                values = [getattr(one, name) for name in settings]
+                rows.append([one.id, record.seed, *values, *(getattr(record, name) for name in results)])
     return pd.DataFrame(rows, columns=["experiment", "seed", *settings, *results])
 
 
@@ -292,19 +259,11 @@ def histories(ids) -> pd.DataFrame:
 
     Columns: `experiment`, `seed`, its `learning_rate`, `epoch` from 1, and what `Record.history` holds.
     """
-    of_runs = [
-        pd.DataFrame({name: values for name, values in record.history.items() if len(values)}).assign(
-            experiment=one.id,
-            seed=record.seed,
-            learning_rate=one.learning_rate,
-            epoch=range(1, len(record.history["loss"]) + 1),
-        )
-        for one in map(experiment, ids)
-        for record in read_all(one)[0]
-    ]
     columns = ["experiment", "seed", "learning_rate", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-    return pd.concat(of_runs)[columns] if of_runs else pd.DataFrame(columns=columns)
-
-
-def _digest(content):
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    tables = [pd.DataFrame(columns=columns)]
+    for one in map(experiment, ids):
+        for record in read_all(one)[0]:
+            settings = {"experiment": one.id, "seed": record.seed, "learning_rate": one.learning_rate}
+            history = pd.DataFrame({name: pd.Series(values) for name, values in record.history.items()})
+            tables.append(history.assign(**settings, epoch=history.index + 1))
+    return pd.concat(tables[1:] or tables).reindex(columns=columns)

@@ -1,126 +1,137 @@
-"""Further numbers that the records give on a claim, for its reader: they decide nothing.
-
-Each function takes a claim and the records of every experiment by id, and returns numbers by name, which `text` puts
-into a sentence.
-"""
+"""Sentences with further numbers from the records. They help the reader of a verdict and decide nothing."""
 
 from collections import Counter
 
 import numpy as np
 
 from labhelpers.cifar10 import CLASS_NAMES
+from labhelpers.evaluation import percent
 from labhelpers.study import human_labels, improvements, statistics
 from labhelpers.study.experiments import EXPERIMENTS, OTHER, experiment
 
 
-def explanations(claim, records) -> dict:
-    """Look for what would give the original's number: other settings of the same network, or a lucky seed.
-
-    Returns:
-        `variants`, by what differs: both ends of the prediction interval of one run, and whether the number lies there;
-        None with too few runs. `reached`, how many of `runs` get to the number; and `chance`, the probability that one
-        further run does, 0 to 1.
-    """
+def explanations(claim, records) -> str:
+    """Say what would give the original's number: other settings of the same network, or a lucky seed."""
     main = experiment(claim.experiments[0])
-    values = np.array([claim.measure.of(record).value for record in records[main.id]])
+    values = _measured(claim, records[main.id])
     tried = {}
     if claim.measure.last_epoch:
-        tried["the last epoch"] = list(map(claim.measure.last_epoch, records[main.id]))
+        tried["the last epoch"] = [claim.measure.last_epoch(record) for record in records[main.id]]
     for other in EXPERIMENTS:
         alike = (other.network, other.n_train, other.epochs) == (main.network, main.n_train, main.epochs)
         if other.group == OTHER and alike:
-            label = other.label.removeprefix(f"{main.label}, ")
-            tried[label] = [claim.measure.of(record).value for record in records[other.id]]
-    variants = dict.fromkeys(tried)
-    for label, of_runs in tried.items():
-        if len(of_runs) >= statistics.FEWEST:
-            one_run = statistics.prediction_interval(of_runs)
-            variants[label] = (*one_run, statistics.distance(one_run, claim.interval) == 0)
+            tried[other.label.removeprefix(f"{main.label}, ")] = _measured(claim, records[other.id])
+    reaching, not_reaching, unknown = [], [], []
+    for label, accuracies in tried.items():
+        if len(accuracies) < statistics.FEWEST:
+            unknown.append(label)
+            continue
+        one_run = statistics.prediction_interval(accuracies)
+        low, high = map(claim.measure.write, one_run)
+        reaches = statistics.distance(one_run, claim.interval) == 0
+        (reaching if reaches else not_reaching).append(f"{label} ({low} to {high})")
     # The end of the interval that is nearer to our runs: what just rounds to the original's number.
-    low, high = claim.interval
     above = claim.number > values.mean()
-    reached = (values >= low if above else values <= high).sum()
-    chance = statistics.chance_of_reaching(values, low if above else high)
-    return {"variants": variants, "reached": int(reached), "runs": len(values), "chance": chance}
+    needed = claim.interval.low if above else claim.interval.high
+    reached = (values >= needed if above else values <= needed).sum()
+    chance = statistics.chance_of_reaching(values, needed)
+    sentences = [
+        f"{claim.number_text} is within reach of one run with: {', '.join(reaching) or 'nothing tried'}",
+        f"Not with: {', '.join(not_reaching)}" if not_reaching else "",
+        f"Not known yet: {', '.join(unknown)}" if unknown else "",
+        f"A lucky seed: {reached} of {len(values)} runs get there, and a further one does with probability "
+        f"{'below 0.1 %' if chance < 0.001 else percent(chance)}.",
+    ]
+    return ". ".join(filter(None, sentences))
 
 
-def human_confusions(claim, records) -> dict:
-    """Compare the confusions of each run with those of human annotators.
+def _measured(claim, runs):
+    return np.array([claim.measure.of(record).value for record in runs])
 
-    Returns:
-        `pairs` of classes; `low` and `high`, Spearman's correlation of their confusions with the humans', the smallest
-        and the largest of all runs; `shared`, how many of a run's `top` pairs are among the humans' on average.
-    """
+
+def human_confusions(claim, records) -> str:
+    """Compare the confusions of each run with those of human annotators."""
     compared = [human_labels.agreement(record.confusion_matrix) for record in records[claim.experiments[0]]]
-    correlations = [one.correlation for one in compared]
-    shared = float(np.mean([one.shared for one in compared]))
-    span = {"low": min(correlations), "high": max(correlations)}
-    return span | {"pairs": compared[0].pairs, "top": compared[0].top, "shared": shared}
+    correlations = [agreement.correlation for agreement in compared]
+    shared, pairs, top = np.mean([agreement.shared for agreement in compared]), *compared[0][1::2]
+    return (
+        f"Human annotators of the same images (CIFAR-10H): over all {pairs} pairs of classes, Spearman's correlation of "
+        f"their confusions with a run's is {min(correlations):.2f} to {max(correlations):.2f}; of a run's {top} most "
+        f"confused pairs, {shared:.1f} are on average among the humans' {top}."
+    )
 
 
-def class_ranks(claim, records) -> dict:
-    """Rank the classes of each run by their accuracy; every class has as many test images.
-
-    Returns:
-        `easiest`, in how many of `runs` each class was that, most often first; `best` and `worst`, the ranks of cars.
-    """
+def class_ranks(claim, records) -> str:
+    """Rank the classes of each run by their accuracy; every class has as many test images."""
     right = np.array([record.confusion_matrix.diagonal() for record in records[claim.experiments[0]]])
-    easiest = Counter(CLASS_NAMES[label] for label in right.argmax(axis=1))
+    easiest = Counter(CLASS_NAMES[label] for label in right.argmax(axis=1)).most_common()
     ranks = 1 + (right > right[:, [CLASS_NAMES.index("automobile")]]).sum(axis=1)
-    return {
-        "runs": len(right),
-        "easiest": dict(easiest.most_common()),
-        "best": ranks.min(),
-        "worst": ranks.max(),
-    }
+    return (
+        f"Easiest of {len(right)} runs: {', '.join(f'{name} in {n}' for name, n in easiest)}. "
+        f"Cars rank {ranks.min()} to {ranks.max()} of {len(CLASS_NAMES)}."
+    )
 
 
-def multiplications(claim, records) -> dict:
-    """Return the `ratio` of the multiplications that two networks take for an image."""
+def multiplications(claim, records) -> str:
+    """Compare two networks by the multiplications that they take for an image."""
     first, second = (records[id][0].multiplications for id in claim.experiments)
-    return {"ratio": first / second}
+    return f"It takes {times(first / second, 'multiplications')}."
 
 
-def early_best_epochs(claim, records) -> dict:
-    """Count the runs in which the further epochs changed nothing.
+def times(ratio: float, what: str) -> str:
+    """Write a ratio: "2.0 times the parameters", or "6.6 times fewer parameters"."""
+    return f"{ratio:.1f} times the {what}" if ratio > 1 else f"{1 / ratio:.1f} times fewer {what}"
 
-    Returns:
-        `early`, in how many of the `runs` of the longer experiment, by its `label`, the best epoch is one of the first
-        `epochs`, which the shorter one has, too.
-    """
+
+def early_best_epochs(claim, records) -> str:
+    """Count the runs in which the further epochs of the first experiment changed nothing."""
     longer, shorter = map(experiment, claim.experiments)
-    runs = records[longer.id]
-    early = sum(record.best_epoch <= shorter.epochs for record in runs)
-    return {"early": early, "runs": len(runs), "label": longer.label, "epochs": shorter.epochs}
+    early = sum(record.best_epoch <= shorter.epochs for record in records[longer.id])
+    return (
+        f"In {early} of {len(records[longer.id])} runs of “{longer.label}” the best epoch is one of the first "
+        f"{shorter.epochs}: there the further epochs changed nothing."
+    )
 
 
-def best_network(claim, records) -> dict:
-    """Return how far the last of the improvements and human annotators get on the same images.
-
-    Returns:
-        `label` of its experiment, how many of `planned` `runs` are recorded, mean `accuracy` and `tta_accuracy`, NaN
-        without runs; `one_human` and `majority`, the accuracies of one human annotator and of about fifty together.
-    """
-    best = experiment(improvements.LAST.experiment)
+def best_network(claim, records) -> str:
+    """Say how far the last of the improvements and human annotators get on the same images."""
+    best = experiment(improvements.STEPS[-1].experiment)
+    humans = (
+        f"One human annotator classifies {percent(human_labels.ONE_HUMAN)} of the same images correctly, the majority of "
+        f"about fifty {percent(human_labels.MAJORITY)} (CIFAR-10H)."
+    )
     runs = records[best.id]
-    means = {
-        name: float(np.mean([getattr(record, name) for record in runs])) if runs else np.nan
-        for name in ("accuracy", "tta_accuracy")
-    }
-    humans = {"one_human": human_labels.ONE_HUMAN, "majority": human_labels.MAJORITY}
-    return {"label": best.label, "runs": len(runs), "planned": best.seeds} | means | humans
+    if not runs:
+        return humans
+    plain, augmented = np.mean([(record.accuracy, record.tta_accuracy) for record in runs], axis=0)
+    return (
+        f"The best network, “{best.label}”, reaches {percent(plain)}, and {percent(augmented)} with test-time "
+        f"augmentation (mean of {len(runs)} of {best.seeds} runs). {humans}"
+    )
 
 
-def learning_rates(claim, records) -> dict:
-    """Compare Adam with SGD, which has no scaling of its own to make up for a wrong rate.
-
-    Returns:
-        By optimizer, the mean accuracy that each learning rate gives.
-    """
+def learning_rates(claim, records) -> str:
+    """Compare Adam with SGD, which does not scale its steps and so cannot make up for a wrong rate."""
     reference, other = map(experiment, claim.experiments[:2])
-    means = {}
-    for one in (reference, *(one for one in EXPERIMENTS if one.group == other.group)):
-        if records[one.id]:
-            accuracy = float(np.mean([record.accuracy for record in records[one.id]]))
-            means.setdefault(one.optimizer, {})[one.learning_rate] = accuracy
-    return means
+    tried = {"adam": {}, "sgd": {}}
+    for tested in (reference, *(one for one in EXPERIMENTS if one.group == other.group)):
+        if records[tested.id]:
+            accuracies = [record.accuracy for record in records[tested.id]]
+            tried[tested.optimizer][tested.learning_rate] = np.mean(accuracies)
+    spans = [
+        f"{ {'adam': 'Adam', 'sgd': 'SGD'}[optimizer] } from {min(means):g} to {max(means):g}: mean test accuracies of "
+        f"{percent(min(means.values()))} to {percent(max(means.values()))}"
+        for optimizer, means in tried.items()
+        if means
+    ]
+    return f"{'; '.join(spans)}."
+
+
+BY_CLAIM = {
+    "B4 animals": human_confusions,
+    "B4 cars": class_ranks,
+    "A1 complexity": multiplications,
+    "A1 epochs": early_best_epochs,
+    "A3": best_network,
+    "A4": learning_rates,
+}

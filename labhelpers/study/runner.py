@@ -1,4 +1,4 @@
-"""Make the records that are missing, most wanted first, on all cores or on a cluster; carry on where it was left."""
+"""Make the records that are missing, most wanted first, on all cores or on a cluster; continue where it stopped."""
 
 import contextlib
 import os
@@ -46,14 +46,11 @@ def missing(ids=(), seeds=None) -> tuple[list[Unit], list[str]]:
     groups = list(dict.fromkeys(one.group for one in EXPERIMENTS))
     wanted, faults = [], []
     for one in chosen:
-        for seed in range(min(one.seeds, seeds or one.seeds)):
-            try:
-                there = records.read(one, seed) is not None
-            except records.Unusable as error:
-                faults.append(str(error))
-                there = False
-            wanted += [Unit(one, seed)] * (not there)
-    # A study that is cut off leaves the experiments of a group with equal numbers of runs.
+        usable, unusable = records.read_all(one)
+        faults += unusable
+        recorded = {record.seed for record in usable}
+        wanted += [Unit(one, seed) for seed in range(one.seeds)[:seeds] if seed not in recorded]
+    # By seed within a group: a study that is cut off leaves experiments to be compared with equal numbers of runs.
     return sorted(wanted, key=lambda unit: (groups.index(unit.experiment.group), unit.seed)), faults
 
 
@@ -62,12 +59,12 @@ def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
 
     Args:
         ids, seeds: which, as for `missing`.
-        workers: processes of one thread each; `None` means one a core: two of them do more than one with two
+        workers: processes of one thread each; `None` means one per core: two of them do more than one with two
             threads (tests/benchmarks).
         scheduler: address of a Dask scheduler, `tcp://…`, whose workers train instead.
 
     Raises:
-        LabError: another study is at work, the data is not CIFAR-10, a training failed, or the disk is full.
+        LabError: another study is running, the data is not CIFAR-10, a training failed, or the disk is full.
     """
     if workers is not None:
         check_whole_number("workers", workers, 1)
@@ -78,22 +75,16 @@ def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
         for fault in faults:
             print(f"WARNING: {fault}", file=sys.stderr)
         source = _cifar10()
-        seconds = _expected_seconds(units)
-        longest = max(seconds.values()) / 60
-        print(f"runs to make: {len(units)}, each in up to {longest:.0f} minutes on one core", flush=True)
+        print(f"runs to make: {len(units)}", flush=True)
         failed = []
-        with (
-            progress(sum(seconds.values()), "study", unit="s", unit_scale=True) as bar,
-            _cluster(scheduler, workers) as run,
-        ):
+        with progress(len(units), "study", unit="run") as bar, _cluster(scheduler, workers) as run:
             for done, (unit, record, fault) in enumerate(run(units, source), 1):
                 if fault:
                     failed.append(f"{unit.experiment.id}, seed {unit.seed}: {fault}")
                 else:
                     records.write(record)
                     records.checkpoint_of(*unit).unlink(missing_ok=True)
-                bar.update(seconds[unit])
-                bar.set_description_str(f"run {done} of {len(units)}")
+                bar.update()
                 if bar.disable:
                     print(f"{done} of {len(units)}: {unit.experiment.id}, seed {unit.seed}", flush=True)
     if failed:
@@ -101,27 +92,12 @@ def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
     return len(units)
 
 
-def _expected_seconds(units) -> dict[Unit, float]:
-    """Return how long each run takes, as the recorded runs of its network tell; networks differ a hundredfold."""
-    an_image = {}
-    for one in EXPERIMENTS:
-        for record in records.read_all(one)[0]:
-            taken = sum(record.seconds) / (one.n_train * one.epochs)
-            an_image.setdefault(one.network, []).append(taken)
-    usual = np.mean([np.mean(taken) for taken in an_image.values()]) if an_image else 1e-3
-    return {
-        unit: one.n_train * one.epochs * float(np.mean(an_image.get(one.network, usual)))
-        for unit in units
-        for one in [unit.experiment]
-    }
-
-
 def run_one(
     experiment: Experiment, seed: int, source: str, threads: int = 1, precision: str | None = None
 ) -> Record:
-    """Train and test once. It runs in a process that has not started Keras yet.
+    """Train and test once, in a process that has not started Keras yet.
 
-    With a recipe, `precision` is that of the arithmetic; `None` takes the one that `backend.precision` chooses.
+    `precision` is for networks with a recipe; `None` takes the one that `backend.precision` chooses.
     """
     os.environ.setdefault("LAB_THREADS", str(threads))
     os.environ["LAB_PROGRESS"] = "0"
@@ -132,7 +108,7 @@ def run_one(
         split = cifar.everything()
     else:
         split = cifar.split(experiment.n_train, seed=seed if experiment.sampled else None)
-    # Only networks that take long are worth a thought of it.
+    # The networks without a recipe are small: their records were made in float32, and lower precision gains nothing.
     options = {"dtype": precision or backend.precision()[0]} if experiment.recipe else {}
     model = experiment.build(seed, **options)
     if experiment.initial_weights == "pytorch":
@@ -171,42 +147,35 @@ def _train(model, split, experiment, seed):
     if experiment.recipe is not None:
         settings |= {"learning_rate": experiment.learning_rate, "recipe": experiment.recipe}
         settings |= {"validation_data": split.validation if len(split.validation.labels) else None}
-        settings |= {"checkpoint": records.checkpoint_of(experiment, seed)}
+        checkpoint = records.checkpoint_of(experiment, seed)
         try:
-            return airbench.fit(model, x, y, **settings)
-        except CheckpointUnusable:
-            # Damaged, or of an experiment or a precision that was changed since: of no use to anyone.
-            settings["checkpoint"].unlink()
-            return airbench.fit(model, x, y, **settings)
+            return airbench.fit(model, x, y, checkpoint=checkpoint, **settings)
+        except CheckpointUnusable:  # damaged, or of other settings: no one can use it
+            checkpoint.unlink()
+            return airbench.fit(model, x, y, checkpoint=checkpoint, **settings)
     if not experiment.reshuffled:  # all epochs have the order that the first one would have
         order = np.random.default_rng([seed, 1]).permutation(len(y))
         x, y = x[order], y[order]
         settings["shuffle"] = False
     try:
         return training.fit(model, x, y, validation_data=split.validation, **settings)
-    except TrainingDiverged as error:  # which is a result, too: the best epoch came before
+    except TrainingDiverged as error:
         if error.history is None:
             raise
-        return error.history
+        return error.history  # it diverged after its best epoch, and that is a result, too
 
 
 def _tested(model, part, history, tta) -> dict:
-    """Test the weights of the best epoch and those of the last, or the last with test-time augmentation, too."""
+    """Test the weights of the best epoch, and those of the last, or with a recipe test-time augmentation."""
     from labhelpers import airbench, training
     from labhelpers.evaluation import evaluate
 
     best = evaluate(part.labels, training.predict(model, part.images))
-    tested = {
-        "accuracy": best.accuracy,
-        "loss": best.loss,
-        "confusion_matrix": best.confusion_matrix,
-        "predictions": best.predictions,
-        "losses": best.losses,
-    }
+    names = ("accuracy", "loss", "confusion_matrix", "predictions", "losses")
+    tested = {name: getattr(best, name) for name in names}
     if tta:
         last, augmented = best, evaluate(part.labels, airbench.predict(model, part.images))
-        tested["tta_loss"], tested["tta_accuracy"] = augmented.loss, augmented.accuracy
-        tested["tta_predictions"] = augmented.predictions
+        tested |= {f"tta_{name}": getattr(augmented, name) for name in ("loss", "accuracy", "predictions")}
     else:
         model.set_weights(history.last_weights)
         last = evaluate(part.labels, training.predict(model, part.images))
@@ -219,7 +188,8 @@ def repeat(id: str, seed: str) -> str:
     Raises:
         LabError: there is no such experiment, or no usable record of that seed.
     """
-    from labhelpers.study.statistics import prediction_interval
+    # Imported here, since it imports SciPy, which a study with nothing to do need not wait for.
+    from labhelpers.study.comparison import among_runs
 
     repeated = experiment(id)
     if not seed.isdecimal() or int(seed) not in range(repeated.seeds):
@@ -227,22 +197,20 @@ def repeat(id: str, seed: str) -> str:
     record = records.read(repeated, int(seed))
     if record is None:
         raise LabError(f"there is no record of {id} with seed {seed} yet: run lab study --experiments {id}")
-    others = [other.accuracy for other in records.read_all(repeated)[0]]
     checkpoint = records.checkpoint_of(repeated, record.seed)
-    checkpoint.unlink(missing_ok=True)  # of a run that was cut off
+    checkpoint.unlink(missing_ok=True)  # of a run that was cut off: this one must begin anew
     again = run_one(repeated, record.seed, _cifar10(), record.threads, record.precision)
     checkpoint.unlink(missing_ok=True)
     recorded, trained = records.to_json(record), records.to_json(again)
     differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != trained[key]]
-    differs = f"differs from the record in: {', '.join(differing)}"
-    lines = [differs if differing else "the same record, but for seconds and date"]
-    lines.append(f"test accuracy {again.accuracy:.4f}; recorded {record.accuracy:.4f}")
-    if len(others) < 2:
-        return "\n".join([*lines, f"a prediction interval takes more recorded runs of {id} than one"])
-    low, high = prediction_interval(others)
-    where = "inside" if low <= again.accuracy <= high else "outside"
-    span = f"{where} the 95 % prediction interval of {id}, {low:.4f} to {high:.4f} (n = {len(others)})"
-    return "\n".join([*lines, span])
+    lines = [
+        f"differs from the record in: {', '.join(differing)}"
+        if differing
+        else "the same record, but for seconds and date",
+        f"test accuracy {again.accuracy:.4f}; recorded {record.accuracy:.4f}",
+        among_runs(records.table([id])["accuracy"], again.accuracy),
+    ]
+    return "\n".join(lines)
 
 
 @cache
@@ -251,16 +219,14 @@ def _load(source):
 
 
 def _cifar10() -> str:
-    found = data.find()
-    if found.is_standin:
-        raise LabError(
-            "the study is about CIFAR-10, not about stand-in images: unset LAB_DATA or name CIFAR-10"
-        )
-    return str(Path(found.source).absolute())
+    source = data.find()
+    if source.is_standin:
+        raise LabError("the study needs CIFAR-10, not stand-in images: unset LAB_DATA or name CIFAR-10")
+    return str(Path(source.source).absolute())
 
 
 def _alone():
-    """Hold the folder of records, so that two studies at once don't train the same."""
+    """Lock the folder of records, so that two studies at once don't train the same."""
     folder = records.runs_dir()
     busy = f"another lab study is at work in {folder}: wait for it, it makes the same"
     with writing(folder, FREE_SPACE):
@@ -272,29 +238,29 @@ def _cluster(scheduler, workers):
     """Give a function that runs units somewhere and yields each with its record, in any order."""
     import joblib
 
-    os.environ["LAB_THREADS"] = "1"  # of the processes that are started from here
-    # A process of loky's tidies up after workers that were interrupted, and would tell of it.
-    told = [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning"]
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, told))
-    # A worker whose memory has grown is replaced, which loses nothing.
+    os.environ["LAB_THREADS"] = "1"  # for the processes that are started from here
+    # When workers are interrupted, loky's resource tracker cleans up after them and warns about it on stderr. It is a
+    # process of its own, which only this variable reaches.
+    ignored = [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning"]
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
+    # Loky replaces a worker whose memory has grown, and warns about it; no run is lost.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-    with contextlib.ExitStack() as stack:
-        parent, options = None, {}
-        if scheduler:
-            stack.enter_context(_dask(scheduler))
-        else:
-            parent, options = os.getpid(), {"n_jobs": workers or joblib.cpu_count(), "backend": "loky"}
-        pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", **options)
-
-        def run(units, source):
-            return pool(joblib.delayed(_unit_and_record)(unit, source, parent) for unit in units)
-
-        yield run
+    if scheduler:
+        where, options, parent = _dask(scheduler), {}, None
+    else:
+        options = {"n_jobs": workers or joblib.cpu_count(), "backend": "loky"}
+        where, parent = contextlib.nullcontext(), os.getpid()
+    with where:
+        # Each unit is a task of its own, so that its record is written as soon as its run has ended. All are submitted
+        # at once, since joblib doesn't know how many workers a cluster has.
+        options |= {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
+        train = joblib.delayed(_unit_and_record)
+        yield lambda units, source: joblib.Parallel(**options)(train(unit, source, parent) for unit in units)
 
 
 @contextlib.contextmanager
 def _dask(scheduler):
-    """Let joblib send its work to a Dask cluster; what a worker that dies had in hand is done by another."""
+    """Let joblib send its work to a Dask cluster; if a worker dies, Dask gives its units to another."""
     import joblib
 
     try:
@@ -309,7 +275,7 @@ def _dask(scheduler):
         yield
 
 
-@cache
+@cache  # one watching thread for each process, however many units it gets
 def _end_with(parent):
     """End this process soon after its parent: joblib's workers outlive one that was killed, and go on training."""
 
@@ -322,7 +288,8 @@ def _end_with(parent):
 
 
 def _unit_and_record(unit, source, parent):
-    if os.getppid() == parent:  # not so in the parent itself, where one worker works, nor in a cluster
+    # Not in the parent itself, where a single worker works, nor on a cluster, where Dask ends its workers.
+    if os.getppid() == parent:
         _end_with(parent)
     try:
         return unit, run_one(*unit, source), None

@@ -13,14 +13,17 @@ FEWEST = 5  # runs of an experiment to judge by: a prediction interval from fewe
 
 
 class Interval(NamedTuple):
-    """Both ends; infinite where fewer than two runs tell nothing."""
+    """Both ends; infinite if there are fewer than two runs."""
 
     low: float
     high: float
 
 
 class Estimate(NamedTuple):
-    """A mean or a difference: its value, both ends of its 95 % interval, and the two-sided p of the null value."""
+    """A mean or a difference, both ends of its 95 % interval, and the two-sided p of the null value.
+
+    With fewer than two runs the interval is infinite, and p is nan.
+    """
 
     value: float
     low: float
@@ -32,44 +35,36 @@ def mean(values, image_variance: float = 0.0) -> Estimate:
     """Estimate a mean over seeds by Student's t; p is that of the mean being 0.
 
     Args:
-        values: one a run, (n,).
-        image_variance: variance that the mean owes to the choice of the test images. It is 0 for a claim about these
-            images; for one about new images it widens the interval, with Satterthwaite's degrees of freedom.
-
-    Returns:
-        With fewer than two runs an endless interval and no p (nan).
+        values: a number for each run, (n,).
+        image_variance: variance of the mean that comes from the choice of test images. It is 0 for a claim about
+            these images; for a claim about new ones it widens the interval.
     """
-    values = np.asarray(values, float)
-    if len(values) < 2:
-        return _unknown(values.mean() if len(values) else nan)
-    return _estimate(values.mean(), [_variance_of_mean(values), (image_variance, inf)])
+    return _estimate([values], 0.0, image_variance)
 
 
 def difference(first, second, null: float = 0.0) -> Estimate:
-    """Estimate how much larger the mean of the first runs is, by Welch's test; p is that of its being `null`.
-
-    Args:
-        first, second: one a run, (n,) and (m,), with variances of their own.
-        null: what the difference is tested against; the interval does not depend on it.
-
-    Returns:
-        With fewer than two runs on a side an endless interval and no p (nan).
-    """
-    first, second = np.asarray(first, float), np.asarray(second, float)
-    if min(len(first), len(second)) < 2:
-        return _unknown(first.mean() - second.mean() if len(first) and len(second) else nan)
-    return _estimate(
-        first.mean() - second.mean(), [_variance_of_mean(first), _variance_of_mean(second)], null
-    )
+    """Estimate how much larger the mean of the first runs is, by Welch's test; p is that of its being `null`."""
+    return _estimate([first, second], null)
 
 
-def paired_difference(first, second) -> Estimate:
-    """Estimate how much larger the first of each pair is, by Student's t; p is that of the difference being 0.
-
-    Args:
-        first, second: one a run, (n,), in the same order: two runs of a pair share their seed and part of their training.
-    """
-    return mean(np.subtract(first, second, dtype=float))
+def _estimate(samples, null, image_variance=0.0):
+    """Add up variances, each with its degrees of freedom (Satterthwaite 1946), of one mean or of two."""
+    samples = [np.asarray(values, float) for values in samples]
+    means = [float(values.mean()) if len(values) else nan for values in samples]
+    value = means[0] - sum(means[1:])
+    if min(map(len, samples)) < 2:
+        return Estimate(value, -inf, inf, nan)
+    variances = [(_variance(values) / len(values), len(values) - 1) for values in samples]
+    variances.append((image_variance, inf))
+    variance = sum(part for part, _ in variances)
+    if variance == 0:
+        return Estimate(value, value, value, float(value == null))
+    uncertainty = sum(part**2 / freedom for part, freedom in variances)
+    freedom = variance**2 / uncertainty if uncertainty else inf
+    error = sqrt(variance)
+    reach = _quantile(freedom) * error
+    p = float(2 * stdtr(freedom, -abs(value - null) / error))
+    return Estimate(value, value - reach, value + reach, p)
 
 
 def prediction_interval(values) -> Interval:
@@ -82,9 +77,9 @@ def prediction_interval(values) -> Interval:
 
 
 def chance_of_reaching(values, number: float) -> float:
-    """Return the probability that one further run gets as far from the mean as `number`, on its side; 0 to 1.
+    """Return the probability that one further run gets as far from the mean as `number`, on its side.
 
-    Fewer than two runs tell nothing: nan.
+    It is 0 to 1, and nan with fewer than two runs.
     """
     values = np.asarray(values, float)
     if len(values) < 2:
@@ -109,30 +104,8 @@ def holm(p) -> np.ndarray:
     return adjusted
 
 
-def _estimate(value, variances, null=0.0):
-    """Estimate from variances that add up, each with its degrees of freedom (Satterthwaite 1946)."""
-    value, variance = float(value), sum(part for part, _ in variances)
-    if variance == 0:
-        return Estimate(value, value, value, float(value == null))
-    uncertainty = sum(part**2 / freedom for part, freedom in variances)
-    freedom = variance**2 / uncertainty if uncertainty else inf
-    error = sqrt(variance)
-    reach = _quantile(freedom) * error
-    return Estimate(
-        value, value - reach, value + reach, float(2 * stdtr(freedom, -abs(value - null) / error))
-    )
-
-
 def _quantile(freedom):
     return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
-
-
-def _unknown(value):
-    return Estimate(float(value), -inf, inf, nan)
-
-
-def _variance_of_mean(values):
-    return _variance(values) / len(values), len(values) - 1
 
 
 def _variance(values):

@@ -15,19 +15,19 @@ def table(verdicts) -> pd.DataFrame:
     """Return the verdicts as text, a row for each claim: what it says, what we found, and why that is the verdict."""
     return pd.DataFrame(
         {
-            "claim": it.claim.id,
-            "statement": text.statement(it.claim),
-            "original": text.original(it.claim),
-            "ours (95 % interval)": text.ours(it),
-            "runs": ", ".join(map(str, it.evidence.runs.values())),
-            "experiments": text.experiments(it),
-            "margin": text.margin(it.claim),
-            "p (Holm)": text.p_value(it),
-            "verdict": it.outcome,
-            "why": text.why(it),
-            "remark": text.remark(it),
+            "claim": verdict.claim.id,
+            "statement": text.statement(verdict.claim),
+            "original": verdict.claim.number_text,
+            "ours (95 % interval)": text.ours(verdict),
+            "runs": ", ".join(map(str, verdict.evidence.runs.values())),
+            "experiments": text.experiments(verdict),
+            "margin": text.margin(verdict.claim),
+            "p (Holm)": text.p_value(verdict),
+            "verdict": verdict.outcome,
+            "why": text.why(verdict),
+            "remark": text.remark(verdict),
         }
-        for it in verdicts
+        for verdict in verdicts
     )
 
 
@@ -68,8 +68,8 @@ def as_text(verdicts) -> str:
     for _, row in rows.iterrows():
         margin = f"; margin {row['margin']}" if row["margin"] else ""
         lines.append(line(row[columns]))
-        for said in (f"“{row['statement']}”: {row['experiments']}{margin}", row["why"], row["remark"]):
-            wrapped = textwrap.wrap(said, WIDTH - len(INDENT), break_on_hyphens=False)
+        for reason in (f"“{row['statement']}”: {row['experiments']}{margin}", row["why"], row["remark"]):
+            wrapped = textwrap.wrap(reason, WIDTH - len(INDENT), break_on_hyphens=False)
             lines += [INDENT + part for part in wrapped]
         lines.append("")
     return "\n".join(lines[:-1])

@@ -19,12 +19,13 @@ records (`statistics.FEWEST`), and compare seed by seed since five of five pairs
 Welch's test would count as ten runs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
-from labhelpers.study import records, remarks, statistics
+from labhelpers.errors import LabError
+from labhelpers.study import records, statistics
 from labhelpers.study.claims import CLAIMS, Claim
 from labhelpers.study.experiments import experiment
 from labhelpers.study.measures import Measure
@@ -42,119 +43,76 @@ REPRODUCED, DIRECTION, REFUTED, UNDECIDED, NOT_TESTABLE = OUTCOMES = (
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The numbers that a verdict rests on.
-
-    Attributes:
-        claim: that it is for.
-        runs: number of records, by the id of each of its experiments.
-        missing: ids of the experiments that have too few; then there is nothing else.
-        measured: the measure of each run, float64, by experiment; empty for a description.
-        estimate: what our side of the claim is, written by `shown`; both ends equal its value where that is a fact.
-        shown: the claim's measure, or the difference or ratio of it.
-        prediction: where one further run falls, for a claim with a number.
-        missed_by: how far the original's number, as rounded, lies from that.
-        difference: what is tested, where something is: whether it is 0, or the margin where the claim is that nothing
-            is better. It is the estimate itself for a claim without a number.
-        paired: whether the difference is taken seed by seed.
-        best: id of the best of the others by validation loss, where the claim is that nothing is better; of the first
-            experiment itself if none has a smaller loss.
-        val_losses: mean validation losses then, by experiment.
-        holds: whether a fact is as the claim says.
-        details: of an exact measure.
-    """
+    """The numbers that a verdict rests on."""
 
     claim: Claim
-    runs: dict[str, int]
-    missing: tuple[str, ...] = ()
-    measured: dict[str, np.ndarray] = field(default_factory=dict)
-    estimate: Estimate | None = None
-    shown: Measure | None = None
-    prediction: Interval | None = None
-    missed_by: float = 0.0
-    difference: Estimate | None = None
-    paired: bool = False
-    best: str = ""
-    val_losses: dict[str, float] = field(default_factory=dict)
-    holds: bool = False
-    details: dict | None = None
+    runs: dict[str, int]  # number of records, by the id of each of its experiments
+    missing: tuple[str, ...] = ()  # ids of the experiments that have too few; then there is nothing else
+    measured: dict[str, np.ndarray] = field(default_factory=dict)  # of each run, by experiment
+    estimate: Estimate | None = None  # our side of the claim; both ends equal its value where that is a fact
+    shown: Measure | None = None  # how it is written: the claim's measure, or the difference or ratio of it
+    prediction: Interval | None = None  # where one further run falls, for a claim with a number
+    missed_by: float = 0.0  # how far the original's number, as rounded, lies from that
+    difference: Estimate | None = None  # tested against 0, or against the margin if nothing should be better
+    paired: bool = False  # whether the difference is taken seed by seed
+    best: str = ""  # if nothing should be better: the experiment with the smallest mean validation loss
+    val_losses: dict[str, float] = field(default_factory=dict)  # these means, by experiment
+    holds: bool = False  # whether a fact is as the claim says
+    details: dict | None = None  # of an exact measure
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What the records say of a claim.
-
-    Attributes:
-        claim: the claim.
-        evidence: the numbers.
-        p: of the test of `evidence.difference`, with Holm's adjustment; None where nothing is tested.
-        outcome: one of `OUTCOMES`.
-        remark: further numbers by name, as the functions of `remarks` give them, or None.
-    """
+    """What the records say about a claim."""
 
     claim: Claim
     evidence: Evidence
-    p: float | None
-    outcome: str
-    remark: dict | None = None
+    p: float | None  # of the test of `evidence.difference`, with Holm's adjustment; None if nothing is tested
+    outcome: str  # one of `OUTCOMES`
+    records: dict[str, list[Record]]  # of every experiment, by id, for remarks
 
 
 def verdicts() -> tuple[list[Verdict], list[str]]:
-    """Return a verdict on each claim, from the records there are, and a line for each that can't be used."""
-    found, faults = records.read_study()
-    return judge(found), faults
+    """Return a verdict on each claim from the committed records, and a line for each record that can't be used."""
+    usable, faults = records.read_study()
+    return judge(usable), faults
 
 
-def judge(found: dict[str, list[Record]], claims=CLAIMS) -> list[Verdict]:
+def judge(records: dict[str, list[Record]], claims=CLAIMS) -> list[Verdict]:
     """Return a verdict on each claim, from the records of each experiment, by id."""
-    collected = [collect(claim, found) for claim in claims]
-    tested = [it for it in collected if it.difference]
-    adjusted = statistics.holm([it.difference.p for it in tested])
-    p = {it.claim.id: float(value) for it, value in zip(tested, adjusted, strict=True)}
-    judged = []
-    for it in collected:
-        outcome = decide(it, p.get(it.claim.id))
-        judged.append(Verdict(it.claim, it, p.get(it.claim.id), outcome, _remark(it, outcome, found)))
-    return judged
+    collected = [collect(claim, records) for claim in claims]
+    tested = [evidence for evidence in collected if evidence.difference]
+    adjusted = statistics.holm([evidence.difference.p for evidence in tested])
+    p = {evidence.claim.id: float(value) for evidence, value in zip(tested, adjusted, strict=True)}
+    return [
+        Verdict(evidence.claim, evidence, p.get(evidence.claim.id), decide(evidence, p), records)
+        for evidence in collected
+    ]
 
 
-def collect(claim: Claim, found: dict[str, list[Record]]) -> Evidence:
-    """Return what the records say of a claim."""
-    runs = {id: len(found[id]) for id in claim.experiments}
+def collect(claim: Claim, records: dict[str, list[Record]]) -> Evidence:
+    """Return what the records say about a claim."""
+    runs = {id: len(records[id]) for id in claim.experiments}
     if claim.measure is None:
         return Evidence(claim, runs)
     fewest = 1 if claim.measure.exact else statistics.FEWEST
     missing = tuple(id for id, n in runs.items() if n < fewest)
     if missing:
         return Evidence(claim, runs, missing)
-    of_runs = {id: [claim.measure.of(record) for record in found[id]] for id in claim.experiments}
-    measured = {id: np.array([one.value for one in some]) for id, some in of_runs.items()}
-    evidence = partial(Evidence, claim, runs, measured=measured)
+    of_runs = {id: [claim.measure.of(record) for record in records[id]] for id in claim.experiments}
+    measured = {id: np.array([run.value for run in of_id]) for id, of_id in of_runs.items()}
     if claim.measure.exact:
-        return evidence(**_fact(claim, [some[0] for some in of_runs.values()]))
-    if claim.nothing_better:
-        return evidence(**_best_other(claim, measured, found))
-    first, *others = claim.experiments
-    image_variance = np.mean([one.image_variance for one in of_runs[first]])
-    of_first = statistics.mean(measured[first], image_variance)
-    paired, difference = _compare(claim, measured, found) if others else (False, None)
-    if claim.number is None:  # with one experiment the measure is itself a difference, between classes
-        difference = difference or of_first
-        shown = claim.measure.difference
-        return evidence(estimate=difference, shown=shown, difference=difference, paired=paired)
-    prediction = statistics.prediction_interval(measured[first])
-    missed_by = statistics.distance(prediction, claim.interval)
-    return evidence(
-        estimate=of_first,
-        shown=claim.measure,
-        prediction=prediction,
-        missed_by=missed_by,
-        difference=difference,
-        paired=paired,
-    )
+        numbers = _fact(claim, [of_id[0] for of_id in of_runs.values()])
+    elif claim.nothing_better:
+        numbers = _best_other(claim, measured, records)
+    else:
+        image_variance = np.mean([run.image_variance for run in of_runs[claim.experiments[0]]])
+        numbers = _number_and_difference(claim, measured, image_variance, records)
+    return Evidence(claim, runs, measured=measured, **numbers)
 
 
 def _fact(claim, measured) -> dict:
-    """A number that the original states, or that the first of two experiments exceeds the second."""
+    """Give a number that the original states, or by how much the first of two experiments exceeds the second."""
     first, *others = measured
     value = first.value / others[0].value if others else first.value
     return {
@@ -165,9 +123,9 @@ def _fact(claim, measured) -> dict:
     }
 
 
-def _best_other(claim, measured, found) -> dict:
-    """Choose by validation loss, so that the test images, on which the gain is measured, have chosen nothing."""
-    losses = {id: float(np.mean([record.val_loss for record in found[id]])) for id in claim.experiments}
+def _best_other(claim, measured, records) -> dict:
+    """Choose by validation loss: the test images, on which the gain is measured, must not choose."""
+    losses = {id: float(np.mean([record.val_loss for record in records[id]])) for id in claim.experiments}
     reference, best = claim.experiments[0], min(losses, key=losses.get)
     chosen = {"best": best, "val_losses": losses}
     if best == reference:
@@ -176,47 +134,104 @@ def _best_other(claim, measured, found) -> dict:
     return chosen | {"estimate": gain, "shown": claim.measure.difference, "difference": gain}
 
 
-def _compare(claim, measured, found) -> tuple[bool, Estimate]:
-    """Compare two experiments, seed by seed where the runs of one are those of the other, trained further."""
-    first, second = claim.experiments
-    if not experiment(first).continues(experiment(second)):
-        return False, statistics.difference(measured[first], measured[second])
-    of_seed = [
-        {record.seed: value for record, value in zip(found[id], measured[id], strict=True)}
-        for id in (first, second)
-    ]
-    pairs = [[some[seed] for some in of_seed] for seed in of_seed[0] if seed in of_seed[1]]
-    return True, statistics.paired_difference(*zip(*pairs, strict=True))
+def _number_and_difference(claim, measured, image_variance, records) -> dict:
+    first, *others = claim.experiments
+    mean = statistics.mean(measured[first], image_variance)
+    paired = bool(others) and experiment(first).continues(experiment(others[0]))
+    difference = None
+    if paired:
+        difference = _paired_difference(claim, measured, records)
+    elif others:
+        difference = statistics.difference(measured[first], measured[others[0]])
+    if claim.number is None:  # with one experiment the measure is itself a difference, between classes
+        difference = difference or mean
+        numbers = {"estimate": difference, "shown": claim.measure.difference}
+    else:
+        prediction = statistics.prediction_interval(measured[first])
+        missed_by = statistics.distance(prediction, claim.interval)
+        numbers = {"estimate": mean, "shown": claim.measure, "prediction": prediction, "missed_by": missed_by}
+    return numbers | {"difference": difference, "paired": paired}
 
 
-def decide(it: Evidence, p: float | None) -> str:
-    """Return the outcome, by the rules above; `p` is that of the difference, adjusted for all claims."""
-    claim = it.claim
+def _paired_difference(claim, measured, records) -> Estimate:
+    first, second = (
+        {record.seed: value for record, value in zip(records[id], measured[id], strict=True)}
+        for id in claim.experiments
+    )
+    seeds = [seed for seed in first if seed in second]
+    if len(seeds) < 2:
+        ids = " ".join(claim.experiments)
+        raise LabError(f"{claim.id} needs runs with the same seeds: run lab study --experiments {ids}")
+    return statistics.mean([first[seed] - second[seed] for seed in seeds])
+
+
+def decide(evidence: Evidence, p: dict[str, float]) -> str:
+    """Return the outcome, by the rules above; `p` holds adjusted p values by the id of the claim."""
+    claim = evidence.claim
     if claim.measure is None:
         return NOT_TESTABLE
-    if it.missing:
+    if evidence.missing:
         return UNDECIDED
     if claim.measure.exact:
-        return REPRODUCED if it.holds else REFUTED
+        return REPRODUCED if evidence.holds else REFUTED
     low, high = -np.inf, np.inf
-    if it.difference and p < statistics.LEVEL:
-        _, low, high, _ = it.difference
+    if evidence.difference and p[claim.id] < statistics.LEVEL:
+        _, low, high, _ = evidence.difference
     if claim.nothing_better:
-        if it.best == claim.experiments[0]:
+        if evidence.best == claim.experiments[0]:
             return REPRODUCED
         return REFUTED if low > claim.margin else REPRODUCED if high < claim.margin else UNDECIDED
     if claim.number is None:
         return REPRODUCED if low > 0 else REFUTED if high < -claim.margin else UNDECIDED
-    if it.missed_by == 0:
+    if evidence.missed_by == 0:
         return REPRODUCED
     if low > 0:
         return DIRECTION
-    return REFUTED if it.missed_by > claim.margin else UNDECIDED
+    return REFUTED if evidence.missed_by > claim.margin else UNDECIDED
 
 
-def _remark(it, outcome, found):
-    if it.claim.measure is None or it.missing:
-        return None
-    if it.claim.remark:
-        return it.claim.remark(it.claim, found)
-    return remarks.explanations(it.claim, found) if it.prediction and outcome != REPRODUCED else None
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """What the strip chart of a verdict shows, in the unit of its axis."""
+
+    verdict: Verdict
+    axis: str  # title of the axis, with its unit
+    experiment: str  # id of the experiment whose runs are the dots
+    dots: np.ndarray  # one for each run; none where two experiments are compared by their means
+    mean: float  # our estimate
+    interval: Sequence[float]  # 95 % interval of it
+    band: Sequence[float]  # where one further run falls; empty for a claim without a number
+    rounded: Sequence[float]  # the numbers that round to the original's; empty as well
+    line: float  # the original's number, or what a difference is compared with
+
+    @property
+    def span(self) -> Interval:
+        """From the smallest to the largest number that is shown."""
+        shown = [*self.dots, self.mean, *self.interval, *self.band, *self.rounded, self.line]
+        return Interval(min(shown), max(shown))
+
+
+def strips(verdicts: list[Verdict]) -> list[Strip]:
+    """Return a strip chart for each verdict that rests on runs."""
+    return [
+        _strip(verdict)
+        for verdict in verdicts
+        if verdict.evidence.estimate and not verdict.claim.measure.exact
+    ]
+
+
+def _strip(verdict):
+    claim, evidence = verdict.claim, verdict.evidence
+    numbered, id, scale = claim.number is not None, claim.experiments[0], claim.measure.scale
+    mean, *interval = (scale * number for number in evidence.estimate[:3])
+    return Strip(
+        verdict,
+        axis=evidence.shown.axis,
+        experiment=id,
+        dots=scale * evidence.measured[id] if numbered or len(claim.experiments) == 1 else np.array([]),
+        mean=mean,
+        interval=interval,
+        band=[scale * end for end in evidence.prediction or ()],
+        rounded=[scale * end for end in claim.interval] if numbered else [],
+        line=scale * (claim.number if numbered else claim.margin if evidence.best else 0),
+    )

@@ -1,4 +1,4 @@
-"""Images a second for the ladder's widest network: ours beside the same in PyTorch. `make bench` runs this.
+"""Images a second for the widest network of the improvements: ours beside the same in PyTorch. `make bench` runs this.
 
 Each contender trains three blocks of 64, 256 and 256 filters in batches of 500 with Nesterov's momentum, flips and shifts
 included, in a process of its own: one epoch of N_TRAIN images to warm up, then EPOCHS timed ones. They take turns,
