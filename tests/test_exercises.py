@@ -103,7 +103,7 @@ def test_wrong_answers_get_a_hint_that_does_not_tell(answer, word, recorded):
 def test_rates_are_compared_by_the_student_s_own_runs():
     assert "3" not in check("02.3", RATES)
     assert "0.01 came out best" in check("02.3", RATES | {1e-2: 1.0})
-    assert "three rates" in check("02.3", {1e-3: 1.0})
+    
 
 
 def test_verdicts_are_judged_again_from_five_runs(recorded, runs_dir):  # noqa: F811
