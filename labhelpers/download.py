@@ -138,9 +138,10 @@ def _receive(part, mirror, min_rate):
         if response.headers.get_content_type() == "text/html":
             raise _Dropped("sends a web page (does this network ask to sign in?)")
         start = resumed_at if response.status == 206 else 0
-        size = response.headers.get("Content-Length", str(ARCHIVE_BYTES - start))
-        if size != str(ARCHIVE_BYTES - start):
-            raise _Dropped(f"has another file ({size} bytes)")
+        wanted = str(ARCHIVE_BYTES - start)
+        size = response.headers.get("Content-Length", wanted)
+        if size != wanted:
+            raise _Dropped(f"sends another file ({size} bytes instead of {wanted})")
         part.touch()
         bar = progress(ARCHIVE_BYTES, _host(mirror), unit="B", unit_scale=True, initial=start)
         with bar, part.open("rb+") as file:
