@@ -59,10 +59,8 @@ class Cifar10:
     """CIFAR-10, or the stand-in images, in the official order.
 
     Attributes:
-        train_images: uint8, (50000, 32, 32, 3), RGB.
-        train_labels: uint8, (50000,), 0 to 9.
-        test_images: uint8, (10000, 32, 32, 3), RGB.
-        test_labels: uint8, (10000,), 0 to 9.
+        train_images, test_images: uint8, (50000, 32, 32, 3) and (10000, 32, 32, 3), RGB.
+        train_labels, test_labels: uint8, (50000,) and (10000,), 0 to 9.
         name: `"CIFAR-10"` or `"stand-in images"`.
         digest: SHA-256 that identifies the data, hexadecimal.
         source: path of the folder or archive, or `"standin"`.

@@ -66,9 +66,7 @@ def fetch(target: Path, mirrors=MIRRORS) -> Path:
     """
     megabytes = f"{ARCHIVE_BYTES / 1e6:.0f} MB"
     remedy = f"free {megabytes} there, make it writable or name a copy of CIFAR-10 with LAB_DATA"
-    with writing(
-        target.parent, remedy
-    ):  # an OSError here is one of the disk: those of the network are _Dropped
+    with writing(target.parent, remedy):  # network errors become _Dropped, so an OSError is one of the disk
         if _is_official(target):
             return target
         if os.environ.get("LAB_OFFLINE", "0") not in ("", "0"):

@@ -135,17 +135,14 @@ def accuracy_gain(labels, before, after) -> pd.DataFrame:
     """
     labels = np.asarray(labels)
     right_before, right_after = np.asarray(before) == labels, np.asarray(after) == labels
-    rows = []
-    for label, name in [*enumerate(CLASS_NAMES), (None, "all")]:
-        chosen = np.ones(len(labels), bool) if label is None else labels == label
-        n = chosen.sum() + 2
-        won = (right_after & ~right_before & chosen).sum() + 0.5
-        lost = (right_before & ~right_after & chosen).sum() + 0.5
-        reach = Z * np.sqrt(won + lost - (won - lost) ** 2 / n) / n
-        centre = (won - lost) / n
-        gain = (won - lost) / max(n - 2, 1)
-        rows.append((name, gain, max(centre - reach, -1), min(centre + reach, 1)))
-    return pd.DataFrame(rows, columns=["class", "gain", "low", "high"])
+    chosen = np.vstack([np.equal.outer(np.arange(10), labels), np.ones(len(labels), bool)])
+    n = chosen.sum(axis=1) + 2
+    won = (chosen & right_after & ~right_before).sum(axis=1) + 0.5
+    lost = (chosen & right_before & ~right_after).sum(axis=1) + 0.5
+    reach = Z * np.sqrt(won + lost - (won - lost) ** 2 / n) / n
+    centre, gain = (won - lost) / n, (won - lost) / np.maximum(n - 2, 1)
+    low, high = np.maximum(centre - reach, -1), np.minimum(centre + reach, 1)
+    return pd.DataFrame({"class": [*CLASS_NAMES, "all"], "gain": gain, "low": low, "high": high})
 
 
 def percent(share: float, interval: tuple[float, float] | None = None) -> str:

@@ -50,16 +50,10 @@ def _draw_set(n, which):
     for start in range(0, n, CHUNK):
         rng = np.random.default_rng([0, which, start // CHUNK])
         order = rng.permutation(CHUNK)[: n - start]
-        drawn = np.concatenate([_draw_class(rng, *row) for row in CLASSES])
+        drawn = np.concatenate([Canvas(rng, *scene).develop(paint) for paint, *scene in CLASSES])
         images[start : start + CHUNK] = drawn[order]
         labels[start : start + CHUNK] = order // PER_CLASS
     return images, labels
-
-
-def _draw_class(rng, paint_object, above, below, horizon, tilt):
-    canvas = Canvas(rng, above, below, horizon, tilt)
-    paint_object(canvas)
-    return canvas.develop()
 
 
 class Canvas:
@@ -126,8 +120,9 @@ class Canvas:
         cover = np.clip(0.5 + pixels_inside, 0, 1)
         self.pixels += cover[:, None] * (colour - self.pixels)
 
-    def develop(self):
-        """Add mounds in the foreground, light from one side and noise; return uint8 (n, 32, 32, 3)."""
+    def develop(self, paint_object):
+        """Add the object, mounds in the foreground, light from one side and noise; return uint8 (n, 32, 32, 3)."""
+        paint_object(self)
         self.x, self.y, self.scale = X, Y, 1
         for _ in range(2):
             shade, a, b = self.vary(0.6, 1.3, (1, 1, 1)), self.vary(0.1, 0.6), self.vary(0.1, 0.35)
