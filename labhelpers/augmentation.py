@@ -1,4 +1,4 @@
-"""Data augmentation: random flips and shifts in training, and fixed ones at test time (Jordan 2024, arXiv 2404.00498)."""
+"""Data augmentation: mirrored and shifted images, for training and at test time (Jordan 2024, arXiv 2404.00498)."""
 
 from itertools import product
 
@@ -15,7 +15,7 @@ def flip_and_shift(images, epoch: int, seed: int = 0) -> np.ndarray:
 
     Args:
         images: uint8, (N, 32, 32, 3); not changed.
-        epoch: counted from 1; with the seed it determines the flips and shifts.
+        epoch: counted from 1; with the seed it determines each flip and shift.
         seed: at least 0.
 
     Returns:

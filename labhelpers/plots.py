@@ -16,7 +16,6 @@ from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, GROUPED, SIDE, VEHICLES
 from labhelpers.errors import check_whole_number
 
 COLUMN_WIDTH = 4.6  # inches
-SMALL = ("xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize")
 STYLE = {
     "figure.figsize": (COLUMN_WIDTH, 3.0),
     "figure.dpi": 130,
@@ -27,7 +26,7 @@ STYLE = {
     "axes.labelsize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    **dict.fromkeys(SMALL, 8.5),
+    **dict.fromkeys(["xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize"], 8.5),
 }
 sns.set_theme(style="ticks", palette="colorblind", rc=STYLE)
 
