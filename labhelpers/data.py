@@ -1,8 +1,7 @@
 """CIFAR-10: find or download it, verify it, read it, split it.
 
-The data set (Krizhevsky 2009, "Learning multiple layers of features from tiny images") comes as six pickled
-batches. Pickles can run code when read, so nothing is parsed before its SHA-256 is the official one, and
-then only plain arrays are let through.
+The data set (Krizhevsky 2009, "Learning multiple layers of features from tiny images") comes as six pickled batches.
+Unpickling a file can run code in it, so only bytes with the official SHA-256 are unpickled.
 """
 
 import hashlib
@@ -22,50 +21,50 @@ from labhelpers.download import fetch
 from labhelpers.errors import DataDamaged, DataUnavailable, LabError, check_seed, check_whole_number
 from labhelpers.paths import project
 
-HARMLESS = {  # all that a batch needs besides dictionaries, lists, strings and numbers
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
-
-# The data sets loaded in this process: `output.save_figure` stamps figures once drawn images are among them,
-# whether or not the code that draws the figure thinks of it.
+# Names of the data sets loaded by this process: `output.save_figure` stamps every figure made after stand-in images
+# were loaded.
 loaded_names = set()
 
 
 class Images(NamedTuple):
-    """Images with their labels; unpacks like the `(x, y)` pairs that Keras takes.
-
-    Attributes:
-        images: uint8, (N, 32, 32, 3), RGB, 0 to 255.
-        labels: uint8, (N,), 0 to 9.
-    """
+    """Images (uint8, (N, 32, 32, 3), RGB, 0 to 255) and their labels (uint8, (N,), 0 to 9), as `(x, y)` for Keras."""
 
     images: np.ndarray
     labels: np.ndarray
 
 
 class Split(NamedTuple):
-    """What to train on, what to choose by, and what to report on; each is an `Images`."""
+    """The images to train on, to choose the epoch by, and to report results on."""
 
     train: Images
     validation: Images
     test: Images
 
 
+class Dataset(NamedTuple):
+    """A data set that was found and verified: `name` and `digest` as in `Cifar10`; `load(source)` reads it."""
+
+    name: str
+    digest: str
+    source: str
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether these are the stand-in images, whose results can't be compared with the original report."""
+        return self.name != "CIFAR-10"
+
+
 @dataclass(frozen=True, eq=False)
 class Cifar10:
-    """CIFAR-10, or the drawn stand-in for it, in the official order.
+    """CIFAR-10, or the stand-in images, in the official order.
 
     Attributes:
-        train_images: uint8, (50000, 32, 32, 3), RGB.
-        train_labels: uint8, (50000,), 0 to 9.
-        test_images: uint8, (10000, 32, 32, 3), RGB.
-        test_labels: uint8, (10000,), 0 to 9.
-        name: `"CIFAR-10"`, or `"stand-in images"`.
+        train_images, test_images: uint8, (50000, 32, 32, 3) and (10000, 32, 32, 3), RGB.
+        train_labels, test_labels: uint8, (50000,) and (10000,), 0 to 9.
+        name: `"CIFAR-10"` or `"stand-in images"`.
         digest: SHA-256 that identifies the data, hexadecimal.
-        source: where it was found.
-        class_names: the ten names, by label.
+        source: path of the folder or archive, or `"standin"`.
+        class_names: the ten names, in the order of the labels.
     """
 
     train_images: np.ndarray
@@ -76,60 +75,46 @@ class Cifar10:
     digest: str
     source: str
     class_names: tuple[str, ...] = CLASS_NAMES
-
-    @property
-    def is_standin(self) -> bool:
-        """Whether these are the drawn images, of which nothing may be compared with the original report."""
-        return self.name != "CIFAR-10"
+    is_standin = Dataset.is_standin
 
     def split(self, n_train: int, seed: int | None = None) -> Split:
-        """Split off `n_train` training images; validation is always training images 45,000-49,999.
+        """Take `n_train` images for training; validation images are always 45,000 to 49,999 of the training set.
 
         Args:
-            n_train: how many of images 0-44,999 to train on, 1 to 45,000.
-            seed: `None` takes the first `n_train`; a number takes a random draw of them.
+            n_train: number of training images, 1 to 45,000.
+            seed: if given, sample them at random from images 0 to 44,999; otherwise take the first ones.
 
         Raises:
-            LabError: `n_train` is no whole number from 1 to 45,000, or `seed` none from 0.
+            LabError: `n_train` or `seed` is not a whole number in its range.
+
+        Example:
+            >>> train, validation, test = load().split(20_000)
+            >>> len(train.images), len(validation.images), len(test.images)
+            (20000, 5000, 10000)
         """
         check_whole_number("n_train", n_train, 1, N_TRAINABLE)
         chosen = slice(n_train)
         if seed is not None:
             check_seed(seed)
             chosen = np.random.default_rng(seed).permutation(N_TRAINABLE)[:n_train]
-        return Split(
-            Images(self.train_images[chosen], self.train_labels[chosen]),
-            Images(self.train_images[N_TRAINABLE:], self.train_labels[N_TRAINABLE:]),
-            Images(self.test_images, self.test_labels),
-        )
+        return self._split(chosen, slice(N_TRAINABLE, None))
 
     def everything(self) -> Split:
-        """Train on all 50,000 images: nothing is left to choose by, so all must have been chosen before."""
-        return Split(
-            Images(self.train_images, self.train_labels),
-            Images(self.train_images[:0], self.train_labels[:0]),
-            Images(self.test_images, self.test_labels),
+        """Train on all 50,000 images; there is no validation set, so no choice can be based on one."""
+        return self._split(slice(None), slice(0))
+
+    def _split(self, train, validation):
+        train, validation = (
+            Images(self.train_images[part], self.train_labels[part]) for part in (train, validation)
         )
-
-
-class Found(NamedTuple):
-    """A source of data that was found and verified: `name` and `digest` as in `Cifar10`, `source` to load it by."""
-
-    name: str
-    digest: str
-    source: str
-
-    @property
-    def is_standin(self) -> bool:
-        """Whether these are the drawn images, of which nothing may be compared with the original report."""
-        return self.name != "CIFAR-10"
+        return Split(train, validation, Images(self.test_images, self.test_labels))
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Read a picture of any size and cut it to what a network sees: its middle square, as uint8, (32, 32, 3).
+    """Read a picture of any size and cut out its middle square, scaled to uint8, (32, 32, 3).
 
     Raises:
-        LabError: there is no such file, or it is no picture.
+        LabError: the file does not exist or is not a picture.
     """
     from PIL import Image, ImageOps
 
@@ -146,138 +131,119 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
 
 def load(source: str | os.PathLike | None = None) -> Cifar10:
-    """Load CIFAR-10, every digest verified, in the official order.
+    """Load CIFAR-10 in the official order, after verifying its SHA-256.
 
-    Looks at `source`, else at `LAB_DATA`, else in the project's `data` folder and where Keras and torchvision
-    keep it, and last downloads it into `data`. A source is the unpacked folder `cifar-10-batches-py`, a folder
-    that holds it, the official `cifar-10-python.tar.gz`, or the word `standin` for images drawn by a program.
+    Args:
+        source: the unpacked folder `cifar-10-batches-py`, the official `cifar-10-python.tar.gz`, a folder that holds
+            one of them, or `"standin"` for images drawn by a program. Without it, the loader tries `LAB_DATA`, then
+            the project's `data` folder and those of Keras and torchvision; last it downloads the archive into `data`.
 
     Raises:
         DataDamaged: a file is not the official one.
-        DataUnavailable: nothing was named, nothing was found, and no mirror could be reached.
-        LabError: the source named is not there.
+        DataUnavailable: no source was named, no good copy was found, and the download failed.
+        LabError: the source that was named does not exist.
+
+    Example:
+        >>> cifar = load()
+        >>> cifar.train_images.shape
+        (50000, 32, 32, 3)
     """
-    found, batches = _find(source)
-    if found.is_standin:
-        from labhelpers import standin
+    dataset, batches = _find(source)
+    if dataset.is_standin:
+        from labhelpers import standin  # here, so that notebooks with real images don't depend on this module
 
         arrays = standin.draw()
     else:
         arrays = _parse(batches)
-    loaded_names.add(found.name)
-    usage.note("data", found.name)
-    return Cifar10(*arrays, *found)
+    loaded_names.add(dataset.name)
+    usage.note("data", dataset.name)
+    return Cifar10(*arrays, *dataset)
 
 
-def find(source: str | os.PathLike | None = None) -> Found:
-    """Find and verify the data that `load` would load, without parsing it; arguments and errors as there."""
+def find(source: str | os.PathLike | None = None) -> Dataset:
+    """Find and verify the data set that `load` would load, without parsing it; arguments and errors as for `load`."""
     return _find(source)[0]
 
 
-def _find(source) -> tuple[Found, list[bytes]]:
-    """Return what `find` returns, and the six batches that were verified, to be parsed; none for the stand-in."""
+def _find(source) -> tuple[Dataset, list[bytes]]:
+    """Return the data set, and its verified batches for `load` to parse; stand-in images have none."""
     named = source or os.environ.get("LAB_DATA")
     if named == "standin":
-        # The images follow from the program, to the byte and on every machine: its digest is theirs.
-        program = Path(__file__).with_name("standin.py").read_bytes()
-        return Found("stand-in images", hashlib.sha256(program).hexdigest(), "standin"), []
-    if named:  # what is wrong with it is an error, never a reason to look elsewhere
-        return _read(_copy_named(Path(named).expanduser()))
-    damaged = []  # passed over, and reported only if no copy is good
+        program = (
+            Path(__file__).with_name("standin.py").read_bytes()
+        )  # which determines the images to the byte
+        return Dataset("stand-in images", hashlib.sha256(program).hexdigest(), "standin"), []
+    if named:  # a fault in it is an error, never a reason to use another source
+        folder = Path(named).expanduser()
+        if copy := next(_copies_in(folder), None):
+            return _read(copy)
+        raise LabError(f"there is no {FOLDER} folder and no {ARCHIVE} in {folder}: name one, or 'standin'")
+    damaged = ""  # copies that were passed over, reported only if no other is good
     for copy in _usual_copies():
         try:
             return _read(copy)
         except DataDamaged as error:
-            damaged.append(f" ({error})")
+            damaged += f" ({error})"
     try:
         return _read(fetch(project() / "data" / ARCHIVE))
     except DataUnavailable as error:
-        raise DataUnavailable(f"{error}{''.join(damaged)}") from None
-
-
-def _copy_named(place: Path) -> Path:
-    if not os.path.exists(place):  # noqa: PTH110 (Path.exists lets "name too long" through)
-        raise LabError(f"{place} does not exist: name a {FOLDER} folder, {ARCHIVE} or 'standin'")
-    copies = _copies_in(place)
-    if not copies:
-        raise LabError(f"there is no {FOLDER} folder and no {ARCHIVE} in {place}: name one that holds it")
-    return copies[0]
+        raise DataUnavailable(f"{error}{damaged}") from None
 
 
 def _usual_copies():
-    keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    keras = keras_home / "datasets"
-    torchvision = [Path.cwd() / "data", Path.home() / "data"]  # the roots its tutorials name
-    places = (project() / "data", keras, keras / f"{FOLDER}-target", *torchvision)
-    for place in dict.fromkeys(place.resolve() for place in places):
-        yield from _copies_in(place)
+    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    torchvision = [Path.cwd() / "data", Path.home() / "data"]  # as in its tutorials
+    folders = [project() / "data", keras, keras / f"{FOLDER}-target", *torchvision]
+    for folder in dict.fromkeys(folder.resolve() for folder in folders):
+        yield from _copies_in(folder)
 
 
-def _copies_in(place: Path) -> list[Path]:
-    """Return the folders of batches and the archives at or in `place`."""
-    if place.is_file() or any((place / batch).exists() for batch in BATCH_SHA256):
-        return [place]
-    # Keras keeps the archive under the folder's name.
-    names = (FOLDER, ARCHIVE, f"{FOLDER}.tar.gz", f"{FOLDER}-target.tar.gz")
-    return [place / name for name in names if (place / name).exists()]
+def _copies_in(folder: Path):
+    """Yield the folders of batches and the archives in `folder`, which may be one itself."""
+    if os.path.isfile(folder) or any(os.path.exists(folder / name) for name in BATCH_SHA256):  # noqa: PTH110, PTH113
+        yield folder  # os.path returns False for a name that is too long; pathlib raises an error
+        return
+    for name in (
+        FOLDER,
+        ARCHIVE,
+        f"{FOLDER}.tar.gz",
+        f"{FOLDER}-target.tar.gz",
+    ):  # the last two are Keras's names
+        if os.path.exists(folder / name):  # noqa: PTH110
+            yield folder / name
 
 
-def _read(copy: Path) -> tuple[Found, list[bytes]]:
-    """Read the six batches of a folder or an archive, and verify what was read.
+def _read(copy: Path) -> tuple[Dataset, list[bytes]]:
+    """Read and verify the six batches in a folder or an archive."""
+    if copy.is_dir():
+        remedy = f"unpack {ARCHIVE} again"
+        batches = [_verified(copy / name, sha256, remedy) for name, sha256 in BATCH_SHA256.items()]
+    else:
+        content = _verified(copy, cifar10.ARCHIVE_SHA256, "delete it and download it again")
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+            batches = [tar.extractfile(f"{FOLDER}/{name}").read() for name in BATCH_SHA256]
+    return Dataset("CIFAR-10", cifar10.digest(), str(copy)), batches
 
-    Raises:
-        DataDamaged: a batch is missing, can't be read or is not the official one.
-    """
+
+def _verified(path, sha256, remedy) -> bytes:
     try:
-        batches = list(_batches_in_folder(copy) if copy.is_dir() else _batches_in_archive(copy))
+        with path.open("rb") as file:
+            content = file.read(
+                cifar10.ARCHIVE_BYTES + 1
+            )  # an unofficial file may be too large for the memory
     except OSError as error:
-        raise DataDamaged(f"{copy} can't be read ({error}): fetch the data set again") from error
-    return Found("CIFAR-10", cifar10.digest(), str(copy)), batches
-
-
-def _batches_in_folder(folder: Path):
-    for name, sha256 in BATCH_SHA256.items():
-        path = folder / name
-        if not path.exists():
-            raise DataDamaged(f"{path} is missing: unpack {ARCHIVE} again")
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise DataDamaged(
-                f"{path} is damaged or not the official file (its SHA-256 differs): unpack {ARCHIVE} again"
-            )
-        yield content
-
-
-def _batches_in_archive(archive: Path):
-    """Yield the batches in order; the archive is verified whole first, so its inside can be trusted."""
-    with archive.open("rb") as file:
-        content = file.read(cifar10.ARCHIVE_BYTES + 1)  # one byte more, so that a longer file differs too
-    if hashlib.sha256(content).hexdigest() != cifar10.ARCHIVE_SHA256:
-        raise DataDamaged(
-            f"{archive} is damaged, incomplete or not the official archive (its SHA-256 differs): "
-            "delete it and fetch it again"
-        )
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        for name in BATCH_SHA256:
-            yield tar.extractfile(f"{FOLDER}/{name}").read()
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Reads pickles that hold nothing but dictionaries, lists, strings and NumPy arrays."""
-
-    def find_class(self, module, name):
-        try:
-            return HARMLESS[module, name]
-        except KeyError:
-            raise DataDamaged(f"a batch asks to run {module}.{name}: not the official CIFAR-10") from None
+        raise DataDamaged(f"{path} can't be read ({error.strerror}): {remedy}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise DataDamaged(f"{path} is damaged or not the official file (its SHA-256 differs): {remedy}")
+    return content
 
 
 def _parse(batches: list[bytes]) -> tuple[np.ndarray, ...]:
-    """Return the arrays of `Cifar10`; takes each batch out of the list once parsed, to keep memory low."""
+    """Return the arrays of `Cifar10`; drops each batch from the list once parsed, to save memory."""
     n = N_TRAIN + N_TEST
     images, labels = np.empty((n, SIDE, SIDE, 3), np.uint8), np.empty(n, np.uint8)
     for some_images, some_labels in zip(np.split(images, 6), np.split(labels, 6), strict=True):
-        batch = _ArraysOnly(io.BytesIO(batches.pop(0)), encoding="bytes").load()
+        batch = pickle.loads(batches.pop(0), encoding="bytes")
         channels = batch[b"data"].reshape(-1, 3, SIDE, SIDE).swapaxes(0, 1)
         np.stack(channels, axis=-1, out=some_images)  # takes a third of the time of one transposed copy
         some_labels[:] = batch[b"labels"]

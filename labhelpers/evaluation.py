@@ -1,4 +1,4 @@
-"""What a classifier got right and wrong, from labels and probabilities alone."""
+"""What a classifier got right and wrong, computed from labels and probabilities."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, VEHICLES
 from labhelpers.errors import LabError
 
 CONFIDENCE = 0.95
+Z = ndtri(0.5 + CONFIDENCE / 2)  # half the width of an interval, in standard errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,137 +34,115 @@ class Evaluation:
     confusion_matrix: np.ndarray
 
     def per_class(self) -> pd.DataFrame:
-        """Return a row a class: `class`, `images`, `correct`, `accuracy`, and its 95 % interval `low`, `high`."""
+        """Return `class`, `images`, `correct`, `accuracy` and its 95 % interval `low`, `high` for each class."""
         images, correct = self.confusion_matrix.sum(axis=1), np.diag(self.confusion_matrix)
-        intervals = [accuracy_interval(k, n) for k, n in zip(correct, images, strict=True)]
-        low, high = np.array(intervals).T
-        return pd.DataFrame(
-            {
-                "class": CLASS_NAMES,
-                "images": images,
-                "correct": correct,
-                "accuracy": correct / np.maximum(images, 1),
-                "low": low,
-                "high": high,
-            }
-        )
+        table = pd.DataFrame({"class": CLASS_NAMES, "images": images, "correct": correct})
+        table["accuracy"] = correct / np.maximum(images, 1)
+        table[["low", "high"]] = [accuracy_interval(k, n) for k, n in zip(correct, images, strict=True)]
+        return table
 
     def most_confused(self, n: int = 5) -> pd.DataFrame:
-        """Return the `n` most frequent mistakes: `true`, `predicted`, `images`, and their `share` of the class."""
+        """Return the `n` most frequent mistakes: `true`, `predicted`, `images`, and their `share` of the true class."""
         matrix = self.confusion_matrix
         errors = matrix - np.diag(np.diag(matrix))
         largest = np.argsort(-errors, axis=None, kind="stable")[: min(n, np.count_nonzero(errors))]
         true, predicted = np.unravel_index(largest, errors.shape)
-        return pd.DataFrame(
-            {
-                "true": [CLASS_NAMES[i] for i in true],
-                "predicted": [CLASS_NAMES[i] for i in predicted],
-                "images": errors[true, predicted],
-                "share": errors[true, predicted] / np.maximum(matrix.sum(axis=1)[true], 1),
-            }
-        )
+        names, images = np.array(CLASS_NAMES, object), errors[true, predicted]
+        table = pd.DataFrame({"true": names[true], "predicted": names[predicted], "images": images})
+        return table.assign(share=images / matrix.sum(axis=1)[true])
 
     def group_errors(self) -> pd.DataFrame:
         """Return, for animals and for vehicles, how many mistakes stay within the group.
 
         Columns: `group`, `images`, `accuracy`, `errors`, `within` (mistakes for another class of the group),
-        `share` = within / errors with its 95 % interval `low`, `high`, and `by_chance`: the share there would
-        be if each wrong answer were any of the nine other classes alike.
+        `share` = within / errors with its 95 % interval `low`, `high`, and `by_chance`: the share expected if a wrong
+        answer were equally likely to be any of the other nine classes.
         """
         rows = []
         for group, members in (("animals", ANIMALS), ("vehicles", VEHICLES)):
             block = self.confusion_matrix[np.ix_(members, members)]
             images, correct = self.confusion_matrix[list(members)].sum(), np.trace(block)
             errors, within = images - correct, block.sum() - correct
-            low, high = accuracy_interval(within, errors)
+            share, by_chance = within / max(errors, 1), (len(members) - 1) / 9
+            interval = accuracy_interval(within, errors)
             rows.append(
-                {
-                    "group": group,
-                    "images": images,
-                    "accuracy": correct / max(images, 1),
-                    "errors": errors,
-                    "within": within,
-                    "share": within / max(errors, 1),
-                    "low": low,
-                    "high": high,
-                    "by_chance": (len(members) - 1) / 9,
-                }
+                (group, images, correct / max(images, 1), errors, within, share, *interval, by_chance)
             )
-        return pd.DataFrame(rows)
+        names = ["group", "images", "accuracy", "errors", "within", "share", "low", "high", "by_chance"]
+        return pd.DataFrame(rows, columns=names)
 
 
 def evaluate(labels, probabilities) -> Evaluation:
-    """Compare probabilities with the true labels.
+    """Compare predicted probabilities with the true labels.
 
     Args:
         labels: true classes, int, (N,), 0 to 9.
         probabilities: float, (N, 10), each row summing to 1.
 
     Raises:
-        LabError: shapes that don't match, labels outside 0 to 9, or rows that are no probabilities.
+        LabError: the shapes don't match, a label is not 0 to 9, or a row does not hold probabilities.
+
+    Example:
+        >>> evaluate([3, 5], [[0, 0, 0, 0.9, 0, 0.1, 0, 0, 0, 0], [0, 0, 0, 0.6, 0, 0.4, 0, 0, 0, 0]]).accuracy
+        0.5
     """
     given, probabilities = np.asarray(labels), np.asarray(probabilities, float)
     labels = given.astype(int)
     n = len(labels)
     if labels.ndim != 1 or n == 0 or probabilities.shape != (n, 10):
+        shapes = f"labels {labels.shape} and probabilities {probabilities.shape}"
         raise LabError(
-            f"labels {labels.shape} need probabilities of shape (N, 10), not {probabilities.shape}"
+            f"the shapes are {shapes}: give labels of shape (N,) and probabilities of shape (N, 10)"
         )
     if (labels != given).any() or labels.min() < 0 or labels.max() > 9:
-        raise LabError("labels must be whole numbers from 0 to 9")
+        raise LabError("a label is not a class: give whole numbers from 0 to 9")
     if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or probabilities.min() < 0:
-        raise LabError("each row of the probabilities must sum to 1; apply a softmax to logits first")
+        raise LabError("a row of the probabilities does not sum to 1: apply a softmax to logits first")
     of_truth = np.maximum(probabilities[np.arange(n), labels], np.finfo(np.float32).tiny)
     losses = -np.log(of_truth)
     predictions = probabilities.argmax(axis=1)
     correct = int((predictions == labels).sum())
-    return Evaluation(
-        loss=float(losses.mean()),
-        accuracy=correct / n,
-        interval=accuracy_interval(correct, n),
-        losses=losses,
-        predictions=predictions,
-        confusion_matrix=np.bincount(10 * labels + predictions, minlength=100).reshape(10, 10),
-    )
+    matrix = np.bincount(10 * labels + predictions, minlength=100).reshape(10, 10)
+    interval = accuracy_interval(correct, n)
+    return Evaluation(float(losses.mean()), correct / n, interval, losses, predictions, matrix)
 
 
-def accuracy_interval(correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the Wilson interval of a share (Wilson 1927), `(low, high)` within 0 to 1; `(0, 1)` if n is 0."""
+def accuracy_interval(correct: int, n: int) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of a share (Wilson 1927), `(low, high)` within 0 to 1; `(0, 1)` if n is 0."""
     if n == 0:
         return 0.0, 1.0
-    z, share = ndtri(0.5 + confidence / 2), correct / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
-    # Where all or none are right, one end is exact, but for rounding.
+    share = correct / n
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    reach = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + (Z / (2 * n)) ** 2)
+    # If all or none are correct, one end is exactly 1 or 0, which rounding would miss.
     return float(centre - reach) if correct else 0.0, float(centre + reach) if correct < n else 1.0
 
 
 def accuracy_gain(labels, before, after) -> pd.DataFrame:
-    """Compare two sets of predictions for the same images, class by class and over all.
+    """Compare two sets of predictions for the same images, for each class and overall.
 
     Args:
         labels, before, after: true and predicted classes, int, (N,).
 
     Returns:
-        A row a class and a last one, `all`: `class`, `gain` (accuracy after minus before, -1 to 1) and its 95 %
+        A row for each class and a last one, `all`: `class`, `gain` (accuracy after minus before, -1 to 1) and its 95 %
         interval `low`, `high` for matched proportions (Agresti & Min 2005, doi 10.1002/sim.1781: half an image
-        added to each cell). It covers the choice of test images, not the luck of one training run.
+        added to each cell). It covers the choice of test images, not the randomness of training.
+
+    Example:
+        >>> accuracy_gain(labels=[3, 3, 5, 5], before=[3, 5, 3, 5], after=[3, 3, 3, 5])["gain"].iloc[-1]
+        np.float64(0.25)
     """
     labels = np.asarray(labels)
     right_before, right_after = np.asarray(before) == labels, np.asarray(after) == labels
-    rows = []
-    for label, name in [*enumerate(CLASS_NAMES), (None, "all")]:
-        chosen = np.ones(len(labels), bool) if label is None else labels == label
-        n = chosen.sum() + 2
-        won = (right_after & ~right_before & chosen).sum() + 0.5
-        lost = (right_before & ~right_after & chosen).sum() + 0.5
-        reach = ndtri(0.5 + CONFIDENCE / 2) * np.sqrt(won + lost - (won - lost) ** 2 / n) / n
-        centre = (won - lost) / n
-        gain = (won - lost) / max(n - 2, 1)
-        rows.append(
-            {"class": name, "gain": gain, "low": max(centre - reach, -1), "high": min(centre + reach, 1)}
-        )
-    return pd.DataFrame(rows)
+    chosen = np.vstack([np.equal.outer(np.arange(10), labels), np.ones(len(labels), bool)])
+    n = chosen.sum(axis=1) + 2
+    won = (chosen & right_after & ~right_before).sum(axis=1) + 0.5
+    lost = (chosen & right_before & ~right_after).sum(axis=1) + 0.5
+    reach = Z * np.sqrt(won + lost - (won - lost) ** 2 / n) / n
+    centre, gain = (won - lost) / n, (won - lost) / np.maximum(n - 2, 1)
+    low, high = np.maximum(centre - reach, -1), np.minimum(centre + reach, 1)
+    return pd.DataFrame({"class": [*CLASS_NAMES, "all"], "gain": gain, "low": low, "high": high})
 
 
 def percent(share: float, interval: tuple[float, float] | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Flips and shifts change where things are, and nothing else; two epochs show both sides of an image."""
+"""Data augmentation changes where things are, and nothing else; two epochs show both sides of an image."""
 
 import numpy as np
 import pytest
@@ -25,9 +25,8 @@ def _flips_and_shifts(images, epoch, seed=0):
     """Return for each image whether it was mirrored, and how far it was moved down and right."""
     cases = []
     for before, after in zip(images, flip_and_shift(images, epoch, seed), strict=True):
-        found = [case for case in CASES if (_seen(before, *case) == after).all()]
-        assert len(found) == 1
-        cases += found
+        (case,) = [case for case in CASES if (_seen(before, *case) == after).all()]
+        cases.append(case)
     flips, *shifts = zip(*cases, strict=True)
     return flips, shifts
 
@@ -39,39 +38,32 @@ def test_every_image_is_a_mirrored_or_moved_version_of_itself(images):
     assert moves == {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
 
 
-def test_the_next_epoch_shows_the_other_side_moved_in_another_way(images):
-    (first, second, third), shifts = zip(
-        *(_flips_and_shifts(images[:50], it) for it in (1, 2, 3)), strict=True
-    )
+def test_the_next_epoch_shows_the_other_side_and_other_shifts(images):
+    epochs = [_flips_and_shifts(images[:50], epoch) for epoch in (1, 2, 3)]
+    (first, second, third), shifts = zip(*epochs, strict=True)
     assert first == tuple(not flip for flip in second) == third
     assert shifts[0] != shifts[1] != shifts[2] != shifts[0]
 
 
-def test_another_seed_flips_and_shifts_otherwise(images):
+def test_seed_and_epoch_determine_flips_and_shifts_and_the_images_are_not_changed(images):
+    before = images.copy()
+    assert (flip_and_shift(images, 2, 5) == flip_and_shift(images, 2, 5)).all()
+    assert (images == before).all()
     flips, shifts = zip(*(_flips_and_shifts(images[:50], 2, seed) for seed in (5, 6)), strict=True)
     assert flips[0] != flips[1] and flips[0] != tuple(not flip for flip in flips[1])
     assert shifts[0] != shifts[1]
 
 
-def test_seed_and_epoch_fix_it_and_the_images_stay_as_they_are(images):
-    before = images.copy()
-    assert (flip_and_shift(images, 2, 5) == flip_and_shift(images, 2, 5)).all()
-    assert (images == before).all()
-
-
 def test_views_are_those_of_airbench94(images):
-    """Half the weight for images in place, half for those moved diagonally by a pixel, each way and on both sides."""
+    """Half the weight for unshifted images, half for those shifted diagonally by a pixel, each way and on both sides."""
     expected = [
-        (0.25, False, 0),
-        (0.25, True, 0),
-        (0.125, False, -1),
-        (0.125, True, -1),
-        (0.125, False, 1),
-        (0.125, True, 1),
+        (weight, flip, move)
+        for weight, move in ((0.25, 0), (0.125, -1), (0.125, 1))
+        for flip in (False, True)
     ]
-    found = views(images[:5])
-    assert [weight for weight, _ in found] == [weight for weight, *_ in expected]
-    for (_, seen), (_, mirrored, move) in zip(found, expected, strict=True):
-        # What is moved is mirrored, not what is mirrored moved.
-        moved = [_seen(image, False, move, move) for image in images[:5]]
-        np.testing.assert_array_equal(seen, [image[:, ::-1] if mirrored else image for image in moved])
+    weighted = views(images[:5])
+    assert [weight for weight, _ in weighted] == [weight for weight, *_ in expected]
+    for (_, seen), (_, mirrored, move) in zip(weighted, expected, strict=True):
+        # The shifted images are mirrored, not the mirrored ones shifted.
+        shifted = [_seen(image, False, move, move) for image in images[:5]]
+        np.testing.assert_array_equal(seen, [image[:, ::-1] if mirrored else image for image in shifted])

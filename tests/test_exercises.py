@@ -32,7 +32,6 @@ def recorded(runs_dir):  # noqa: F811
     )
 
 
-LUCK = statistics.chance_of_reaching(around(0.66, 0.004, 10), 0.665)
 RATES = {1e-2: 2.3, 1e-3: 1.1, 1e-4: 1.3}
 WRONG = {
     ("01.1", "cat"): "harder",
@@ -42,7 +41,7 @@ WRONG = {
     ("02.1", "c"): "smaller",
     ("02.2", 0.7): "settings",
     ("02.4", 0.5, 0.5): "Split",
-    ("02.4", 0.4, 0.6): "rightly",
+    ("02.4", 0.4, 0.6): "correctly",
     ("03.1", "smaller"): "steeper",
     ("03.2", 0.65): "smaller one",
     ("03.3", "a"): "every seed",
@@ -63,75 +62,72 @@ WRONG = {
     ("07.1", 16): "two columns",
     ("07.2", 0.01): "rounds",
 }
-RIGHT = [
-    ("01.1", "bird"),
-    ("01.2", 48),
-    ("02.1", "b"),
-    ("02.2", 0.6012),
-    ("02.3", RATES),
-    ("02.4", 0.7, 0.5),
-    ("03.1", "larger"),
-    ("03.2", 0.61),
-    ("03.3", "c"),
-    ("04.1", "no"),
-    ("04.2", "baseline"),
-    ("04.3", 74_946),
-    ("05.1", 0.662),
-    ("05.2", 3e-4, 1e-3),
-    ("05.3", "b"),
-    ("06.1", 476),
-    ("06.2", "six convolutions"),
-    ("07.2", LUCK),
-]
+RIGHT = {
+    "01.1": ["bird"],
+    "01.2": [48],
+    "02.1": ["b"],
+    "02.2": [0.6012],
+    "02.3": [RATES],
+    "02.4": [0.7, 0.5],
+    "03.1": ["larger"],
+    "03.2": [0.61],
+    "03.3": ["c"],
+    "04.1": ["no"],
+    "04.2": ["baseline"],
+    "04.3": [74_946],
+    "05.1": [0.662],
+    "05.2": [3e-4, 1e-3],
+    "05.3": ["b"],
+    "06.1": [476],
+    "06.2": ["six convolutions"],
+    "07.2": [statistics.chance_of_reaching(around(0.66, 0.004, 10), 0.665)],
+}
 
 
-@pytest.mark.parametrize("answer", RIGHT, ids=lambda answer: answer[0])
-def test_right_answers(answer, recorded):
-    assert check(*answer) == "Yes."
+@pytest.mark.parametrize("exercise", RIGHT)
+def test_right_answers(exercise, recorded):
+    assert check(exercise, *RIGHT[exercise]) == "Yes."
 
 
-@pytest.mark.parametrize(
-    ("answer", "word"), WRONG.items(), ids=lambda it: it[0] if isinstance(it, tuple) else ""
-)
-def test_wrong_answers_get_a_hint_that_does_not_tell(answer, word, recorded):
+@pytest.mark.parametrize(("answer", "word"), WRONG.items(), ids=str)
+def test_wrong_answers_get_a_hint_without_the_solution(answer, word, recorded):
     hint = check(*answer)
     assert hint.startswith("Not yet. ") and word in hint
-    for solution in (right for right in RIGHT if right[0] == answer[0]):
-        assert not any(str(part) in hint.split() for part in solution[1:])
+    assert not any(str(solution) in hint.split() for solution in RIGHT.get(answer[0], []))
 
 
 def test_rates_are_compared_by_the_student_s_own_runs():
-    assert "3" not in check("02.3", RATES)
     assert "0.01 came out best" in check("02.3", RATES | {1e-2: 1.0})
-    assert "three rates" in check("02.3", {1e-3: 1.0})
 
 
 def test_verdicts_are_judged_again_from_five_runs(recorded, runs_dir):  # noqa: F811
     answers = [check("07.1", number) for number in range(len(CLAIMS) + 1)]
-    before = [it.outcome for it in verdicts.verdicts()[0]]
+    before = [verdict.outcome for verdict in verdicts.verdicts()[0]]
     for path in runs_dir.glob("*-seed[5-9].json"):
         path.unlink()
-    after = [it.outcome for it in verdicts.verdicts()[0]]
+    after = [verdict.outcome for verdict in verdicts.verdicts()[0]]
     changed = sum(a != b for a, b in zip(before, after, strict=True))
     assert changed and [number for number, answer in enumerate(answers) if answer == "Yes."] == [changed]
 
 
-def test_an_honest_run_that_was_unlucky_is_right(recorded):
-    # Outside of the interval that holds 19 runs in 20, but one in a hundred may well fall there.
+def test_plausible_runs_are_right_but_not_recorded_ones(recorded):
+    # Outside the 95 % prediction interval, but one run in a hundred may well be there.
     assert check("02.2", 0.60 - 3 * 0.005) == "Yes."
     assert check("03.2", 0.1).startswith("Not yet. Guessing")
-
-
-def test_a_recorded_run_is_no_seed_of_one_s_own(recorded):
     assert "of your own" in check("02.2", around(0.60, 0.005, 10)[3])
 
 
-def test_mean_colour_is_worked_out_on_the_data_at_hand(cifar, monkeypatch):
+def test_mean_colour_is_computed_from_the_data(monkeypatch):
+    rng = np.random.default_rng(0)
+    labels, test_labels = rng.integers(0, 10, (2, 2_000))
+    images, test_images = (
+        rng.integers(0, 180, (2_000, 4, 4, 3)) + 8 * k[:, None, None, None] for k in (labels, test_labels)
+    )
+    cifar = data.Cifar10(images, labels, test_images, test_labels, "CIFAR-10", "", "")
     monkeypatch.setattr(data, "load", lambda: cifar)
-    train, test = (images.mean(axis=(1, 2)) for images in (cifar.train_images, cifar.test_images))
-    means = np.array([train[cifar.train_labels == label].mean(axis=0) for label in range(10)])
-    distances = np.linalg.norm(test[:, None] - means, axis=2)
-    right = (distances.argmin(axis=1) == cifar.test_labels).mean()
+    means = np.array([images[labels == label].mean(axis=(0, 1, 2)) for label in range(10)])
+    distances = np.linalg.norm(test_images.mean(axis=(1, 2))[:, None] - means, axis=2)
+    right = (distances.argmin(axis=1) == test_labels).mean()
     assert check("01.3", right) == "Yes."
     assert "three numbers" in check("01.3", right + 0.1)
     assert "height and width" in check("01.3", right - 0.1)
@@ -141,9 +137,9 @@ def test_every_exercise_that_a_notebook_names_is_there_and_the_other_way_round()
     named = set()
     for path in notebooks.notebook_paths():
         sources = [cell.source for cell in notebooks.read(path).cells]
-        found = set(re.findall(r'check\("(\d\d\.\d)"', "\n".join(sources)))
-        assert {number[:2] for number in found} == {path.stem[:2]}
-        named |= found
+        numbers = set(re.findall(r'check\("(\d\d\.\d)"', "\n".join(sources)))
+        assert {number[:2] for number in numbers} == {path.stem[:2]}
+        named |= numbers
     assert named == set(exercises.EXERCISES)
 
 
@@ -155,13 +151,12 @@ def test_every_exercise_that_a_notebook_names_is_there_and_the_other_way_round()
         (("02.4", 50, 40), ["50", "0 to 1"]),
         (("03.1", "more"), ["'larger', 'smaller'"]),
         (("01.2", "48"), ["'48'", "without quotes"]),
+        (("02.3", {1e-3: 1.0}), ["three rates"]),
         (("02.3", {1e-2: ..., 1e-3: ..., 1e-4: ...}), ["Ellipsis", "a number"]),
         (("02.3", {"1e-2": 1.1, "1e-3": 1.0, "1e-4": 1.2}), ["'1e-2'", "a number"]),
-        (("04.3", None), ["None", "a number"]),
-        (("07.1", "two"), ["'two'", "a number"]),
     ],
 )
-def test_what_is_no_answer_is_refused(answer, words, tells):
+def test_answers_of_another_kind_are_refused(answer, words, tells):
     with tells(LabError, *words):
         check(*answer)
 

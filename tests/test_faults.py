@@ -268,9 +268,7 @@ def fault(name, causes, command, line, status=2, marks=()):
     return pytest.param(causes, command, line, status, id=name, marks=marks)
 
 
-NOT_OFFICIAL = (
-    "is damaged, incomplete or not the official archive (its SHA-256 differs): delete it and fetch it again"
-)
+NOT_OFFICIAL = "is damaged or not the official file (its SHA-256 differs): delete it and download it again"
 BATCH = "unpacked/cifar-10-batches-py"
 SPACE_FOR_DATA = "free … MB there, make it writable or name a copy of CIFAR-10 with LAB_DATA, then run again"
 NO_SPACE = "No space left on device; free some space or choose another folder with LAB_OUT, then run again"
@@ -306,7 +304,7 @@ FAULTS = [
         "archive damaged, which nobody named, and no other way to the data",
         changed(ARCHIVE, half),
         "lab data",
-        f"CIFAR-10 is not downloaded, as LAB_OFFLINE forbids it: … (…/{ARCHIVE} {NOT_OFFICIAL})",
+        f"CIFAR-10 is not downloaded, because LAB_OFFLINE forbids it: … (…/{ARCHIVE} {NOT_OFFICIAL})",
     ),
     fault(
         "batch cut short",
@@ -319,7 +317,7 @@ FAULTS = [
         "batch missing",
         unpacked("test_batch", gone),
         "lab data --data unpacked",
-        f"{BATCH}/test_batch is missing: unpack cifar-10-python.tar.gz again",
+        f"{BATCH}/test_batch can't be read (No such file or directory): unpack cifar-10-python.tar.gz again",
     ),
     fault(
         "batch that runs code when it is read",
@@ -332,13 +330,13 @@ FAULTS = [
         "LAB_DATA names nothing",
         [],
         "LAB_DATA=nowhere lab data",
-        "nowhere does not exist: name a cifar-10-batches-py folder, cifar-10-python.tar.gz or 'standin'",
+        "there is no cifar-10-batches-py folder and no cifar-10-python.tar.gz in nowhere: name one, or 'standin'",
     ),
     fault(
         "LAB_DATA names a folder without data",
         [],
         "LAB_DATA=notebooks lab data",
-        "there is no cifar-10-batches-py folder and no cifar-10-python.tar.gz in notebooks: name one that holds it",
+        "there is no cifar-10-batches-py folder and no cifar-10-python.tar.gz in notebooks: name one, or 'standin'",
     ),
     fault(
         "data that was named by hand is damaged: never a fall-through to other data",
@@ -351,7 +349,7 @@ FAULTS = [
         "no data and no network",
         no_network,
         "lab data",
-        "CIFAR-10 could not be downloaded (…can't be reached (…): check the network and run again, which carries on, "
+        "CIFAR-10 could not be downloaded (…can't be reached (…): check the network and run again to resume, "
         "or put cifar-10-python.tar.gz into …/data by hand, or name a copy with LAB_DATA "
         "(LAB_DATA=standin draws stand-in images)",
     ),
@@ -359,7 +357,7 @@ FAULTS = [
         "no data and LAB_OFFLINE",
         changed(ARCHIVE, gone),
         "LAB_OFFLINE=1 lab data",
-        "CIFAR-10 is not downloaded, as LAB_OFFLINE forbids it: unset that, "
+        "CIFAR-10 is not downloaded, because LAB_OFFLINE forbids it: unset that, "
         "or put cifar-10-python.tar.gz into …/data by hand, or name a copy with LAB_DATA "
         "(LAB_DATA=standin draws stand-in images)",
     ),

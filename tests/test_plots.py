@@ -8,7 +8,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from labhelpers import plots
-from labhelpers.data import CLASS_NAMES
+from labhelpers.cifar10 import CLASS_NAMES
+from labhelpers.errors import LabError
 
 VEHICLES = {"airplane", "automobile", "ship", "truck"}
 RNG = np.random.default_rng(0)
@@ -45,13 +46,8 @@ figures = pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 
 @pytest.fixture(autouse=True)
 def nothing_is_shown(monkeypatch):
-    def show(*_, **__):
-        pytest.fail("a figure was shown")
-
-    monkeypatch.setattr(plt, "show", show)
-    monkeypatch.setattr(Figure, "show", show)
-    yield
-    plt.close("all")
+    for module in (plt, Figure):
+        monkeypatch.setattr(module, "show", lambda *_, **__: pytest.fail("a figure was shown"))
 
 
 def _texts(labels):
@@ -67,20 +63,12 @@ def _line(ax, label):
     return line
 
 
-# All figures
-
-
 @figures
-def test_figure_is_drawn_on_the_axes_given(draw):
+def test_figure_is_drawn_on_the_axes_given_or_on_its_own_at_column_width(draw):
     _, axes = plt.subplots(1, 2)
     assert draw(ax=axes[1]) is axes[1]
     assert axes[1].has_data() and not axes[0].has_data()
     assert len(plt.get_fignums()) == 1
-
-
-@figures
-def test_figure_makes_axes_of_its_own_at_column_width(draw):
-    plt.figure()
     ax = draw()
     assert ax.has_data() and len(plt.get_fignums()) == 2
     assert ax.figure.get_figwidth() == pytest.approx(plots.COLUMN_WIDTH)
@@ -100,7 +88,7 @@ def test_tick_labels_are_large_enough_and_do_not_overlap(draw):
 
 
 @pytest.mark.parametrize(
-    "name, x, y",
+    ("name", "x", "y"),
     [
         ("channel_histogram", "pixel value", "share of pixels (%)"),
         ("losses", "epoch", "loss (nats per image)"),
@@ -116,9 +104,6 @@ def test_axes_are_labelled_with_their_units(name, x, y):
     assert ax.get_xlabel().endswith(x) and ax.get_ylabel().endswith(y)
 
 
-# Images
-
-
 def _shown_at(ax, column, row, side):
     """The pixels of the image whose centre the ticks give."""
     picture, half = np.asarray(ax.images[0].get_array()), (side - 1) / 2
@@ -126,15 +111,15 @@ def _shown_at(ax, column, row, side):
     return picture[top : top + side, left : left + side]
 
 
-def test_class_grid_shows_the_first_images_of_each_class_in_its_row():
+def test_class_grid_shows_the_first_images_of_each_class_in_its_row(tells):
     ax = FIGURES["class_grid"]()
     assert tuple(_texts(ax.get_yticklabels())) == CLASS_NAMES
-    columns = 15.5 + 34 * np.arange(4)
     for label, row in enumerate(ax.get_yticks()):
-        expected = IMAGES[np.equal(LABELS, label)][:4]
-        for image, column in zip(expected, columns, strict=True):
-            np.testing.assert_array_equal(_shown_at(ax, column, row, 32), image)
+        for number, image in enumerate(IMAGES[np.equal(LABELS, label)][:4]):
+            np.testing.assert_array_equal(_shown_at(ax, 15.5 + 34 * number, row, 32), image)
     assert np.asarray(ax.images[0].get_array()).shape == (10 * 34 - 2, 4 * 34 - 2, 3)
+    with tells(LabError, "per_class is 21", "20"):
+        plots.class_grid(IMAGES, LABELS, per_class=21)
 
 
 @pytest.mark.parametrize("side", [32, 16])
@@ -148,14 +133,12 @@ def test_image_rows_are_named_and_captioned(side):
             np.testing.assert_array_equal(_shown_at(ax, column, row, side), image)
 
 
-@pytest.mark.parametrize("n", [1, 4, 7])
-def test_captioned_images_stand_above_their_captions(n):
+def test_captioned_images_are_above_their_captions():
+    n = 7
     captions = [f"image {at}\nlabel" for at in range(n)]
     fig = plots.captioned_images(IMAGES[:n], captions, columns=4)
     shown = [ax for ax in fig.axes if ax.images]
-    assert len(shown) == n and all(
-        (ax.images[0].get_array() == IMAGES[at]).all() for at, ax in enumerate(shown)
-    )
+    assert all((ax.images[0].get_array() == image).all() for ax, image in zip(shown, IMAGES[:n], strict=True))
     assert [ax.texts[0].get_text() for ax in shown] == captions
     fig.canvas.draw()
     boxes = [box for ax in shown for box in (ax.get_window_extent(), ax.texts[0].get_window_extent())]
@@ -179,43 +162,28 @@ def test_channel_histogram_gives_each_value_s_share_in_per_cent():
         assert to_rgb(line.get_color())[list(COUNTS).index(name)] == max(to_rgb(line.get_color()))
 
 
-# Losses
-
-
-def test_losses_are_those_of_the_history():
+def test_losses_are_those_of_the_history_with_the_epoch_kept_marked():
     ax = FIGURES["losses"]()
     for label, column in (("training", "loss"), ("validation", "val_loss")):
         line = _line(ax, label)
         assert line.get_xdata().tolist() == [1, 2, 3, 4, 5]
         assert line.get_ydata().tolist() == HISTORY[column].tolist()
-    assert plots.losses(HISTORY, title="Baseline").get_title() == "Baseline"
-
-
-@pytest.mark.parametrize("draw", [plots.losses, lambda history: plots.compare_losses({"one": history})])
-def test_losses_may_be_the_dictionary_that_keras_gives(draw):
-    history = {name: HISTORY[name].tolist() for name in ("loss", "val_loss")}
-    for ours, theirs in zip(draw(history).get_lines(), draw(HISTORY).get_lines(), strict=True):
-        np.testing.assert_array_equal(ours.get_xydata(), theirs.get_xydata())
-
-
-def test_losses_mark_the_epoch_whose_weights_were_kept():
-    ax = FIGURES["losses"]()
     assert _legend(ax) == ["training", "validation", "kept: epoch 3"]
     mark = _line(ax, "kept: epoch 3")
     assert (list(mark.get_xdata()), list(mark.get_ydata())) == ([3], [1.4])
     assert [3, 3] in [list(line.get_xdata()) for line in ax.get_lines()]  # a line from top to bottom
+    assert plots.losses(HISTORY, title="Baseline").get_title() == "Baseline"
 
 
-@pytest.mark.parametrize(
-    "n",
-    [1, 2, 5, 30],
-)
 @pytest.mark.parametrize("draw", [plots.losses, lambda history: plots.compare_losses({"one": history})])
-def test_epochs_are_whole_numbers(draw, n):
-    values = np.linspace(2, 1, n)
-    ax = draw(pd.DataFrame({"epoch": np.arange(1, n + 1), "loss": values, "val_loss": values}))
-    ax.figure.canvas.draw()
-    assert all(float(text.replace("−", "-")).is_integer() for text in _texts(ax.get_xticklabels()))
+def test_losses_may_be_a_dictionary_and_epochs_are_whole_numbers(draw):
+    history = {name: HISTORY[name].tolist() for name in ("loss", "val_loss")}
+    for ours, theirs in zip(draw(history).get_lines(), draw(HISTORY).get_lines(), strict=True):
+        np.testing.assert_array_equal(ours.get_xydata(), theirs.get_xydata())
+    for n in (1, 2, 5, 30):
+        ax = draw({"loss": n * [1.0], "val_loss": n * [1.0]})
+        ax.figure.canvas.draw()
+        assert all(float(text.replace("−", "-")).is_integer() for text in _texts(ax.get_xticklabels()))
 
 
 def test_compared_losses_share_a_colour_a_run():
@@ -227,27 +195,18 @@ def test_compared_losses_share_a_colour_a_run():
         assert validation.get_color() == training.get_color()
         assert (validation.get_linestyle(), training.get_linestyle()) == ("-", "--")
     assert _line(ax, "long: training").get_color() != _line(ax, "short: training").get_color()
+    ax = plots.compare_losses({f"run {number}": HISTORY for number in range(12)})
+    assert len(_legend(ax)) == 24  # more than there are colours
 
 
-def test_compared_losses_leave_no_run_out():
-    ax = plots.compare_losses({f"run {number}": HISTORY for number in range(6)})
-    assert len(_legend(ax)) == 12
-
-
-# Classes
-
-
-def test_confusion_matrix_has_both_axes_in_the_same_order_vehicles_first():
+def test_confusion_matrix_shows_percentages_of_its_rows_with_both_groups_framed():
     ax = FIGURES["confusion_matrix"]()
     names = _texts(ax.get_yticklabels())
     assert _texts(ax.get_xticklabels()) == names
     assert set(names[:4]) == VEHICLES and set(names) == set(CLASS_NAMES)
     assert ax.yaxis_inverted()  # the first row is the uppermost: right answers run down the diagonal
-
-
-def test_confusion_matrix_is_annotated_with_the_percentage_of_its_row():
-    ax = FIGURES["confusion_matrix"]()
-    names = _texts(ax.get_yticklabels())
+    frames = [(*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in ax.patches]
+    assert frames == [(0, 0, 4, 4), (4, 4, 6, 6)]
     shown = {}
     for text in ax.texts:
         column, row = text.get_position()
@@ -257,19 +216,9 @@ def test_confusion_matrix_is_annotated_with_the_percentage_of_its_row():
         for i, true in enumerate(CLASS_NAMES)
         for j, predicted in enumerate(CLASS_NAMES)
     }
-
-
-def test_confusion_matrix_colours_are_its_percentages():
-    ax = FIGURES["confusion_matrix"]()
     mesh = ax.collections[0]
     np.testing.assert_allclose(mesh.get_array().sum(axis=1), 100)
     assert mesh.get_clim() == (0, 100)  # so that two matrices can be compared
-
-
-def test_confusion_matrix_frames_the_two_groups():
-    ax = FIGURES["confusion_matrix"]()
-    frames = [(*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in ax.patches]
-    assert frames == [(0, 0, 4, 4), (4, 4, 6, 6)]
 
 
 def test_confusion_matrix_shows_zeros_for_a_class_without_images():
@@ -278,35 +227,28 @@ def test_confusion_matrix_shows_zeros_for_a_class_without_images():
 
 
 @pytest.mark.parametrize(
-    "name, column, table", [("class_accuracy", "accuracy", ACCURACIES), ("class_gain", "gain", GAINS)]
+    ("name", "column", "table"), [("class_accuracy", "accuracy", ACCURACIES), ("class_gain", "gain", GAINS)]
 )
-def test_classes_stand_best_first_with_their_intervals(name, column, table):
+def test_classes_are_in_order_with_their_intervals_and_groups_differ_in_colour_and_marker(
+    name, column, table
+):
     ax = FIGURES[name]()
-    best_first = table.sort_values(column, ascending=False)
-    heights = dict(zip(_texts(ax.get_yticklabels()), ax.get_yticks(), strict=True))
-    assert sorted(heights, key=heights.get, reverse=True) == best_first["class"].tolist()
-    shown = {}
+    names = dict(zip(ax.get_yticks(), _texts(ax.get_yticklabels()), strict=True))
+    best_first = table.sort_values(column, ascending=False)["class"].tolist()
+    assert [names[y] for y in sorted(names, reverse=True)] == best_first
+    shown, groups, styles = {}, {}, []
     for container in ax.containers:
         dots, _, (bars,) = container.lines
         for x, y, ((low, _), (high, _)) in zip(*dots.get_data(), bars.get_segments(), strict=True):
-            shown[y] = x, low, high
+            shown[names[y]] = x, low, high
+        groups[container.get_label()] = {names[y] for y in dots.get_ydata()}
+        styles.append((to_rgb(dots.get_color()), dots.get_marker()))
     for row in table.to_dict("records"):
         expected = 100 * row[column], 100 * row["low"], 100 * row["high"]
-        assert shown[heights[row["class"]]] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("name", ["class_accuracy", "class_gain"])
-def test_vehicles_and_animals_are_told_apart_by_colour_and_marker(name):
-    ax = FIGURES[name]()
-    names = dict(zip(ax.get_yticks(), _texts(ax.get_yticklabels()), strict=True))
-    styles = {}
-    for container in ax.containers:
-        dots = container.lines[0]
-        members = {names[y] for y in dots.get_ydata()}
-        assert members == (VEHICLES if container.get_label() == "vehicle" else set(CLASS_NAMES) - VEHICLES)
-        styles[container.get_label()] = to_rgb(dots.get_color()), dots.get_marker()
-    assert set(_legend(ax)) == set(styles) == {"vehicle", "animal"}
-    (colour, marker), (other_colour, other_marker) = styles.values()
+        assert shown[row["class"]] == pytest.approx(expected)
+    assert groups == {"vehicle": VEHICLES, "animal": set(CLASS_NAMES) - VEHICLES}
+    assert set(_legend(ax)) == set(groups)
+    (colour, marker), (other_colour, other_marker) = styles
     assert colour != other_colour and marker != other_marker
 
 

@@ -115,7 +115,7 @@ def _settings(chosen, values, quick) -> dict[str, dict]:
     return settings
 
 
-def _find_or_stand_in(source) -> data.Found:
+def _find_or_stand_in(source) -> data.Dataset:
     try:
         return data.find(source)
     except DataUnavailable as error:
