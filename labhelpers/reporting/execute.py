@@ -74,7 +74,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
     return folder / "index.html"
 
 
-def _find_or_stand_in(source) -> data.Found:
+def _find_or_stand_in(source):
     try:
         return data.find(source)
     except DataUnavailable as error:
