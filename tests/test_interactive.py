@@ -25,8 +25,7 @@ def test_matrix_groups_classes_and_has_human_answers(tmp_path):
     share = human_labels.CONFUSION_MATRIX[3, 5] / human_labels.CONFUSION_MATRIX[3].sum()
     humans = f"Human annotators say dog in {100 * share:.1f} % of their answers to test images of this class."
     assert shown["description"] == f"{cell['label']}. {humans}"
-    text = "test image 17: cat, answered dog"
-    assert shown["images"] == [{"webp": "UklG", "text": text, "probability": "91% sure"}]
+    assert shown["images"] == [{"webp": "UklG", "text": "test image 17: cat, answered dog, 91% sure"}]
     elsewhere = interactive.matrix(counts, tmp_path / "examples.csv", of_cifar=False)
     assert "annotators" not in elsewhere["data"], "they judged CIFAR-10"
 

@@ -54,13 +54,17 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
     # Absolute, since the kernels start in another folder. The human labels may be beside the data.
     os.environ["LAB_DATA"] = cifar.source if cifar.is_standin else str(Path(cifar.source).absolute())
     folder = out_dir().joinpath(*["standin"] * cifar.is_standin, *[QUICK_FOLDER] * quick)
-    reasons = {
-        stem: ["--force"] * force + _reasons(folder, stem, notebook, settings[stem], cifar.digest)
-        for stem, notebook in chosen.items()
-    }
+    runs, reasons = notebooks.read_record(folder)["notebooks"], {}
+    for stem, notebook in chosen.items():
+        reasons[stem] = ["--force"] * force
+        if run := runs.get(stem):
+            reasons[stem] += cache.reasons(run["key"], notebook, settings[stem], cifar.digest)
+            reasons[stem] += cache.damaged(folder, run["files"])
+        else:
+            reasons[stem] += ["never ran to its end here"]
     if explain:
         for stem in chosen:
-            print(f"{stem}: " + (f"would run: {', '.join(reasons[stem])}" if reasons[stem] else "unchanged"))
+            print(f"{stem}: would run: {', '.join(reasons[stem])}" if reasons[stem] else f"{stem}: unchanged")
         return None
     versions = {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in VERSIONS}
     state = {"cifar": {"name": cifar.name, "digest": cifar.digest}, "versions": versions}
@@ -78,12 +82,8 @@ def _find_or_stand_in(source):
     try:
         return data.find(source)
     except DataUnavailable as error:
-        print(f"WARNING: {error}", file=sys.stderr)
-        print(
-            "WARNING: going on with stand-in images drawn by a program: every figure is stamped, and nothing of it "
-            "is a result on CIFAR-10",
-            file=sys.stderr,
-        )
+        standin = "going on with stand-in images: every figure is stamped, and nothing of it is a result on CIFAR-10"
+        print(f"WARNING: {error}\nWARNING: {standin}", file=sys.stderr)
         return data.find("standin")
 
 
@@ -108,14 +108,6 @@ def _settings(chosen, values, quick) -> dict[str, dict]:
     }
 
 
-def _reasons(folder, stem, notebook, settings, data_digest) -> list[str]:
-    """Return why the results of a notebook in `folder` are outdated; none if they are not."""
-    run = notebooks.read_record(folder)["notebooks"].get(stem)
-    if run is None:
-        return ["never ran to its end here"]
-    return cache.reasons(run["key"], notebook, settings, data_digest) + cache.damaged(folder, run["files"])
-
-
 def _write_page(folder) -> None:
     """Write the page, unless neither it nor anything that it is made of has changed."""
     record = notebooks.read_record(folder)
@@ -124,11 +116,9 @@ def _write_page(folder) -> None:
 
         page.write(folder)
         with atomic_write(folder / "run.json") as temporary:
-            _write_json(temporary, record | {"page": cache.page_key(folder)})
-
-
-def _write_json(path, content):
-    path.write_text(json.dumps(content, indent=1, sort_keys=True))
+            temporary.write_text(
+                json.dumps(record | {"page": cache.page_key(folder)}, indent=1, sort_keys=True)
+            )
 
 
 @contextlib.contextmanager
@@ -153,7 +143,12 @@ def _run(notebook, stem, folder, run) -> None:
     started, before = time.time(), cache.snapshot()
     try:
         executed = _execute(notebook, stem, run["parameters"], staging, notes)
-        _check_made(staging, notebook)
+        missing = [name for name in notebooks.made(notebook) if not (staging / name).is_file()]
+        if missing and notebooks.is_as_run(
+            notebook
+        ):  # other code may make other figures than the committed run
+            names = ", ".join(name.removeprefix("figures/") for name in missing)
+            raise LabError(f"ran to its end but did not make {names}: check the cells that save them")
     except LabError as error:
         failed = folder / "failed" / f"{stem}.ipynb"
         failed.parent.mkdir(exist_ok=True)
@@ -168,8 +163,8 @@ def _run(notebook, stem, folder, run) -> None:
     run["key"] = cache.key(notebook, run["parameters"], used, run["cifar"]["digest"], before)
     made = sorted(path for path in staging.rglob("*") if path.is_file())
     run["files"] = {path.relative_to(staging).as_posix(): cache.digest(path) for path in made}
-    record = staging / "run.json"
-    _write_json(record, {"notebooks": notebooks.read_record(folder)["notebooks"] | {stem: run}})
+    record, runs = staging / "run.json", notebooks.read_record(folder)["notebooks"] | {stem: run}
+    record.write_text(json.dumps({"notebooks": runs}, indent=1, sort_keys=True))
     # This needs no space on the disk. If it is killed halfway, some files differ from the record, and the next run
     # makes them again.
     for path in [*made, record]:
@@ -240,14 +235,3 @@ def _kernel_config(folder) -> Config:
     # 120 s: on a busy machine the last output may be late; the default of 4 s would end the run.
     client = {"shutdown_kernel": "immediate", "iopub_timeout": 120}
     return Config({"KernelManager": manager, "NotebookClient": client})
-
-
-def _check_made(staging, notebook) -> None:
-    """Check that the run made the figures of the committed run: a notebook may run to its end and save nothing.
-
-    If its code has changed since, it may make other figures.
-    """
-    missing = [name for name in notebooks.made(notebook) if not (staging / name).is_file()]
-    if missing and notebooks.is_as_run(notebook):
-        names = ", ".join(name.removeprefix("figures/") for name in missing)
-        raise LabError(f"ran to its end but did not make {names}: check the cells that save them")

@@ -39,36 +39,35 @@ def matrix(counts: pd.DataFrame, examples: Path, of_cifar: bool) -> dict:
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     by_cell = dict(list(pd.read_csv(examples).groupby(["true", "predicted"])))
     rows, data = [], {}
-    for row, true in enumerate(GROUPED):
+    for i, true in enumerate(GROUPED):
         cells = []
-        for column, predicted in enumerate(GROUPED):
-            key, share = f"{true}-{predicted}", float(shares[row, column])
+        for j, predicted in enumerate(GROUPED):
+            key, share = f"{true}-{predicted}", float(shares[i, j])
             verb = "recognised" if true == predicted else f"taken for {CLASS_NAMES[predicted]}"
-            size = f"{matrix[row, column]:,} images, {percent(share)} of the class"
+            size = f"{matrix[i, j]:,} images, {percent(share)} of the class"
             label = f"{CLASS_NAMES[true].capitalize()} {verb}: {size}"
             cells.append({"key": key, "share": share, "label": label})
-            shown = by_cell[true, predicted].to_dict("records") if (true, predicted) in by_cell else []
+            shown = by_cell[true, predicted].itertuples() if (true, predicted) in by_cell else []
+            classes = f"{CLASS_NAMES[true]}, answered {CLASS_NAMES[predicted]}"
             data[key] = {
-                "description": f"{label}.{_by_humans(true, predicted) if of_cifar else ''}",
-                "images": [_example(example, true, predicted) for example in shown],
+                "description": f"{label}.{_human_answers(true, predicted) if of_cifar else ''}",
+                "images": [
+                    {
+                        "webp": row.webp,
+                        "text": f"test image {row.image}: {classes}, {row.probability:.0%} sure",
+                    }
+                    for row in shown
+                ],
             }
         rows.append(cells)
     json_data = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
     return {"names": names, "vehicles": len(VEHICLES), "rows": rows, "data": json_data, "of_cifar": of_cifar}
 
 
-def _by_humans(true, predicted):
+def _human_answers(true, predicted):
     answers = human_labels.CONFUSION_MATRIX[true]
     share = percent(answers[predicted] / answers.sum())
     return f" Human annotators say {CLASS_NAMES[predicted]} in {share} of their answers to test images of this class."
-
-
-def _example(example, true, predicted):
-    return {
-        "webp": example["webp"],
-        "text": f"test image {example['image']}: {CLASS_NAMES[true]}, answered {CLASS_NAMES[predicted]}",
-        "probability": f"{example['probability']:.0%} sure",
-    }
 
 
 def strip_charts(verdicts: list[Verdict]) -> list[dict]:

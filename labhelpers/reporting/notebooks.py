@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 
 from labhelpers.errors import LabError
-from labhelpers.paths import FREE_SPACE, atomic_write, project, writing
+from labhelpers.paths import FREE_SPACE, project, writing
 
 OURS = "labhelpers"  # the key of our own metadata in notebooks and outputs
 SECTIONS = ["## What this does not show", "## Your turn"]  # headings that every notebook has, in this order
@@ -163,22 +163,18 @@ def code(notebook) -> list[str]:
 
 
 def with_outputs(source, executed):
-    """Return the source notebook with the outputs of an executed copy whose code is the same.
-
-    A cell of parameters that papermill injected stays where it was, so that the reader sees what was run.
-    """
+    """Return the source notebook with the outputs, and injected parameters, of an executed copy with the same code."""
     merged = nbformat.from_dict(source)
     ran = iter([cell for cell in executed.cells if cell.cell_type == "code"])
-    cells = []
-    for cell in merged.cells:
+    cells, merged.cells = merged.cells, []
+    for cell in cells:
         if cell.cell_type == "code":
             run = next(ran)
             if _is_injected(run):
-                cells.append(run)
+                merged.cells.append(run)
                 run = next(ran)
             cell.outputs, cell.execution_count = run.outputs, run.execution_count
-        cells.append(cell)
-    merged.cells = cells
+        merged.cells.append(cell)
     return merged
 
 
@@ -203,11 +199,7 @@ def clean(notebook):
 
 
 def with_provenance(notebook, run: dict):
-    """Return the notebook with what `lab check` needs to know of its run.
-
-    That is a digest of code and outputs, by which `is_as_run` sees a later change; the figures and tables that the
-    run made; and its cache key.
-    """
+    """Return the notebook with a digest of its code and outputs, the files in figures/ of its run, and the cache key."""
     copy = nbformat.from_dict(notebook)
     made = {name: digest for name, digest in run["files"].items() if name.startswith("figures/")}
     copy.metadata[OURS] = {"sha256": _digest(notebook), "files": made, "key": run["key"]}
@@ -224,23 +216,14 @@ def made(notebook) -> dict[str, str]:
     return notebook.metadata.get(OURS, {}).get("files", {})
 
 
-def write(notebook, path: Path) -> None:
-    """Write a notebook, whole or not at all."""
-    with atomic_write(path, FREE_SPACE) as temporary:
-        temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-
-
 def read_record(folder: Path) -> dict:
-    """Return what `lab report` noted of each notebook's last run (`notebooks`, by stem) and the key of the `page`.
-
-    There are none if `run.json` is missing or damaged.
-    """
+    """Return the last run of each notebook (`notebooks`, by stem) and the key of the `page`, as noted in `run.json`."""
     try:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         if all(run["key"] and "files" in run for run in record["notebooks"].values()):
             return {"page": None} | record
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
+        pass  # missing or damaged: everything runs again
     return {"notebooks": {}, "page": None}
 
 

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 
+import nbformat
 from bs4 import BeautifulSoup
 from PIL import Image
 
@@ -27,12 +28,10 @@ def verdicts_table() -> str:
     return tables.as_markdown(judged)
 
 
-def improvements_table() -> str:
-    """Return the improvements as Markdown."""
-    return tables.improvements_as_markdown(improvements.summary(improvements.runs()))
-
-
-TABLES = {"verdicts": verdicts_table, "improvements": improvements_table}
+TABLES = {
+    "verdicts": verdicts_table,
+    "improvements": lambda: tables.improvements_as_markdown(improvements.summary(improvements.runs())),
+}
 
 
 def _table_in(readme, name):
@@ -46,13 +45,10 @@ def _table_in(readme, name):
 
 
 def refresh(names=()) -> list[str]:
-    """Write `notebooks/`, `figures/` and README's tables from the report; a second time changes nothing.
+    """Write `notebooks/`, `figures/` and README's tables from the report; return a line for each file that changed.
 
     Args:
         names: notebooks by number, stem or file; none means all that ran. The others stay as they are.
-
-    Returns:
-        A line for each file that changed.
 
     Raises:
         LabError: no chosen notebook ran, or a run is not of CIFAR-10 with the notebook's own parameters, or is outdated;
@@ -74,9 +70,15 @@ def refresh(names=()) -> list[str]:
     kept = {name for notebook in (before | refreshed).values() for name in notebooks.made(notebook)}
     changed = []
     for path, notebook in refreshed.items():
-        changed += [name for name in notebooks.made(notebook) if _copy(folder / name, project() / name)]
+        for name in notebooks.made(notebook):
+            source, target = folder / name, project() / name
+            if not target.exists() or target.read_bytes() != source.read_bytes():
+                with atomic_write(target, FREE_SPACE) as temporary:
+                    shutil.copyfile(source, temporary)
+                changed.append(name)
         if notebook != before[path]:
-            notebooks.write(notebook, path)
+            with atomic_write(path, FREE_SPACE) as temporary:
+                temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
             changed.append(f"notebooks/{path.name}")
     for name in sorted(_committed_figures() - kept):
         (project() / name).unlink(missing_ok=True)
@@ -109,15 +111,6 @@ def _refreshed(path, run, folder):
     return notebooks.with_provenance(notebooks.clean(notebooks.with_outputs(source, executed)), run)
 
 
-def _copy(source, target) -> bool:
-    """Copy a file if the target differs; return whether it did."""
-    if target.exists() and target.read_bytes() == source.read_bytes():
-        return False
-    with atomic_write(target, FREE_SPACE) as temporary:
-        shutil.copyfile(source, temporary)
-    return True
-
-
 def _committed_figures():
     return {f"figures/{path.name}" for path in (project() / "figures").glob("*.*")}
 
@@ -137,9 +130,10 @@ def check() -> str:
     for path in notebooks.notebook_paths():
         notebook = notebooks.read(path)
         made |= notebooks.made(notebook)
-        csvs = [name for name in notebooks.made(notebook) if name.endswith(".csv")]
-        held = {f"{name} has": _read(name) for name in csvs if (project() / name).exists()}
-        held |= {"the records say": _markdown_rows(expected["verdicts"])}
+        held = {"the records say": _markdown_rows(expected["verdicts"])}
+        for name in notebooks.made(notebook):
+            if name.endswith(".csv") and (project() / name).exists():
+                held[f"{name} has"] = _csv_rows((project() / name).read_text(encoding="utf-8"))
         found = [
             *notebooks.structure_faults(notebook),
             *_faults(notebook),
@@ -157,10 +151,8 @@ def check() -> str:
         if written is None:
             faults.append(lost)
         elif written.group() != table:
-            place = f"README.md, table of the {name}, has"
-            differences = _difference(
-                _markdown_rows(written.group()), _markdown_rows(table), place, "the records say"
-            )
+            place, rows = f"README.md, table of the {name}, has", _markdown_rows(written.group())
+            differences = _difference(rows, _markdown_rows(table), place, "the records say")
             faults += differences or [f"{place} another form than lab refresh gives it"]
     if faults:
         raise LabError(
@@ -203,7 +195,8 @@ def _picture_faults(name) -> list[str]:
     table = f"{name[:-4]}.csv"
     if not (project() / table).exists():
         return []
-    return _difference(_rows(shown), _read(table), f"{name} shows", f"{table} has")
+    held = (project() / table).read_text(encoding="utf-8")
+    return _difference(_csv_rows(shown), _csv_rows(held), f"{name} shows", f"{table} has")
 
 
 def _differing_tables(notebook, held):
@@ -244,11 +237,7 @@ def _rounds_to(shown, held) -> bool:
 # Tables are lists of rows, each a dictionary of texts by column.
 
 
-def _read(name):
-    return _rows((project() / name).read_text(encoding="utf-8"))
-
-
-def _rows(text):
+def _csv_rows(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 

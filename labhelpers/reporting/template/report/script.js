@@ -40,12 +40,12 @@ document.querySelectorAll(".matrix").forEach(matrix => {
   const buttons = rows.flat();
   const stopAt = button => buttons.forEach(other => { other.tabIndex = other === button ? 0 : -1; });
   stopAt(buttons[0]);
-  function example({ webp, text, probability }) {
+  function example({ webp, text }) {
     const item = document.createElement("li");
     const image = document.createElement("img");
     image.src = `data:image/webp;base64,${webp}`;
     image.alt = "";
-    item.append(image, `${text}, ${probability}`);
+    item.append(image, text);
     return item;
   }
   matrix.addEventListener("click", event => {
