@@ -79,10 +79,8 @@ def reasons(before: dict, notebook, settings: dict, data_digest: str) -> list[st
 
 
 def outdated(before: dict, notebook) -> list[str]:
-    """Return why the results of a run on CIFAR-10 with the notebook's own parameters are outdated.
-
-    The human labels are left out: their file is not part of the project and may be missing on this machine.
-    """
+    """Return why the results of a run on CIFAR-10 with the notebook's own parameters are outdated."""
+    # Without the human labels, whose file is not part of the project and may be missing on this machine.
     kept = {kind: digests for kind, digests in before.items() if kind != "human labels"}
     return reasons(kept, notebook, {}, cifar10.digest())
 

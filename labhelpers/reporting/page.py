@@ -11,7 +11,6 @@ from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from labhelpers.errors import LabError
 from labhelpers.paths import QUICK_FOLDER, atomic_write
 from labhelpers.reporting import interactive, notebooks
 from labhelpers.study import improvements, tables, text, verdicts
@@ -30,11 +29,7 @@ SIGNS = dict(zip(verdicts.OUTCOMES, "✓↗✗?·", strict=True))
 
 
 def write(folder: Path) -> Path:
-    """Write `index.html` from the notebooks that were executed into `folder`, with their prose as it is now.
-
-    Raises:
-        LabError: none was executed yet.
-    """
+    """Write `index.html` from the notebooks that were executed into `folder`, with their prose as it is now."""
     sections = {}
     for path in notebooks.notebook_paths():
         executed = folder / "notebooks" / path.name
@@ -42,8 +37,6 @@ def write(folder: Path) -> Path:
             source, ran = notebooks.read(path), notebooks.read(executed)
             same = notebooks.code(source) == notebooks.code(ran)
             sections[path.stem] = notebooks.clean(notebooks.with_outputs(source, ran) if same else ran)
-    if not sections:
-        raise LabError(f"no notebook was executed into {folder} yet: run lab report")
     with atomic_write(folder / "index.html") as temporary:
         temporary.write_text(_render(sections, folder), encoding="utf-8")
     return folder / "index.html"
@@ -154,8 +147,7 @@ def _with_references(source, sections, numbers) -> str:
 def _finish(body, stem) -> tuple[str, list[dict]]:
     """Move a section's headings down a level, give them ids, and put its tables in boxes that can scroll.
 
-    Returns:
-        The section's HTML, and its headings for the table of contents: `id`, `level` and `title`.
+    Returns the HTML, and the headings for the table of contents: `id`, `level` and `title`.
     """
     soup, contents = BeautifulSoup(body, "html.parser"), []
     for element in soup.find_all(["h1", "h2", "h3", "h4", "h5", "table"]):

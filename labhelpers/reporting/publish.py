@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-import shutil
 
 import nbformat
 from bs4 import BeautifulSoup
@@ -17,9 +16,6 @@ from labhelpers.study import human_labels, improvements, tables, verdicts
 MACHINE_PATH = re.compile(r"(/home/|/root/|/Users/|/tmp/|[A-Z]:\\+Users)|site-packages")
 
 
-# The tables in README.md
-
-
 def verdicts_table() -> str:
     """Return the verdicts as Markdown; raise a `LabError` if a record is damaged or stale."""
     judged, faults = verdicts.verdicts()
@@ -28,6 +24,7 @@ def verdicts_table() -> str:
     return tables.as_markdown(judged)
 
 
+# The tables in README.md
 TABLES = {
     "verdicts": verdicts_table,
     "improvements": lambda: tables.improvements_as_markdown(improvements.summary(improvements.runs())),
@@ -39,9 +36,6 @@ def _table_in(readme, name):
     marked = rf"(?<=<!-- {name}: written by lab refresh -->\n).*?(?=<!-- end of {name} -->)"
     lost = f"README.md has lost the comments that mark its table of the {name}: restore them with git"
     return re.search(marked, readme, re.DOTALL), lost
-
-
-# lab refresh
 
 
 def refresh(names=()) -> list[str]:
@@ -60,33 +54,28 @@ def refresh(names=()) -> list[str]:
     if not chosen:
         raise LabError(f"no notebook was run into {folder}: run lab report first")
     refreshed = {path: _refreshed(path, runs.get(path.stem), folder) for path in chosen}
-    readme_before = readme = (project() / "README.md").read_text(encoding="utf-8")
+    readme = (project() / "README.md").read_text(encoding="utf-8")
     for name, make in TABLES.items():
         table, lost = _table_in(readme, name)
         if not table:
             raise LabError(lost)
         readme = readme[: table.start()] + make() + readme[table.end() :]
-    before = {path: notebooks.read(path) for path in notebooks.notebook_paths()}
-    kept = {name for notebook in (before | refreshed).values() for name in notebooks.made(notebook)}
-    changed = []
+    committed = {path: refreshed.get(path) or notebooks.read(path) for path in notebooks.notebook_paths()}
+    kept = {name for notebook in committed.values() for name in notebooks.made(notebook)}
+    contents, changed = {}, []
     for path, notebook in refreshed.items():
-        for name in notebooks.made(notebook):
-            source, target = folder / name, project() / name
-            if not target.exists() or target.read_bytes() != source.read_bytes():
-                with atomic_write(target, FREE_SPACE) as temporary:
-                    shutil.copyfile(source, temporary)
-                changed.append(name)
-        if notebook != before[path]:
-            with atomic_write(path, FREE_SPACE) as temporary:
-                temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-            changed.append(f"notebooks/{path.name}")
+        contents |= {name: (folder / name).read_bytes() for name in notebooks.made(notebook)}
+        contents[f"notebooks/{path.name}"] = f"{nbformat.writes(notebook)}\n".encode()
+    contents["README.md"] = readme.encode()
+    for name, content in contents.items():
+        target = project() / name
+        if not target.exists() or target.read_bytes() != content:
+            with atomic_write(target, FREE_SPACE) as temporary:
+                temporary.write_bytes(content)
+            changed.append(name)
     for name in sorted(_committed_figures() - kept):
         (project() / name).unlink(missing_ok=True)
         changed.append(f"{name} (removed)")
-    if readme != readme_before:
-        with atomic_write(project() / "README.md", FREE_SPACE) as temporary:
-            temporary.write_text(readme, encoding="utf-8")
-        changed.append("README.md")
     return changed or ["nothing to refresh"]
 
 
@@ -115,9 +104,6 @@ def _committed_figures():
     return {f"figures/{path.name}" for path in (project() / "figures").glob("*.*")}
 
 
-# lab check
-
-
 def check() -> str:
     """Return a line that says that notebooks, figures, records and README are consistent.
 
@@ -134,11 +120,7 @@ def check() -> str:
         for name in notebooks.made(notebook):
             if name.endswith(".csv") and (project() / name).exists():
                 held[f"{name} has"] = _csv_rows((project() / name).read_text(encoding="utf-8"))
-        found = [
-            *notebooks.structure_faults(notebook),
-            *_faults(notebook),
-            *_differing_tables(notebook, held),
-        ]
+        found = [*_faults(notebook), *_differing_tables(notebook, held)]
         faults += [f"{path.name}: {fault}" for fault in dict.fromkeys(found)]
     faults += cache.damaged(project(), made)
     committed = _committed_figures()
@@ -165,6 +147,7 @@ def check() -> str:
 
 def _faults(notebook):
     """Yield what is wrong with a committed notebook by itself."""
+    yield from notebooks.structure_faults(notebook)
     if notebooks.clean(notebook) != notebook:
         yield "is not cleaned"
     if not notebooks.is_as_run(notebook):
