@@ -106,17 +106,6 @@ def test_figure_is_stamped_once_stand_in_images_were_loaded(loaded, stamps, bbox
     assert _contents(folder)["figure.csv"] == plain["figure.csv"]
 
 
-# When it can't be written
-
-
-def test_folder_that_cannot_be_made_is_an_error(monkeypatch, tmp_path, tells):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("LAB_OUT", str(tmp_path / "file"))
-    with tells(LabError, tmp_path / "file", "LAB_OUT"):
-        _save()
-    assert (tmp_path / "file").read_text() == "in the way"
-
-
 @contextlib.contextmanager
 def _files_end_at(size):
     """No file can grow beyond `size` bytes, as on a disk that fills up while one is written."""

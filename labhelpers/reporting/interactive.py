@@ -21,7 +21,7 @@ MARGIN = 0.06  # of a strip's width, free at both ends
 
 
 def matrix(counts: pd.DataFrame, examples: Path, of_cifar: bool) -> dict:
-    """Return a confusion matrix as cells that a reader can choose, vehicles before animals.
+    """Return a confusion matrix as the template needs it, vehicles before animals.
 
     Args:
         counts: columns `true`, `predicted` (names of classes) and `images`.
@@ -29,8 +29,8 @@ def matrix(counts: pd.DataFrame, examples: Path, of_cifar: bool) -> dict:
         of_cifar: whether it is of CIFAR-10, the images that human annotators judged.
 
     Returns:
-        `names` of the classes, how many are `vehicles`; `rows`, each a list of cells with `key`, `share` (0 to 1) and
-        `label`; `data`, JSON: by key the `description` of a cell, and its `images`; and `of_cifar`.
+        `rows` of cells with `key`, `share` (0 to 1) and `label`; `data`, JSON: the `description` and the `images` of
+        each key; `names` of the classes, how many are `vehicles`, and `of_cifar`.
     """
     names = [CLASS_NAMES[label] for label in GROUPED]
     pairs = pd.MultiIndex.from_product([names, names])
@@ -71,13 +71,10 @@ def _human_answers(true, predicted):
 
 
 def strip_charts(verdicts: list[Verdict]) -> list[dict]:
-    """Return the strip chart of each verdict that rests on runs, with a description of each run.
+    """Return the strip chart of each verdict that rests on runs, as the template needs it.
 
-    Returns:
-        For each: `claim`, `statement`, `verdict`, `unit`; `ticks` and `runs`, each with a place `at` and a `label`, a
-        run also with a `description`; `bar`, `band` and `rounded`, pairs of places; the places `mean` and `line`, and
-        what the line is `against`. Places are in per cent of the width; `band` and `rounded` are empty for claims
-        without a number.
+    Places, such as `at` of ticks and runs, are in per cent of the width; claims without a number have no `band` and
+    no `rounded`.
     """
     return [_chart(strip) for strip in strips(verdicts)]
 
@@ -103,18 +100,15 @@ def _chart(strip):
         "ours": text.ours(strip.verdict),
         "line": at(strip.line),
         "against": text.compared_with(strip.verdict),
-        "runs": [{"at": at(dot)} | _run(run) for run, dot in zip(runs, strip.dots, strict=True)],
+        "runs": [_run(run, at(dot)) for run, dot in zip(runs, strip.dots, strict=True)],
     }
 
 
-def _run(record):
+def _run(record, at):
     label = f"{record.experiment.id}, seed {record.seed}: test accuracy {percent(record.accuracy)}"
+    more = f"test loss {record.loss:.3f}, best epoch {record.best_epoch} of {len(record.history['loss'])}"
     file = records.path_of(record.experiment, record.seed).name
-    epochs = f"best epoch {record.best_epoch} of {len(record.history['loss'])}"
-    return {
-        "label": label,
-        "description": f"{label}, test loss {record.loss:.3f}, {epochs}; record data/runs/{file}",
-    }
+    return {"at": at, "label": label, "description": f"{label}, {more}; record data/runs/{file}"}
 
 
 def _ticks(start, width):

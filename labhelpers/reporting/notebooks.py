@@ -15,6 +15,7 @@ from labhelpers.paths import FREE_SPACE, project, writing
 
 OURS = "labhelpers"  # the key of our own metadata in notebooks and outputs
 SECTIONS = ["## What this does not show", "## Your turn"]  # headings that every notebook has, in this order
+LINK_AT_END = re.compile(r"\]\(\d\d_\w+\.ipynb\)\s*$")
 RANGE = re.compile(r"\(([-+.\de_]+) to ([-+.\de_]+)\)")
 
 
@@ -24,8 +25,8 @@ class Parameter:
 
     name: str
     default: object
-    low: float | None = None
-    high: float | None = None
+    low: float | None
+    high: float | None
 
     def parse(self, text: str):
         """Return `text` as a value of the default's type; raise a `LabError` if it is none, or out of range."""
@@ -37,10 +38,9 @@ class Parameter:
             if type(value) is not kind:
                 raise ValueError
         except (ValueError, SyntaxError):
-            kinds = {int: "a whole number", float: "a number", bool: "True or False"}
-            raise LabError(
-                f"{self.name}={text}: must be {kinds.get(kind, kind.__name__)}, such as {self.default!r}"
-            ) from None
+            names = {int: "a whole number", float: "a number", bool: "True or False"}
+            wanted = f"{names.get(kind, kind.__name__)}, such as {self.default!r}"
+            raise LabError(f"{self.name}={text}: must be {wanted}") from None
         if self.low is not None and not self.low <= value <= self.high:
             raise LabError(f"{self.name}={text}: must be from {self.low} to {self.high}")
         return value
@@ -86,13 +86,9 @@ def read(path: Path):
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
-    except OSError as error:
-        raise LabError(f"can't read {path}: {error.strerror}; restore it, for example with git") from error
     except Exception as error:  # nbformat raises what its JSON schema library raises
-        reason = str(error).splitlines()[0]
-        raise LabError(
-            f"{path} is not a valid notebook ({reason}): restore it, for example with git"
-        ) from error
+        reason, remedy = str(error).splitlines()[0], "restore it, for example with git"
+        raise LabError(f"{path} is not a valid notebook ({reason}): {remedy}") from error
     return notebook
 
 
@@ -107,13 +103,10 @@ def parameters(notebook) -> dict[str, Parameter]:
             try:
                 default = ast.literal_eval(text)
             except (ValueError, SyntaxError):
-                raise LabError(
-                    f"the parameter {name} = {text} is not a plain value: write a number, a text or True"
-                ) from None
+                raise LabError(f"parameter {name} = {text}: write a number, a text or True") from None
             limits = RANGE.search(comment)
-            declared[name] = Parameter(
-                name, default, *map(ast.literal_eval, limits.groups() if limits else ())
-            )
+            low, high = map(ast.literal_eval, limits.groups()) if limits else (None, None)
+            declared[name] = Parameter(name, default, low, high)
     return declared
 
 
@@ -130,11 +123,8 @@ def structure_faults(notebook) -> list[str]:
         "the first cell has no **Question:**": "**Question:**" in first.source,
         f"the first cell does not name the figures {', '.join(unnamed)}": not unnamed,
         "the second cell is not tagged `parameters`": "parameters" in second.metadata.get("tags", []),
-        f"the headings {' and '.join(SECTIONS)} are not there, once each, in this order": headings
-        == SECTIONS,
-        "the last text does not end with a link to a notebook": re.search(
-            r"\]\(\d\d_\w+\.ipynb\)\s*$", prose
-        ),
+        f"not there, or not in this order: {' and '.join(SECTIONS)}": headings == SECTIONS,
+        "the last text does not end with a link to a notebook": LINK_AT_END.search(prose),
         f"the longest cell has {lengths[-1]} lines of code, more than 20": lengths[-1] <= 20,
         f"half of the cells have {median} lines of code or more, not at most 6": median <= 6,
         f"there are {words} words of text for {lines} lines of code, fewer than 4 a line": words >= 4 * lines,
