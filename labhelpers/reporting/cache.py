@@ -18,17 +18,15 @@ from labhelpers.study.records import runs_dir
 
 def snapshot() -> dict:
     """Return the digests of the lock file, of every module and of every experiment's records, as they are now."""
-    root, records = project(), defaultdict(list)
+    root, modules, records = project(), {}, defaultdict(list)
+    for path in (root / "labhelpers").rglob("*.py"):
+        name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        modules[name] = _short_digest(path)
     for path in sorted(runs_dir().glob("*.json")):
         records[path.stem.rpartition("-seed")[0]].append(path.name.encode() + path.read_bytes())
     return {
         "requirements.lock": _short_digest(root / "requirements.lock"),
-        "modules": {
-            ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): _short_digest(
-                path
-            )
-            for path in (root / "labhelpers").rglob("*.py")
-        },
+        "modules": modules,
         "records": {id: _short(b"\0".join(contents)) for id, contents in records.items()},
     }
 

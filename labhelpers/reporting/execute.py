@@ -143,10 +143,9 @@ def _run(notebook, stem, folder, run) -> None:
     started, before = time.time(), cache.snapshot()
     try:
         executed = _execute(notebook, stem, run["parameters"], staging, notes)
+        # If the code has changed since the committed run, it may make other figures.
         missing = [name for name in notebooks.made(notebook) if not (staging / name).is_file()]
-        if missing and notebooks.is_as_run(
-            notebook
-        ):  # other code may make other figures than the committed run
+        if missing and notebooks.is_as_run(notebook):
             names = ", ".join(name.removeprefix("figures/") for name in missing)
             raise LabError(f"ran to its end but did not make {names}: check the cells that save them")
     except LabError as error:
@@ -211,12 +210,10 @@ def _execute(notebook, stem, settings, staging, notes):
     except RuntimeError as error:  # the kernel died, or never answered
         cells = notebooks.read(staging / executed).cells
         begun = [cell for cell in cells if cell.cell_type == "code" and cell.metadata.papermill.start_time]
-        raise LabError(
-            f"failed in cell {len(begun)}: its kernel was killed, most often for lack of memory; close other programs "
-            "and run again"
-            if begun
-            else f"could not start ({error}): close other programs or install the packages again, then run again"
-        ) from error
+        killed = "its kernel was killed, most often for lack of memory; close other programs and run again"
+        silent = f"({error}): close other programs or install the packages again, then run again"
+        how = f"failed in cell {len(begun)}: {killed}" if begun else f"could not start {silent}"
+        raise LabError(how) from error
     for cell in ran.cells:
         if cell.metadata.papermill.exception:  # papermill takes sys.exit() for success
             raise LabError(f"ended early in cell {cell.execution_count}, with sys.exit(): take that out")

@@ -66,14 +66,13 @@ def _render(sections, folder) -> str:
     table["sign"], table["key"] = table["verdict"].map(SIGNS), table["verdict"].str.replace(" ", "-")
     loaded = {runs[stem]["cifar"]["name"] for stem in sections if _loads_data(runs.get(stem))}
     warnings = [STANDIN.format(name) for name in sorted(loaded - {"CIFAR-10"})]
+    charts = any(figure["strips"] for figure in figures.values())
     return exporter.environment.get_template("page.html.j2").render(
         title=TITLE,
         warnings=warnings + [REHEARSAL] * (folder.name == QUICK_FOLDER) + faults,
         abstract=text.abstract(judged, improvements.summary(improvements.runs())),
         verdicts=table.to_dict("records"),
-        shown=[strip["claim"] for strip in strips]
-        if any(figure["strips"] for figure in figures.values())
-        else [],
+        shown=[strip["claim"] for strip in strips] if charts else [],
         sections=rendered,
     )
 
@@ -91,10 +90,8 @@ def _attach_figures(sections, runs, folder, strips) -> dict[str, dict]:
             name = notebooks.figure_of(output)
             if name and name not in figures and (folder / "figures" / f"{name}.png").exists():
                 figure = _figure(name, folder, runs.get(stem), strips)
-                figure["number"], figure["provenance"] = (
-                    len(figures) + 1,
-                    _provenance(notebook, stem, runs.get(stem)),
-                )
+                figure["number"] = len(figures) + 1
+                figure["provenance"] = _provenance(notebook, stem, runs.get(stem))
                 output.metadata["page"] = figures[name] = figure
     return figures
 
