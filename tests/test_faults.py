@@ -12,8 +12,10 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import threading
 import time
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
@@ -109,6 +111,36 @@ def no_network(project):
     project.variables["LAB_OFFLINE"], project.prefix = "1", []
 
 
+class Mirror(BaseHTTPRequestHandler):
+    """Sends half of the archive, and the rest once it may."""
+
+    def do_GET(self):
+        content = self.server.content
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(half(content))
+        self.server.may_go_on.wait()
+        self.wfile.write(content[len(half(content)) :])
+
+    def log_message(self, *args):
+        pass
+
+
+@cause
+def slow_mirror(project):
+    """There is no archive, but a mirror on this machine that gets stuck; afterwards it does not."""
+    server = project.at_end.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Mirror))
+    server.content, server.may_go_on = (project.root / ARCHIVE).read_bytes(), threading.Event()
+    threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
+    project.at_end.callback(server.shutdown)
+    address = f"http://127.0.0.1:{server.server_port}/"
+    project.variables |= {"LAB_OFFLINE": "0", "LAB_MIRRORS": address, "no_proxy": "127.0.0.1"}
+    (project.root / ARCHIVE).unlink()
+    yield
+    server.may_go_on.set()
+
+
 @cause
 def full_disk(project, folder, free):
     """`folder` is on a disk of 2 MB that only the project's commands see, with `free` bytes left."""
@@ -142,11 +174,11 @@ def read_only(project, folder):
 
 
 @cause
-def signalled(project, number):
-    """The command gets a signal, as from a terminal, while a cell runs, and leaves no kernel behind."""
+def signalled(project, number, begun=IN_A_CELL):
+    """The command gets a signal, as from a terminal, once the file `begun` is there, and leaves no kernel behind."""
 
     def meanwhile(process):
-        wait_for((project.root / IN_A_CELL).exists)
+        wait_for((project.root / begun).exists)
         os.killpg(process.pid, number)
         process.wait(120)
         assert not running(project)
@@ -212,7 +244,7 @@ ERRORS = {
         f"{BATCHES}/data_batch_1 is damaged…(its SHA-256 differs): {UNPACK}"
     ),
     ("no network", no_network(), "lab data"): (
-        f"CIFAR-10 could not be downloaded (…can't be reached (…): check the network and run again, …, {BY_HAND}"
+        f"CIFAR-10 could not be downloaded (…can't be reached (…): check the network and run again…, {BY_HAND}"
     ),
     ("offline", changed(ARCHIVE, gone), "LAB_OFFLINE=1 lab data"): (
         f"CIFAR-10 is not downloaded, …LAB_OFFLINE…: unset …, {BY_HAND}"
@@ -221,6 +253,15 @@ ERRORS = {
     ("no data in it", (), "LAB_DATA=notebooks lab data"): (
         "there is no cifar-10-batches-py folder … in notebooks: name one…"
     ),
+    ("data not writable", (slow_mirror(), read_only("data")), "lab data", "rights"): (
+        "can't write …/data: Permission denied; …LAB_DATA…, then run again"
+    ),
+    (
+        "SIGINT in a download",
+        (slow_mirror(), signalled(signal.SIGINT, f"{ARCHIVE}.part")),
+        "lab data",
+        "posix",
+    ): (INTERRUPTED),
     # What was typed
     ("no such parameter", (), "lab report -p FACTR 3"): (
         "no chosen notebook has a parameter 'FACTR': choose from FACTOR, N_TRAIN, SHARE"
