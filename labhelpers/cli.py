@@ -1,4 +1,4 @@
-"""The `lab` command: reads what was typed, calls the library, tells errors in one line."""
+"""The `lab` command: reads the command line, calls the library, reports errors in one line."""
 
 import argparse
 import os
@@ -14,16 +14,19 @@ from labhelpers.errors import LabError
 def main(arguments=None) -> int:
     """Run one command; returns the exit status.
 
-    It is 0, 2 for an error told in one line, 130 when interrupted, 141 when nobody read the output to its end.
+    It is 0, 2 for an error reported in one line, 130 when interrupted, 141 when the reader of the output has stopped.
     """
     parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
-    if rest and options.command is not _jupyter:
+    known, rest = parser.parse_known_args(arguments)
+    options = vars(known)
+    command = options.pop("command")
+    if command is _jupyter:
+        options["rest"] = rest
+    elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    options.rest = rest
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
     try:
-        options.command(options)
+        command(**options)
         print(end="", flush=True)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
@@ -31,13 +34,12 @@ def main(arguments=None) -> int:
     except KeyboardInterrupt:
         print("lab: interrupted; what was finished is kept, run again to carry on", file=sys.stderr)
         return 130
-    except OSError as error:  # of stdout: the library tells its own as LabError
+    except OSError as error:  # of stdout: the library turns its own into LabError
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's last flush fails again
         if isinstance(error, BrokenPipeError):  # as in `lab report | head -1`
             return 141
-        print(
-            f"lab: can't write {error.filename or 'the output'}: {error.strerror or error}", file=sys.stderr
-        )
+        place, reason = error.filename or "the output", error.strerror or error
+        print(f"lab: can't write {place}: {reason}; free some space, then run again", file=sys.stderr)
         return 2
     return 0
 
@@ -49,108 +51,84 @@ def _parser():
     def command(function, name, text):
         added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         added.set_defaults(command=function)
-        return added
+        return added.add_argument
 
-    data = command(_data, "data", "find or download CIFAR-10, verify it, say where it is")
-    data.add_argument("--data", metavar="PATH", help="a folder, an archive, or 'standin'")
-    data.add_argument("--verify", action="store_true", help="also list the digest of every file")
+    source = {"dest": "source", "metavar": "PATH", "help": "a folder, an archive, or 'standin'"}
+    option = command(_data, "data", "find or download CIFAR-10, verify it, print its location and digest")
+    option("--data", **source)
+    option("--verify", action="store_true", help="also list the digest of every file")
 
-    report = command(_report, "report", "re-execute the notebooks that changed, and write report/index.html")
-    report.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a number, such as 02, or a name")
-    report.add_argument("--data", metavar="PATH", help="a folder, an archive, or 'standin'")
-    report.add_argument("--quick", action="store_true", help="few images, one epoch, into report/quick")
-    report.add_argument("--force", action="store_true", help="execute them even if nothing changed")
-    report.add_argument("--explain", action="store_true", help="say why each would run, and run nothing")
-    report.add_argument(
-        "-p",
-        nargs=2,
-        action="append",
-        default=[],
-        dest="values",
-        metavar=("NAME", "VALUE"),
-        help="set a parameter",
-    )
+    option = command(_report, "report", "re-execute the notebooks that changed, and write report/index.html")
+    option("names", nargs="*", metavar="NOTEBOOK", help="a number, such as 02, or a name")
+    option("--data", **source)
+    option("--quick", action="store_true", help="few images, one epoch, into report/quick")
+    option("--force", action="store_true", help="execute them even if nothing changed")
+    option("--explain", action="store_true", help="say why each would run, and run nothing")
+    setting = {"dest": "values", "nargs": 2, "metavar": ("NAME", "VALUE"), "help": "set a parameter"}
+    option("-p", action="append", default=[], **setting)
 
-    jupyter = command(
-        _jupyter, "jupyter", "open copies of the notebooks in JupyterLab, to change and run at will"
-    )
-    jupyter.epilog = "Further options go to jupyter lab, such as --no-browser."
-    study = command(_study, "study", "make the missing run records of the study, most wanted first")
-    study.add_argument(
-        "--experiments", nargs="+", default=[], metavar="ID", help="only these, such as baseline-20000"
-    )
-    study.add_argument("--seeds", type=int, metavar="N", help="at most so many runs of each")
-    study.add_argument(
-        "--workers", type=int, metavar="N", help="processes, of a thread each; as a rule one a core"
-    )
-    study.add_argument("--scheduler", metavar="ADDRESS", help="train on a Dask cluster, tcp://…")
-    study.add_argument(
-        "--repeat", nargs=2, metavar=("ID", "SEED"), help="train once more, compare with the record"
-    )
-    command(_verdicts, "verdicts", "print a verdict on each claim of the original, from the run records")
+    command(_jupyter, "jupyter", "open copies of the notebooks in JupyterLab; takes options of jupyter lab")
 
-    refresh = command(
-        _refresh, "refresh", "take the last report over into notebooks/, figures/ and README.md"
-    )
-    refresh.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="only these, such as 02")
+    option = command(_study, "study", "produce the missing run records of the study, most important first")
+    option("--experiments", nargs="+", default=[], metavar="ID", help="only these, such as baseline-20000")
+    option("--seeds", type=int, metavar="N", help="at most so many runs of each")
+    option("--workers", type=int, metavar="N", help="processes, of a thread each; usually one per core")
+    option("--scheduler", metavar="ADDRESS", help="train on a Dask cluster, tcp://…")
+    option("--repeat", nargs=2, metavar=("ID", "SEED"), help="train once more, compare with the record")
+
+    command(_verdicts, "verdicts", "print the verdict on each claim of the original, from the run records")
+
+    option = command(_refresh, "refresh", "copy the last report into notebooks/, figures/ and README.md")
+    option("names", nargs="*", metavar="NOTEBOOK", help="only these, such as 02")
+
     command(_check, "check", "check that notebooks, figures, records and README are consistent")
     return parser
 
 
-def _data(options):
+def _data(source, verify):
     from labhelpers import data
     from labhelpers.cifar10 import BATCH_SHA256
 
-    cifar = data.find(options.data)
-    print(
-        f"{cifar.name} {'drawn by labhelpers.standin' if cifar.is_standin else f'in {cifar.source}, verified'}"
-    )
-    print(f"digest {cifar.digest}")
-    if options.verify and not cifar.is_standin:
+    cifar = data.find(source)
+    place = "drawn by labhelpers.standin" if cifar.is_standin else f"in {cifar.source}, verified"
+    print(f"{cifar.name} {place}\ndigest {cifar.digest}")
+    if verify and not cifar.is_standin:
         for name, sha256 in BATCH_SHA256.items():
             print(f"{sha256}  {name}")
 
 
-def _report(options):
-    from labhelpers.reporting.execute import explain, report
+def _report(values, **options):
+    from labhelpers.reporting.execute import report
 
-    asked = {
-        "source": options.data,
-        "quick": options.quick,
-        "force": options.force,
-        "values": dict(options.values),
-    }
-    if options.explain:
-        print(*explain(options.notebooks, **asked), sep="\n")
-    else:
-        print(f"the page: {report(options.notebooks, **asked)}")
+    page = report(values=dict(values), **options)
+    if page:
+        print(f"the page: {page}")
 
 
-def _jupyter(options):
+def _jupyter(rest):
     from labhelpers.reporting.notebooks import copy_for_student
 
     folder = copy_for_student()
     print(f"your copies of the notebooks are in {folder}; to start one over, delete it and run this again")
     os.environ["LAB_OUT"] = str(folder)
-    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    os.environ["PATH"] = programs  # a terminal in JupyterLab then knows `lab`, as the notebooks call it
+    # A terminal in JupyterLab then finds `lab`, under the name that the notebooks use.
+    programs = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+    os.environ["PATH"] = os.pathsep.join(programs)
     os.chdir(folder)
-    os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab", *options.rest])
+    os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab", *rest])
 
 
-def _study(options):
+def _study(experiments, seeds, workers, scheduler, repeat):
     from labhelpers.study import runner
 
-    if options.repeat:
-        print(runner.repeat(*options.repeat))
+    if repeat:
+        print(runner.repeat(*repeat))
         return
-    made = runner.study(
-        options.experiments, options.seeds, workers=options.workers, scheduler=options.scheduler
-    )
+    made = runner.study(experiments, seeds, workers=workers, scheduler=scheduler)
     print(f"made {made} records" if made else "every record is there: nothing to do")
 
 
-def _verdicts(options):
+def _verdicts():
     from labhelpers.study import tables, verdicts
 
     judged, faults = verdicts.verdicts()
@@ -161,14 +139,13 @@ def _verdicts(options):
         raise LabError(f"{len(faults)} of the records could not be used, see above: run lab study")
 
 
-def _refresh(options):
+def _refresh(names):
     from labhelpers.reporting.publish import refresh
 
-    for line in refresh(options.notebooks):
-        print(line)
+    print(*refresh(names), sep="\n")
 
 
-def _check(options):
+def _check():
     from labhelpers.reporting.publish import check
 
     print(check())

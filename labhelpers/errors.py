@@ -1,4 +1,4 @@
-"""Errors that a person can cause, each told in one line that says what to do."""
+"""User errors, each reported in one line that says what to do."""
 
 from numbers import Integral, Real
 
@@ -6,17 +6,16 @@ from numbers import Integral, Real
 class LabError(Exception):
     """What was wrong, and what to do about it, in one line.
 
-    The `lab` command prints that line and exits with status 2; a notebook shows it without the traceback,
-    which would only bury it.
+    The `lab` command prints that line and exits with status 2; a notebook shows it without a traceback.
     """
 
     def _render_traceback_(self):
-        """Return the lines IPython shows for this error in place of a traceback."""
+        """Return the lines that IPython shows instead of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class DataUnavailable(LabError):
-    """CIFAR-10 is nowhere to be found on this machine."""
+    """CIFAR-10 is not on this machine and could not be downloaded."""
 
 
 class DataDamaged(LabError):
@@ -28,30 +27,30 @@ class CheckpointUnusable(LabError):
 
 
 class TrainingDiverged(LabError):
-    """The loss stopped being a finite number.
+    """The loss is no longer a finite number.
 
     Attributes:
-        history: what the training did before, as `training.fit` returns it; nothing if that was in the first epoch.
+        history: the epochs before, as `training.fit` returns them; None in the first epoch.
     """
 
     history = None
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """A person interrupted `training.fit`; the line says what the model has now.
+    """Someone interrupted `training.fit`; the line says which weights the model has now.
 
-    It is a `KeyboardInterrupt`, so that the cells and commands after it don't go on with a half-trained network.
+    It is a `KeyboardInterrupt`, so that later cells and commands don't run with a half-trained network.
     """
 
     _render_traceback_ = LabError._render_traceback_
 
 
 def check_whole_number(name: str, value, low: int, high: int | None = None) -> None:
-    """Raise a `LabError` unless `value` is a whole number from `low` to `high` (`None`: without end)."""
+    """Raise a `LabError` unless `value` is a whole number from `low` to `high` (`None`: no limit)."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < low or (high is not None and value > high):
-        upto = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise LabError(f"{name} is {value!r}: choose a whole number {upto}")
+        limits = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise LabError(f"{name} is {value!r}: choose a whole number {limits}")
 
 
 def check_positive(name: str, value) -> None:
@@ -68,5 +67,5 @@ def check_choice(name: str, value, choices) -> None:
 
 
 def check_seed(seed) -> None:
-    """Raise a `LabError` unless `seed` is a whole number from 0 to 4294967295, as NumPy and Keras want it."""
+    """Raise a `LabError` unless `seed` is a whole number from 0 to 4294967295, as NumPy and Keras require."""
     check_whole_number("seed", seed, 0, 2**32 - 1)

@@ -1,4 +1,4 @@
-"""Save what a notebook makes: figures and tables, with the numbers and words that belong to them."""
+"""Save figures and tables from a notebook, with the numbers and words that belong to them."""
 
 import base64
 import io
@@ -13,23 +13,23 @@ from labhelpers import data
 from labhelpers.paths import atomic_write, examples_dir, figures_dir
 from labhelpers.plots import PALETTE
 
-PER_CELL = 12  # images behind a cell of the confusion matrix
+PER_CELL = 12  # images for each cell of the confusion matrix
 STAMP = "stand-in images drawn by a program, not CIFAR-10"
 
 
 def save_figure(fig, name: str, numbers, *, caption: str = "", alt: str = "") -> None:
     """Save a figure as `name.png`, with its numbers as `name.csv`, and show it below the cell.
 
-    Both files go to the `figures` folder of `LAB_OUT` and appear under their names only when whole. The picture carries
-    its numbers, caption and alternative text as well, so whoever has the file has them; the output of the cell carries
-    the name, by which the page finds the file. A figure made after stand-in images were loaded is stamped.
+    Both files go to the `figures` folder of `LAB_OUT`, complete or not at all. The PNG also holds the numbers, the
+    caption and the alternative text; the output of the cell holds the name, by which the page finds the file. A figure
+    made after stand-in images were loaded is stamped.
 
     Args:
         fig: a matplotlib figure.
         name: of the files, without ending.
-        numbers: what the figure shows: a DataFrame, or what makes one.
-        caption: what the figure shows, in a sentence; without one, its name.
-        alt: what can be seen in it, for readers who don't see it; without one, the caption.
+        numbers: what the figure shows: a DataFrame, or what makes one. An index with a name becomes a column.
+        caption: what the figure shows, in a sentence; by default its name.
+        alt: a description for readers who can't see it; by default the caption.
 
     Raises:
         LabError: the folder can't be written, or the disk is full.
@@ -41,28 +41,27 @@ def save_figure(fig, name: str, numbers, *, caption: str = "", alt: str = "") ->
     caption = caption or f"{name.replace('_', ' ').capitalize()}."
     words = {"caption": caption, "alt": alt or caption}
     if data.loaded_names - {"CIFAR-10"}:
-        banner = {"facecolor": PALETTE[3], "edgecolor": "none", "pad": 3}
+        box = {"facecolor": PALETTE[3], "edgecolor": "none", "pad": 3}
         top = max(1, fig.get_tightbbox().y1 / fig.get_figheight()) + 0.1 / fig.get_figheight()
-        fig.text(
-            0.5, top, STAMP, ha="center", va="bottom", fontsize=9, color="white", bbox=banner, gid="stand-in"
-        )
-    with _table_file(name, numbers) as text, atomic_write(figures_dir() / f"{name}.png") as path:
+        style = {"ha": "center", "va": "bottom", "fontsize": 9, "color": "white"}
+        fig.text(0.5, top, STAMP, bbox=box, gid="stand-in", **style)
+    csv, png = (figures_dir() / f"{name}.{ending}" for ending in ("csv", "png"))
+    with _table_file(numbers, csv) as text, atomic_write(png) as path:
         fig.savefig(path, bbox_inches="tight", metadata={"Software": None, "numbers": text} | words)
     _show(fig, name, words["alt"])
 
 
 def save_table(name: str, numbers) -> None:
     """Save numbers as `name.csv` in the `figures` folder of `LAB_OUT`; arguments as for `save_figure`."""
-    with _table_file(name, numbers):
+    with _table_file(numbers, figures_dir() / f"{name}.csv"):
         pass
 
 
 def save_examples(name: str, images, labels, probabilities) -> None:
-    """Save images for each cell of the confusion matrix in figure `name`: the page shows them when asked.
+    """Save the first `PER_CELL` images of each cell of the confusion matrix in figure `name`, for the page.
 
-    They are the first `PER_CELL` images of each pair of true and predicted class. `name.csv` in the `examples` folder of
-    `LAB_OUT` has a row for each: `true`, `predicted` (0 to 9), its position as `image`, the `probability` of the
-    predicted class, and the picture as `webp`, in base64.
+    `name.csv` in the `examples` folder of `LAB_OUT` has a row for each: `true`, `predicted` (0 to 9), its position as
+    `image`, the `probability` of the predicted class, and the picture as `webp`, in base64.
 
     Args:
         name: of the figure, without ending.
@@ -73,18 +72,19 @@ def save_examples(name: str, images, labels, probabilities) -> None:
     table = pd.DataFrame({"true": labels, "predicted": probabilities.argmax(axis=1)})
     table["image"], table["probability"] = np.arange(len(table)), probabilities.max(axis=1)
     table = table.groupby(["true", "predicted"]).head(PER_CELL).sort_values(["true", "predicted", "image"])
-    with _table_file(
-        name, table.assign(webp=[_as_text(images[at]) for at in table["image"]]), examples_dir()
-    ):
+    table["webp"] = [_as_text(images[position]) for position in table["image"]]
+    with _table_file(table, examples_dir() / f"{name}.csv"):
         pass
 
 
 @contextmanager
-def _table_file(name, numbers, folder=None):
-    """Write `name.csv` and give its text; it takes that name when the block has ended well, so that both files agree."""
-    text = pd.DataFrame(numbers).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    with atomic_write((folder or figures_dir()) / f"{name}.csv") as path:
-        path.write_text(text, encoding="utf-8", newline="\n")
+def _table_file(numbers, path):
+    """Write a CSV and give its text; it appears only if the block succeeds, so that it agrees with what that writes."""
+    table = pd.DataFrame(numbers)
+    named = any(name is not None for name in table.index.names)
+    text = table.to_csv(index=named, float_format="%.6g", lineterminator="\n")
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
         yield text
 
 

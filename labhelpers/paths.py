@@ -1,4 +1,4 @@
-"""Where things are; how a file is written, whole or not at all; how work is left to one process at a time."""
+"""Folders of the project, atomic writes, and locks."""
 
 import os
 import sys
@@ -10,8 +10,8 @@ import filelock
 
 from labhelpers.errors import LabError
 
-QUICK_FOLDER = "quick"  # within that of the report: where a rehearsal goes
-# What to do where something can't be written.
+QUICK_FOLDER = "quick"  # within the report folder, for `lab report --quick`
+# What to do if something can't be written.
 FREE_SPACE = "free some space there or make it writable"
 OTHER_FOLDER = "free some space or choose another folder with LAB_OUT"
 
@@ -19,11 +19,8 @@ OTHER_FOLDER = "free some space or choose another folder with LAB_OUT"
 def project() -> Path:
     """Return the project's root: the folder that holds `notebooks` and `labhelpers`.
 
-    It is the folder the package was installed from; failing that (a package copied elsewhere) the
-    nearest one above the current directory.
-
-    Raises:
-        LabError: neither is there.
+    It is the folder that the package was installed from, or else the nearest one above the current directory. Without
+    either, a `LabError` says so.
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package, Path.cwd(), *Path.cwd().parents):
@@ -33,7 +30,7 @@ def project() -> Path:
 
 
 def out_dir() -> Path:
-    """Return the folder that results go to: `LAB_OUT` where it is set, else the project's `report`."""
+    """Return the folder for results: `LAB_OUT` if it is set, else the project's `report`."""
     return Path(os.environ.get("LAB_OUT") or project() / "report").absolute()
 
 
@@ -43,12 +40,12 @@ def figures_dir() -> Path:
 
 
 def examples_dir() -> Path:
-    """Return the folder that `save_examples` writes to: for the page alone, nothing of it is committed."""
+    """Return the folder that `save_examples` writes to, for the page alone; it is not committed."""
     return out_dir() / "examples"
 
 
 def checkpoints_dir() -> Path:
-    """Return the folder in which a long training of a notebook keeps its state, whatever becomes of the run's results."""
+    """Return the folder in which a long training in a notebook keeps its state, also if the run fails."""
     return project() / "report" / "checkpoints"
 
 
@@ -56,12 +53,11 @@ def exclusive(path: Path, busy: str, wait: bool = False):
     """Lock a file until the returned context ends, so that no two processes do the same work at once.
 
     Args:
-        path: the lock file; it and its folder are made where they are missing.
-        busy: what to say where another process holds the lock.
-        wait: whether to print `busy` and wait for that process to end, instead of raising an error.
+        path: the lock file; it and its folder are created.
+        busy: what to say if another process holds the lock.
+        wait: print `busy` and wait for that process to end, instead of raising it as a `LabError`.
 
     Raises:
-        LabError: another process holds the lock, and `wait` is false.
         OSError: the folder or the file can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,30 +73,18 @@ def exclusive(path: Path, busy: str, wait: bool = False):
 
 @contextmanager
 def writing(place, remedy: str = OTHER_FOLDER):
-    """Report an error of the disk in one line: what can't be written, why, and what to do.
-
-    Args:
-        place: the file or folder that the block writes.
-        remedy: what to do before running again.
-
-    Raises:
-        LabError: the disk is full, the place can't be written, or something else is there.
-    """
+    """Turn an `OSError` within the block into a `LabError`: `place` can't be written, why, and what to do (`remedy`)."""
     try:
         yield
     except BrokenPipeError:
-        raise  # not the disk: whoever read the output has stopped
+        raise  # not the disk: the reader of the output has stopped
     except OSError as error:
         raise LabError(f"can't write {place}: {error.strerror or error}; {remedy}, then run again") from error
 
 
 @contextmanager
 def atomic_write(path, remedy: str = OTHER_FOLDER):
-    """Give the path of a temporary file beside `path`; it takes that name only when all went well.
-
-    Raises:
-        LabError: as for `writing`.
-    """
+    """Give a temporary file beside `path`, which gets that name only if the block succeeds; errors as for `writing`."""
     path = Path(path)
     with writing(path, remedy):
         path.parent.mkdir(parents=True, exist_ok=True)

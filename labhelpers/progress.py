@@ -1,4 +1,4 @@
-"""One progress bar for long work: on a terminal, in a notebook someone looks at, silent elsewhere."""
+"""One progress bar for long work: on a terminal, in a notebook that someone watches, silent elsewhere."""
 
 import os
 import sys
@@ -7,12 +7,11 @@ from tqdm import tqdm
 
 
 def progress(total, description, **options):
-    """Return a tqdm bar over `total` steps that shows time left where a person is watching.
+    """Return a tqdm bar over `total` steps, which shows the time left.
 
-    On a terminal it is drawn on stderr. In a notebook that is open in JupyterLab, Jupyter Notebook, VS Code
-    or Colab it is one line that redraws itself and is gone at the end. In batch (papermill, nbval, logs) it
-    is silent, so that outputs and logs hold results only. `LAB_PROGRESS=0` silences it everywhere. Further
-    options, such as `unit`, are tqdm's.
+    It appears on a terminal, and as one line in a notebook that is open in JupyterLab, Jupyter Notebook, VS Code or
+    Colab; both are gone at the end. In batch (papermill, nbval, logs) it is silent, so that outputs hold results only.
+    `LAB_PROGRESS=0` silences it everywhere. Further options, such as `unit`, are tqdm's.
     """
     options |= {"total": total, "desc": description, "leave": False, "dynamic_ncols": True}
     if os.environ.get("LAB_PROGRESS") == "0":
@@ -24,7 +23,7 @@ def progress(total, description, **options):
 
 
 def say(line) -> None:
-    """Print a line on what a long piece of work did, unless `LAB_PROGRESS=0`."""
+    """Print a line on what long work did, unless `LAB_PROGRESS=0`."""
     if os.environ.get("LAB_PROGRESS") != "0":
         print(line)
 
@@ -32,8 +31,7 @@ def say(line) -> None:
 class _CellLine:
     """A file whose text replaces itself in a notebook cell (a widget would be stored in the notebook)."""
 
-    def __init__(self):
-        self.handle = None
+    handle = None
 
     def write(self, text):
         from IPython.display import display

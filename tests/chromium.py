@@ -80,13 +80,8 @@ class Chromium:
 
     def open(self, address: str, width: int = 1280, height: int = 900) -> None:
         """Open an address in a window of this size, and wait until it is there."""
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=False,
-        )
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
         self.requests, self.complaints = [], []
         self.call("Page.navigate", url=address)
         until = time.monotonic() + 60
@@ -103,8 +98,9 @@ class Chromium:
     def click(self, selector: str) -> None:
         """Click the middle of the first element that fits, where a person sees it."""
         x, y = self.see(
-            f"(it => (it.scrollIntoView({{block: 'center', behavior: 'instant'}}), it = it.getBoundingClientRect(), "
-            f"[it.x + it.width / 2, it.y + it.height / 2]))(document.querySelector({json.dumps(selector)}))"
+            f"{{const element = document.querySelector({json.dumps(selector)}); "
+            "element.scrollIntoView({block: 'center', behavior: 'instant'}); "
+            "const box = element.getBoundingClientRect(); [box.x + box.width / 2, box.y + box.height / 2]}"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
@@ -122,15 +118,11 @@ class Chromium:
         return base64.b64decode(self.call("Page.printToPDF", preferCSSPageSize=True)["data"])
 
     def _note(self, event):
-        if event.get("method") == "Network.requestWillBeSent":
-            url = event["params"]["request"]["url"]
+        method, details = event.get("method"), event.get("params", {})
+        if method == "Network.requestWillBeSent":
+            url = details["request"]["url"]
             self.requests += [url] * (not url.startswith("data:"))
-        elif event.get("method") == "Log.entryAdded":
-            self.complaints.append(event["params"]["entry"]["text"])
-        elif event.get("method") == "Runtime.exceptionThrown":
-            self.complaints.append(event["params"]["exceptionDetails"]["text"])
-        elif event.get("method") == "Runtime.consoleAPICalled" and event["params"]["type"] in (
-            "error",
-            "warning",
-        ):
-            self.complaints.append(str(event["params"]["args"]))
+        elif method in ("Log.entryAdded", "Runtime.exceptionThrown"):
+            self.complaints.append(str(details))
+        elif method == "Runtime.consoleAPICalled" and details["type"] in ("error", "warning"):
+            self.complaints.append(str(details["args"]))

@@ -1,4 +1,4 @@
-"""Fixtures: the data that tests run on, and walls between a test and the world outside it."""
+"""Fixtures: the data that tests run on, copies of the project, and what keeps tests apart."""
 
 import gzip
 import hashlib
@@ -26,13 +26,11 @@ from labhelpers import cifar10, data
 from labhelpers.errors import DataUnavailable
 
 ROOT = Path(__file__).parents[1]
-
-
 LONGEST = ("test_notebooks.py", "test_study.py", "test_faults.py")
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with what takes longest, so that at the end no core has to wait long for another."""
+    """Begin with what takes longest, so that at the end no core waits long for another."""
     items.sort(key=lambda item: ("long" not in item.keywords, item.path.name not in LONGEST))
 
 
@@ -49,7 +47,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.fixture(scope="session", autouse=True)
 def no_download():
-    """Tests never download: the library is told so, and every connection that leaves this machine fails."""
+    """Tests never download: LAB_OFFLINE is set, and every connection that leaves this machine fails."""
     connect = socket.socket.connect
 
     def connect_locally(self, address):
@@ -64,8 +62,8 @@ def no_download():
 
 
 @pytest.fixture(autouse=True)
-def walls(monkeypatch, tmp_path):
-    """Results go to a folder of the test's own; no test's data set or open figures reach the next one."""
+def separate(monkeypatch, tmp_path):
+    """Give each test its own folder for results; no test's data set or open figures reach the next one."""
     monkeypatch.setenv("LAB_OUT", str(tmp_path / "out"))
     monkeypatch.setattr(data, "loaded_names", set())
     yield
@@ -92,34 +90,32 @@ def real_cifar(cifar):
 
 @pytest.fixture
 def tells():
-    """A context that must end in an error of exactly this kind, told in one line that holds these words."""
+    """A context that must end in an error of exactly this kind, in one line with these words."""
 
     @contextmanager
     def context(kind, *words):
         with pytest.raises(kind) as caught:
             yield
         message = str(caught.value)
-        assert caught.type is kind
-        assert message and "\n" not in message
-        for word in words:
-            assert str(word) in message
+        assert caught.type is kind and message and "\n" not in message
+        assert all(str(word) in message for word in words), message
 
     return context
 
 
 class Project:
-    """A copy of the project, in a folder with an awkward name, on which a person types commands.
+    """A copy of the project, in a folder with an awkward name, in which commands run.
 
     Its notebooks are those of tests/fixtures, each named for what must happen to it. Its library takes a tiny
-    archive for the official one, so that CIFAR-10 is at hand, whole or damaged, on every machine.
+    archive for the official one, so that CIFAR-10 is there, complete or damaged, on every machine.
 
     Attributes:
-        root: where it is.
-        seen: where the test sees it: elsewhere while a disk of its own is mounted there.
+        root: its path.
+        seen: its path as the test sees it: another one while a disk is mounted there.
         variables: environment variables of its commands.
         prefix: words before each command, such as those that take a right away from it.
         meanwhile: what to do with the process while a command runs.
-        at_end: what is to be closed when the test ends.
+        at_end: contexts to close when the test ends.
     """
 
     def __init__(self, root: Path):
@@ -139,19 +135,16 @@ class Project:
     def make(cls, root: Path) -> "Project":
         (root / "notebooks").mkdir(parents=True)
         (root / "data").mkdir()
-        shutil.copytree(
-            ROOT / "labhelpers", root / "labhelpers", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "labhelpers", root / "labhelpers", ignore=ignored)
         shutil.copy(ROOT / "requirements.lock", root)
-        # A second less for each command: nothing here needs the grammar of addresses that jsonschema would load.
-        (root / "sitecustomize.py").write_text("import sys\nsys.modules['rfc3987_syntax'] = None\n")
         batches = {name: random.Random(name).randbytes(3_000) for name in cifar10.BATCH_SHA256}
         archive = packed({f"{cifar10.FOLDER}/{name}": batch for name, batch in batches.items()})
         (root / "data" / cifar10.ARCHIVE).write_bytes(archive)
         constants = root / "labhelpers" / "cifar10.py"
-        for name, batch in batches.items():
-            replace(constants, cifar10.BATCH_SHA256[name], hashlib.sha256(batch).hexdigest())
-        replace(constants, cifar10.ARCHIVE_SHA256, hashlib.sha256(archive).hexdigest())
+        official = {cifar10.BATCH_SHA256[name]: batch for name, batch in batches.items()}
+        for sha256, content in (official | {cifar10.ARCHIVE_SHA256: archive}).items():
+            replace(constants, sha256, hashlib.sha256(content).hexdigest())
         replace(constants, f"{cifar10.ARCHIVE_BYTES:_}", str(len(archive)))
         return cls(root)
 
@@ -177,7 +170,7 @@ class Project:
             env=kept | variables,
             text=True,
             start_new_session=True,  # so that a signal reaches it and its kernels, as from a terminal
-            # Whoever runs the tests in the background ignores Ctrl-C, and that would be handed on.
+            # Tests that run in the background ignore Ctrl-C, and child processes would inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             **streams,
         )
@@ -195,7 +188,7 @@ class Project:
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     def state(self) -> dict[str, str]:
-        """Every file with its digest, but for what is left on purpose: locks, failed notebooks, begun downloads."""
+        """Every file with its digest, but for what is left on purpose: locks, failed notebooks, partial downloads."""
         paths = {path for path in self.seen.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
         kept = {path for path in paths if path.name.endswith((".lock", ".part")) or "failed" in path.parts}
         return {str(path.relative_to(self.seen)): digest(path) for path in paths - kept}
@@ -204,9 +197,9 @@ class Project:
         """What a report made: its files with their digests, without the notes on when it ran and how long."""
         out = self.seen / "report"
         made = {name: sha for name, sha in self.state().items() if name.startswith("report/")}
-        for name in made:
-            if name.startswith("report/notebooks/"):  # the page shows all of them but the times
-                made[name] = ""
+        made |= {
+            name: "" for name in made if name.startswith("report/notebooks/")
+        }  # the page shows their outputs
         page = (out / "index.html").read_text(encoding="utf-8")
         # The cell that sets parameters has another id each time.
         made["report/index.html"] = re.sub(r"cell-id=\w+|\d+ s, ended [\w:-]+", "", page)

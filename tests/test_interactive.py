@@ -1,4 +1,4 @@
-"""The interactive figures of the page, as data; how they answer in a browser is in test_notebooks.py."""
+"""The interactive figures of the page, as data; how they behave in a browser is in test_notebooks.py."""
 
 import json
 
@@ -10,47 +10,45 @@ from labhelpers.reporting import interactive
 from labhelpers.study import human_labels, verdicts
 
 
-def test_matrix_groups_classes_and_tells_what_humans_say(tmp_path):
+def test_matrix_groups_classes_and_has_human_answers(tmp_path):
     pairs = [(true, predicted) for true in CLASS_NAMES for predicted in CLASS_NAMES]
     counts = pd.DataFrame(pairs, columns=["true", "predicted"]).assign(images=0)
     counts.loc[counts["true"] == "cat", "images"] = [0, 0, 0, 1, 0, 3, 0, 0, 0, 0]
-    behind = {"true": [3], "predicted": [5], "image": [17], "probability": [0.914], "webp": ["UklG"]}
-    pd.DataFrame(behind).to_csv(tmp_path / "examples.csv", index=False)
-    it = interactive.matrix(counts, tmp_path / "examples.csv", of_cifar=True)
-    assert it["names"][: it["vehicles"]] == ["airplane", "automobile", "ship", "truck"]
-    row, column = it["names"].index("cat"), it["names"].index("dog")
-    cell = it["rows"][row][column]
+    example = {"true": [3], "predicted": [5], "image": [17], "probability": [0.914], "webp": ["UklG"]}
+    pd.DataFrame(example).to_csv(tmp_path / "examples.csv", index=False)
+    matrix = interactive.matrix(counts, tmp_path / "examples.csv", of_cifar=True)
+    names = matrix["names"]
+    assert names[: matrix["vehicles"]] == ["airplane", "automobile", "ship", "truck"]
+    cell = matrix["rows"][names.index("cat")][names.index("dog")]
     assert cell["share"] == 0.75 and cell["label"] == "Cat taken for dog: 3 images, 75.0 % of the class"
-    told = json.loads(it["data"])[cell["key"]]
+    shown = json.loads(matrix["data"])[cell["key"]]
     share = human_labels.CONFUSION_MATRIX[3, 5] / human_labels.CONFUSION_MATRIX[3].sum()
-    assert told["said"].endswith(
-        f"say dog in {100 * share:.1f} % of their answers to test images of this class."
-    )
-    assert told["images"] == [
-        {"webp": "UklG", "text": "test image 17: cat, answered dog", "probability": "91% sure"}
-    ]
-    elsewhere = json.loads(interactive.matrix(counts, tmp_path / "examples.csv", of_cifar=False)["data"])
-    assert not any("annotators" in told["said"] for told in elsewhere.values()), "they judged CIFAR-10"
+    humans = f"Human annotators say dog in {100 * share:.1f} % of their answers to test images of this class."
+    assert shown["description"] == f"{cell['label']}. {humans}"
+    assert shown["images"] == [{"webp": "UklG", "text": "test image 17: cat, answered dog, 91% sure"}]
+    elsewhere = interactive.matrix(counts, tmp_path / "examples.csv", of_cifar=False)
+    assert "annotators" not in elsewhere["data"], "they judged CIFAR-10"
 
 
-def test_strips_show_what_the_charts_draw():
+def test_strip_charts_show_what_the_figures_draw():
     judged, _ = verdicts.verdicts()
-    strips = interactive.strip_charts(judged)
-    assert [strip["claim"] for strip in strips] == [
-        it.claim.id for it in judged if it.evidence.prediction or it.evidence.difference
+    charts = interactive.strip_charts(judged)
+    by_claim = {verdict.claim.id: verdict for verdict in judged}
+    based_on_runs = [
+        id for id, verdict in by_claim.items() if verdict.evidence.prediction or verdict.evidence.difference
     ]
-    for strip in strips:
-        it = next(it for it in judged if it.claim.id == strip["claim"])
-        runs = it.evidence.measured[it.claim.experiments[0]]
-        places = [run["at"] for run in strip["runs"]]
+    assert [chart["claim"] for chart in charts] == based_on_runs
+    units = dict.fromkeys(("B3 accuracy", "L1", "A2"), "test accuracy (%)")
+    units["B3 loss"] = "test loss (nats per image)"
+    for chart in charts:
+        verdict = by_claim[chart["claim"]]
+        runs = verdict.evidence.measured[verdict.claim.experiments[0]]
+        places = [run["at"] for run in chart["runs"]]
         assert not places or np.corrcoef(places, runs)[0, 1] > 0.999
-        assert all(0 < place < 100 for place in [*places, *strip["bar"], *strip["band"], strip["line"]])
-        assert 2 <= len(strip["ticks"]) <= 8
-        expected = {"B3 loss": "test loss (nats per image)"} | dict.fromkeys(
-            ("B3 accuracy", "L1", "A2"), "test accuracy (%)"
-        )
-        assert strip["unit"] == expected.get(it.claim.id, "difference (points)")
-        if it.outcome == verdicts.REPRODUCED and it.evidence.prediction:
-            assert strip["rounded"][0] <= strip["band"][1] and strip["band"][0] <= strip["rounded"][1], (
-                "what is reproduced is seen to be"
-            )
+        assert all(0 < place < 100 for place in [*places, *chart["bar"], *chart["band"], chart["line"]])
+        assert 2 <= len(chart["ticks"]) <= 8
+        assert chart["unit"] == units.get(chart["claim"], "difference (points)")
+        if (
+            verdict.outcome == verdicts.REPRODUCED and verdict.evidence.prediction
+        ):  # the two are seen to overlap
+            assert chart["rounded"][0] <= chart["band"][1] and chart["band"][0] <= chart["rounded"][1]

@@ -1,4 +1,4 @@
-"""What is saved: whole or not at all, the same bytes each time, with the numbers and words that belong to it."""
+"""What is saved: complete or not at all, the same bytes each time, with the numbers and words that belong to it."""
 
 import base64
 import contextlib
@@ -36,17 +36,6 @@ def _contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_figure_and_numbers_are_saved_side_by_side(folder):
-    _save()
-    assert set(_contents(folder)) == {"figure.png", "figure.csv"}
-    with Image.open(folder / "figure.png") as image:
-        assert image.format == "PNG" and min(image.size) > 400
-        assert set(image.info) == {"dpi", "numbers", "caption", "alt"}  # no versions, no times
-        assert image.info["numbers"] == (folder / "figure.csv").read_text()
-    read = pd.read_csv(folder / "figure.csv")
-    pd.testing.assert_frame_equal(read, NUMBERS, rtol=1e-5, atol=0)
-
-
 @pytest.mark.parametrize(
     ("words", "caption", "alt"),
     [
@@ -56,10 +45,17 @@ def test_figure_and_numbers_are_saved_side_by_side(folder):
     ],
     ids=["no words", "a caption", "both"],
 )
-def test_picture_carries_its_words(words, caption, alt, folder):
+def test_picture_holds_its_numbers_and_words(words, caption, alt, folder):
     _save(**words)
+    first = _contents(folder)
+    assert set(first) == {"figure.png", "figure.csv"} and b"\r" not in first["figure.csv"]
     with Image.open(folder / "figure.png") as image:
+        assert image.format == "PNG" and min(image.size) > 400
+        assert set(image.info) == {"dpi", "numbers", "caption", "alt"}  # no versions, no times
+        assert image.info["numbers"] == (folder / "figure.csv").read_text()
         assert (image.text["caption"], image.text["alt"]) == (caption, alt)
+    _save(**words)
+    assert _contents(folder) == first, "the same bytes each time"
 
 
 def test_output_of_a_notebook_shows_the_figure_once_and_carries_its_name():
@@ -85,62 +81,29 @@ print(plt.get_fignums())
         NUMBERS.to_dict("list"),
         NUMBERS.to_dict("records"),
         NUMBERS.set_index(pd.Index([5, 3])),
+        NUMBERS.set_index("class"),
     ],
-    ids=["columns", "rows", "table with an index"],
+    ids=["columns", "rows", "table with an index", "table with a named index"],
 )
 def test_numbers_may_be_whatever_makes_a_table(numbers, folder):
     output.save_table("figure", numbers)
     pd.testing.assert_frame_equal(pd.read_csv(folder / "figure.csv"), NUMBERS, rtol=1e-5, atol=0)
 
 
-def test_saving_again_gives_the_same_bytes(folder):
-    _save()
-    first = _contents(folder)
-    _save()
-    assert _contents(folder) == first
-    assert b"\r" not in first["figure.csv"]
-
-
-# The stamp
-
-
-def _stamps(fig):
-    return [text for text in fig.texts if "not CIFAR-10" in text.get_text()]
-
-
 @pytest.mark.parametrize(
-    "loaded, stamped",
+    "loaded, stamps",
     [(set(), 0), ({"CIFAR-10"}, 0), ({"stand-in images"}, 1), ({"CIFAR-10", "stand-in images"}, 1)],
     ids=["nothing", "real", "stand-in", "both"],
 )
-def test_figure_is_stamped_once_stand_in_images_were_loaded(loaded, stamped, monkeypatch, folder):
-    _save()
-    plain = _contents(folder)
-    monkeypatch.setattr(data, "loaded_names", loaded)
-    assert len(_stamps(_save())) == stamped
-    assert (_contents(folder)["figure.png"] != plain["figure.png"]) == bool(stamped)
-    assert _contents(folder)["figure.csv"] == plain["figure.csv"]
-
-
 @pytest.mark.parametrize("bbox", ["tight", None], ids=["ours", "matplotlib's own"])
-def test_stamp_is_in_the_file_whatever_style_the_notebook_sets(bbox, monkeypatch, folder):
+def test_figure_is_stamped_once_stand_in_images_were_loaded(loaded, stamps, bbox, monkeypatch, folder):
     with plt.rc_context({"savefig.bbox": bbox}):
         _save()
-        plain = _contents(folder)["figure.png"]
-        monkeypatch.setattr(data, "loaded_names", {"stand-in images"})
-        _save()
-    assert _contents(folder)["figure.png"] != plain
-
-
-# When it cannot be written
-
-
-def test_folder_that_cannot_be_made_is_told(monkeypatch, tmp_path, tells):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("LAB_OUT", str(tmp_path / "file"))
-    with tells(LabError, tmp_path / "file", "LAB_OUT"):
-        _save()
-    assert (tmp_path / "file").read_text() == "in the way"
+        plain = _contents(folder)
+        monkeypatch.setattr(data, "loaded_names", loaded)
+        assert len([text for text in _save().texts if "not CIFAR-10" in text.get_text()]) == stamps
+    assert (_contents(folder)["figure.png"] != plain["figure.png"]) == bool(stamps)
+    assert _contents(folder)["figure.csv"] == plain["figure.csv"]
 
 
 @contextlib.contextmanager
@@ -155,39 +118,19 @@ def _files_end_at(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_new_figure_that_does_not_fit_is_told_and_leaves_no_half(folder, tells):
-    with _files_end_at(2_000), tells(LabError, folder / "figure.png", "LAB_OUT"):
-        _save()
-    assert set(_contents(folder)) <= {"figure.csv"}
-
-
-def test_new_numbers_that_do_not_fit_are_told_and_leave_nothing(folder, tells):
-    with _files_end_at(10), tells(LabError, folder / "figure.csv", "LAB_OUT"):
+@pytest.mark.parametrize(("size", "name"), [(2_000, "figure.png"), (10, "figure.csv")])
+def test_files_that_do_not_fit_are_an_error_and_leave_what_was_there(size, name, folder, tells):
+    with _files_end_at(size), tells(LabError, folder / name, "LAB_OUT"):
         _save()
     assert _contents(folder) == {}
-
-
-@pytest.mark.parametrize("size", [2_000, 10], ids=["figure", "numbers"])
-def test_earlier_figure_stays_whole_when_the_disk_fills_up(size, folder):
     _save()
     earlier = _contents(folder)
     with _files_end_at(size), pytest.raises(LabError):
-        _save()
-    assert _contents(folder) == earlier
-
-
-def test_earlier_figure_keeps_its_own_numbers_when_the_disk_fills_up(folder):
-    _save()
-    earlier = _contents(folder)
-    with _files_end_at(2_000), pytest.raises(LabError):
         _save(NUMBERS * 2)
-    assert _contents(folder) == earlier
+    assert _contents(folder) == earlier, "a figure keeps its own numbers"
 
 
-# Images behind the confusion matrix
-
-
-def test_examples_are_the_first_of_each_cell(folder):
+def test_examples_are_the_first_images_of_each_cell(folder):
     images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     labels, probabilities = np.zeros(40, int), np.full((40, 10), 0.02)
     probabilities[:, 3] = 0.82

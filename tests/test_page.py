@@ -1,4 +1,4 @@
-"""The page: what stands in it, and that it holds together; how it looks and answers is in test_notebooks.py."""
+"""The page: what is in it, and that it holds together; how it looks and behaves is in test_notebooks.py."""
 
 import base64
 import json
@@ -20,21 +20,19 @@ NUMBERS = {"epoch": [1, 2, 3], "loss": [2.5, 1.5, 1.0]}
 
 @pytest.fixture
 def report(tmp_path, monkeypatch):
-    """A function that makes a page of one notebook that draws figures, as if it had run; returns its HTML."""
+    """A function that makes a page of one notebook with two figures, as if it had run; returns its HTML."""
 
-    def made(*names, prose="", name="CIFAR-10", settings=None, numbers=NUMBERS):
+    def make(prose="", name="CIFAR-10", settings=None, numbers=NUMBERS):
         monkeypatch.setenv("LAB_OUT", str(tmp_path))
-        (tmp_path / "notebooks").mkdir()
+        (tmp_path / "notebooks").mkdir(exist_ok=True)
         cells = [
             new_markdown_cell("# 1. A title\n\n" + prose),
             new_code_cell("SEED = 3  # a seed (0 to 9)", metadata={"tags": ["parameters"]}),
             new_markdown_cell("## Data & look"),
-            new_code_cell("cifar = load()"),
         ]
-        for figure in names:
-            save_figure(
-                plt.figure(figsize=(3, 2)), figure, numbers, caption="50 % < all.", alt=f"The {figure}."
-            )
+        for figure in ("losses", "my_own"):
+            fig = plt.figure(figsize=(3, 2))
+            save_figure(fig, figure, numbers, caption="50 % < all.", alt=f"The {figure}.")
             shown = new_output("display_data", {"image/png": ""}, metadata={"labhelpers": {"figure": figure}})
             cells.append(new_code_cell("draw()", outputs=[shown]))
         path = tmp_path / "notebooks" / "01_first.ipynb"
@@ -44,81 +42,71 @@ def report(tmp_path, monkeypatch):
             "cifar": {"name": name, "digest": "abcdef0123456"},
             "seconds": 4.2,
             "ended": "2026-01-01T00:00:00Z",
+            "versions": {"tensorflow": "2.99", "keras": "3.99"},
+            "parameters": settings or {},
+            "key": {"code": "", "data": {name: ""}},
+            "files": {"figures/my_own.png": ""},
         }
-        run |= {"versions": {"tensorflow": "2.99", "keras": "3.99"}, "parameters": settings or {}}
-        run |= {"key": {"code": "", "data": {name: ""}}, "files": {"figures/my_own.png": ""}}
         (tmp_path / "run.json").write_text(json.dumps({"notebooks": {"01_first": run}}))
         return page.write(tmp_path).read_text(encoding="utf-8")
 
-    return made
+    return make
 
 
 def test_figures_are_numbered_and_referred_to(report):
-    text = report(
-        "figure2_baseline_losses", "my_own", prose="See `my_own`, then `figure2_baseline_losses` and `load`."
-    )
+    text = report("See `my_own`, then `losses` and `load`.")
     assert re.findall(r"<b>Figure (\d)\.</b>", text) == ["1", "2"]
     assert '<a href="#figure-my_own">Figure 2</a>' in text and "<code>load</code>" in text
-    assert '<a href="#figure-figure2_baseline_losses">Figure 1</a>' in text
+    assert '<a href="#figure-losses">Figure 1</a>' in text
 
 
 def test_figure_comes_with_words_numbers_and_provenance(report):
-    text = report("figure2_baseline_losses", "my_own", settings={"SEED": 7})
+    text = report(settings={"SEED": 7})
     assert text.count("50\xa0% &lt; all.") == 2 and 'alt="The my_own."' in text
     held = re.search(r'download="my_own.csv" href="data:text/csv;base64,([^"]*)"', text).group(1)
     assert base64.b64decode(held).decode() == "epoch,loss\n1,2.5\n2,1.5\n3,1\n"
-    assert (
-        "01_first.ipynb with SEED = 7; CIFAR-10 abcdef01; TensorFlow 2.99, Keras 3.99; 4 s, ended 2026"
-        in text
-    )
+    made = "01_first.ipynb with SEED = 7; CIFAR-10 abcdef01; TensorFlow 2.99, Keras 3.99; 4 s, ended 2026"
+    assert made in text and "other settings than the notebook" in text
     image = BeautifulSoup(text, "html.parser").find("img")
     assert 1.2 < int(image["width"]) / int(image["height"]) < 1.8, "nothing moves while it loads"
 
 
-def test_headings_are_in_order_and_ids_differ(report):
-    text = report("figure2_baseline_losses", prose="### A, too deep\n\n## B")
+def test_headings_and_tables_are_in_order_with_their_words(report):
+    text = report("### A, too deep\n\n## Cats & dogs, *a < b*\n\n| a | b |\n|---|---|\n| 1 | x & y |")
     levels = [int(level) for level in re.findall(r"<h(\d)", text)]
     assert levels[:3] == [1, 2, 2] and min(levels[1:]) == 2
     ids = Counter(re.findall(r' id="([^"]+)"', text))
     assert max(ids.values()) == 1
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
-
-
-def test_claim_leads_to_its_chart(report):
-    text = report("my_own", numbers={"claim": ["D1"], "verdict": ["reproduced"]})
-    led = set(re.findall('href="#verdict-([^"]+)"', text))
-    assert led and led == set(re.findall('id="verdict-([^"]+)"', text))
-    assert led == {
-        strip["claim"].replace(" ", "-") for strip in interactive.strip_charts(verdicts.verdicts()[0])
-    }
-
-
-def test_a_record_that_cannot_be_used_is_told_when_the_page_is_made(report, monkeypatch, tmp_path, capsys):
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs/baseline-20000-seed1.json").write_text("{")
-    monkeypatch.setattr(records, "runs_dir", lambda: tmp_path / "runs")
-    report("my_own")
-    told = capsys.readouterr().err
-    assert told.startswith("WARNING: baseline-20000-seed1.json is damaged: restore it with git")
-
-
-def test_stand_in_images_are_told_loudly(report):
-    assert "nothing here is a result on CIFAR-10" in report("my_own", name="stand-in images")
-
-
-@pytest.mark.parametrize("settings", [{}, {"SEED": 7}])
-def test_other_settings_are_told(report, settings):
-    assert ("other settings than the notebook" in report("my_own", settings=settings)) == bool(settings)
-
-
-def test_headings_and_tables_keep_their_words(report):
-    text = report("my_own", prose="## Cats & dogs, *a < b*\n\n| a | b |\n|---|---|\n| 1 | x & y |")
     assert "Cats &amp; dogs, <em>a &lt; b</em></h3>" in text and "<td>x &amp; y</td>" in text
     assert ">Cats &amp; dogs, a &lt; b</a>" in text, "the contents have the words alone"
     assert 'aria-label="Table: Cats &amp; dogs, a &lt; b"' in text
 
 
-def test_asks_nothing_of_any_other_address(report):
-    text = report("my_own")
+def test_claim_links_to_its_chart(report):
+    text = report(numbers={"claim": ["D1"], "verdict": ["reproduced"]})
+    linked = set(re.findall('href="#verdict-([^"]+)"', text))
+    charts = interactive.strip_charts(verdicts.verdicts()[0])
+    assert linked == {chart["claim"].replace(" ", "-") for chart in charts}
+    assert linked == set(re.findall('id="verdict-([^"]+)"', text)) and linked
+
+
+def test_record_that_cannot_be_used_is_reported(report, monkeypatch, tmp_path, capsys):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/baseline-20000-seed1.json").write_text("{")
+    monkeypatch.setattr(records, "runs_dir", lambda: tmp_path / "runs")
+    report()
+    assert capsys.readouterr().err.startswith("WARNING: baseline-20000-seed1.json is damaged: restore it")
+
+
+def test_page_warns_of_stand_in_images_and_of_nothing_else(report):
+    warning = "nothing here is a result on CIFAR-10"
+    assert warning in report(name="stand-in images")
+    usual = report()
+    assert warning not in usual and "other settings than the notebook" not in usual
+
+
+def test_page_fetches_nothing(report):
+    text = report()
     assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
     assert not re.search(r'(src|href)="(?!data:|#)', text)

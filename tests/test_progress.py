@@ -1,4 +1,4 @@
-"""Progress is shown to a person who is watching and to no one else; an error shows as one line."""
+"""Progress is shown to someone who watches and to no one else; an error is one line."""
 
 import os
 import subprocess
@@ -19,15 +19,12 @@ with progress(3, "climbing", unit="step") as bar:
 
 
 @pytest.fixture(autouse=True)
-def nobody_watches(monkeypatch):
+def not_watched(monkeypatch):
     for name in (*WATCHED, "LAB_PROGRESS"):
         monkeypatch.delenv(name, raising=False)
 
 
-# Outside notebooks
-
-
-def test_silent_when_stderr_is_no_terminal():
+def test_silent_if_stderr_is_not_a_terminal():
     run = subprocess.run([sys.executable, "-c", BAR], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("", "")
 
@@ -62,11 +59,8 @@ def test_silenced_by_lab_progress():
     assert _on_a_terminal(LAB_PROGRESS="0") == ""
 
 
-# In a notebook
-
-
 class Watcher(NotebookClient):
-    """Runs a notebook and keeps all that a person would have seen pass by."""
+    """Runs a notebook and keeps all texts that are displayed meanwhile."""
 
     def process_message(self, message, cell, index):
         texts = message["content"].get("data", {}).get("text/plain")
@@ -85,7 +79,7 @@ def _run(*cells):
 
 
 @pytest.mark.parametrize("name", WATCHED)
-def test_shown_in_a_notebook_someone_looks_at_and_gone_at_the_end(name, monkeypatch):
+def test_shown_in_a_notebook_someone_watches_and_gone_at_the_end(name, monkeypatch):
     monkeypatch.setenv(name, "1")
     seen, notebook = _run(BAR)
     assert "climbing" in seen[0] and "0/3" in seen[0]
@@ -94,23 +88,16 @@ def test_shown_in_a_notebook_someone_looks_at_and_gone_at_the_end(name, monkeypa
         assert list(output.data.values()) == [""]
 
 
-def test_silent_in_a_notebook_run_in_batch():
-    seen, notebook = _run(BAR)
-    assert seen == []
-    assert notebook.cells[0].outputs == []
-
-
 def test_silent_in_a_watched_notebook_when_lab_progress_is_0(monkeypatch):
     monkeypatch.setenv("JPY_SESSION_NAME", "1")
     monkeypatch.setenv("LAB_PROGRESS", "0")
     assert _run(BAR)[0] == []
 
 
-# An error that a person can cause
-
-
-def test_error_shows_in_a_notebook_as_one_line_without_a_traceback():
-    _, notebook = _run("from labhelpers.errors import DataDamaged\nraise DataDamaged('unpack it again')")
-    (output,) = notebook.cells[0].outputs
-    assert output.output_type == "error"
-    assert output.traceback == ["DataDamaged: unpack it again"]
+def test_silent_in_a_notebook_run_in_batch_where_an_error_is_one_line_without_a_traceback():
+    seen, notebook = _run(
+        BAR, "from labhelpers.errors import DataDamaged\nraise DataDamaged('unpack it again')"
+    )
+    assert seen == [] and notebook.cells[0].outputs == []
+    (output,) = notebook.cells[1].outputs
+    assert output.output_type == "error" and output.traceback == ["DataDamaged: unpack it again"]

@@ -3,6 +3,7 @@
 import nbformat
 import pandas as pd
 import pytest
+from conftest import replace
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -13,6 +14,8 @@ from labhelpers.reporting import cache, notebooks, publish
 from labhelpers.study import tables, verdicts
 
 TABLE = pd.DataFrame({"epoch": [1, 2], "loss": [1.61025, 1.27969], "kind": ["a & b", None]})
+END = "## What this does not show\n\nMuch.\n\n## Your turn\n\nGo on with [the next one](02_second.ipynb)"
+NOTEBOOK, CSV, README = "notebooks/01_first.ipynb", "figures/curve.csv", "README.md"
 
 
 @pytest.fixture
@@ -20,181 +23,175 @@ def project(tmp_path, monkeypatch):
     """A consistent project: a notebook that shows a table and draws a figure of it, and the verdicts of the records."""
     monkeypatch.setenv("LAB_OUT", str(tmp_path))
     monkeypatch.setattr(publish, "project", lambda: tmp_path)
-    path = tmp_path / "notebooks" / "01_first.ipynb"
+    path = tmp_path / NOTEBOOK
     monkeypatch.setattr(notebooks, "notebook_paths", lambda: [path])
     judged = verdicts.verdicts()[0]
     save_figure(Figure(), "curve", TABLE)
     save_figure(Figure(), "verdicts", tables.table(judged))
     shown = [{"text/html": TABLE.round(3).to_html()}, {"text/markdown": tables.as_markdown(judged)}]
     outputs = [new_output("display_data", output) for output in shown]
-    code = new_code_cell("draw(figure)", outputs=outputs, execution_count=1)
+    cells = [
+        new_markdown_cell("# 1. A title\n\n**Question:** what is it that a figure of this kind can show us?"),
+        new_code_cell("SEED = 0  # (0 to 9)", metadata={"tags": ["parameters"]}, execution_count=1),
+        new_code_cell("draw(figure)", outputs=outputs, execution_count=2),
+        new_markdown_cell(END),
+    ]
     path.parent.mkdir()
-    commit(new_notebook(cells=[new_markdown_cell("# 1."), code]), path)
+    commit(new_notebook(cells=cells), path)
     marked = (
         f"<!-- {name}: written by lab refresh -->\n{make()}<!-- end of {name} -->\n"
         for name, make in publish.TABLES.items()
     )
-    (tmp_path / "README.md").write_text("# R\n\n" + "\n".join(marked))
+    (tmp_path / README).write_text("# R\n\n" + "\n".join(marked))
     return tmp_path
 
 
-def commit(notebook, path, settings=()):
-    """Write a notebook as `lab refresh` does after a run with these parameters that made the files in figures/."""
+def commit(notebook, path):
+    """Write a notebook as `lab refresh` does after a run that made the files in figures/."""
     figures = {f"figures/{made.name}": cache.digest(made) for made in (path.parents[1] / "figures").iterdir()}
     used = {"modules": ["labhelpers.output"], "records": ["baseline-20000"], "data": ["CIFAR-10"]}
-    key = cache.key(notebook, dict(settings), used, cifar10.digest())
-    run = {"files": figures, "key": key}
+    run = {"files": figures, "key": cache.key(notebook, {}, used, cifar10.digest())}
     nbformat.write(notebooks.with_provenance(notebooks.clean(notebook), run), path)
 
 
-def change(path, old, new):
-    text = path.read_text(encoding="utf-8")
-    assert text.count(old) >= 1
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+def faults():
+    """Return the lines of `lab check`."""
+    with pytest.raises(LabError) as caught:
+        publish.check()
+    first, *lines, last = str(caught.value).splitlines()
+    assert (first, last) == ("not consistent:", "fix these, then run lab report and lab refresh")
+    return lines
 
 
 def test_consistent(project):
     assert publish.check() == "consistent: 1 notebooks, 4 files in figures/, README.md"
 
 
-def test_number_in_a_csv_is_named_beside_the_picture_and_the_notebook(project, tells):
-    change(project / "figures/curve.csv", "1.27969", "1.29")
-    with tells(
-        LabError,
-        "figures/curve.png shows loss 1.27969 in row 2 (2), figures/curve.csv has 1.29",
-        "01_first.ipynb, cell 1 shows loss 1.28 in row 2 (2), figures/curve.csv has 1.29",
-    ):
-        publish.check()
+# After a change in a file, from one text to another: the lines of `lab check`.
+
+NOT_AS_RUN = "01_first.ipynb: its code or an output is not that of the run it was taken from"
+SHOWS, OURS, IN_README = "01_first.ipynb: cell 2 shows", "ours (95 % interval)", "README.md, table of the"
+D2 = "D2,the images have 30x30 pixels,30,"
+CHANGES = {
+    (CSV, "1.27969", "1.29"): [
+        f"{SHOWS} loss 1.28 in row 2 (2), {CSV} has 1.29",
+        f"{CSV} changed",
+        f"figures/curve.png shows loss 1.27969 in row 2 (2), {CSV} has 1.29",
+    ],
+    (CSV, "1.27969", "1.27971"): [  # which rounds to what the notebook shows
+        f"{CSV} changed",
+        f"figures/curve.png shows loss 1.27969 in row 2 (2), {CSV} has 1.27971",
+    ],
+    ("figures/verdicts.csv", f"{D2}32", f"{D2}31"): [
+        "figures/verdicts.csv changed",
+        f"figures/verdicts.png shows {OURS} 32 in row 2 (D2), figures/verdicts.csv has 31",
+    ],
+    (NOTEBOOK, "1.61", "1.71"): [NOT_AS_RUN, f"{SHOWS} loss 1.71 in row 1 (1), {CSV} has 1.61025"],
+    (NOTEBOOK, "| 30 | 32 |", "| 30 | 31 |"): [
+        NOT_AS_RUN,
+        f"{SHOWS} {OURS} 31 in row 2 (D2), the records say 32",
+    ],
+    (NOTEBOOK, "draw(figure)", "draw(other)"): [NOT_AS_RUN],
+    (README, "| 30 | 32 |", "| 30 | 31 |"): [
+        f"{IN_README} verdicts, has {OURS} 31 in row 2 (D2), the records say 32"
+    ],
+    (README, "| D1 |", "| X1 |"): [f"{IN_README} verdicts, has claim X1 in row 1 (X1), the records say D1"],
+    (README, "| D1 |", "|  D1 |"): [f"{IN_README} verdicts, has another form than lab refresh gives it"],
+    (README, "| 1 | the original's network |", "| 1 | a network |"): [
+        f"{IN_README} improvements, has change a network in row 1 (1), the records say the original's network"
+    ],
+    (README, "<!-- end of improvements -->", ""): [
+        "README.md has lost the comments that mark its table of the improvements: restore them with git"
+    ],
+}
 
 
-def test_number_that_rounds_to_what_the_notebook_shows_is_still_not_that_of_the_picture(project):
-    change(project / "figures/curve.csv", "1.27969", "1.27971")
-    with pytest.raises(LabError) as caught:
-        publish.check()
-    assert "curve.png shows loss 1.27969" in str(caught.value) and "cell 1" not in str(caught.value)
+@pytest.mark.parametrize(("change", "lines"), CHANGES.items())
+def test_change_is_named(project, change, lines):
+    file, old, new = change
+    replace(project / file, old, new)
+    assert faults() == lines
 
 
-def test_number_in_a_notebook_is_named(project, tells):
-    change(project / "notebooks/01_first.ipynb", "1.61", "1.71")
-    with tells(LabError, "cell 1 shows loss 1.71 in row 1 (1), figures/curve.csv has 1.61025"):
-        publish.check()
-
-
-def test_verdict_in_a_notebook_is_named(project, tells):
-    change(project / "notebooks/01_first.ipynb", "| 30 | 32 |", "| 30 | 31 |")
-    with tells(LabError, "cell 1 shows ours (95 % interval) 31 in row 2 (D2), the records say 32"):
-        publish.check()
-
-
-@pytest.mark.parametrize(("old", "new"), [("2.0 points", "3.0 points"), ("draw(figure)", "draw(other)")])
-def test_notebook_changed_after_its_run_is_named(project, tells, old, new):
-    path = project / "notebooks/01_first.ipynb"
-    notebook = nbformat.read(path, 4)
-    notebook.cells[1].outputs.append(new_output("stream", text="a gain of 2.0 points"))
-    notebook.cells[0].source = "# 1. Prose may change"
-    commit(notebook, path)
+def test_prose_may_change_after_the_run_and_an_output_may_not(project):
+    notebook = nbformat.read(project / NOTEBOOK, 4)
+    notebook.cells[2].outputs.append(new_output("stream", text="a gain of 2.0 points"))
+    commit(notebook, project / NOTEBOOK)
+    replace(project / NOTEBOOK, "A title", "Another title")
     assert publish.check().startswith("consistent")
-    change(path, old, new)
-    with tells(LabError, "01_first.ipynb: its code or an output is not that of the run"):
-        publish.check()
+    replace(project / NOTEBOOK, "2.0 points", "3.0 points")
+    assert faults() == [NOT_AS_RUN]
 
 
-def test_picture_cut_short_is_named(project, tells):
+def test_what_a_committed_notebook_must_not_hold_is_named(project):
+    notebook = nbformat.read(project / NOTEBOOK, 4)
+    notebook.cells[1].execution_count = None
+    notebook.cells[2].outputs = [new_output("stream", name="stderr", text="see /home/student/lab")]
+    commit(notebook, project / NOTEBOOK)
+    assert faults() == [
+        "01_first.ipynb: has a cell that was not executed",
+        "01_first.ipynb: has an error or a warning in the output of cell 2",
+        "01_first.ipynb: has a path of a machine in the output of cell 2",
+    ]
+
+
+def test_what_a_notebook_lacks_is_named(project):
+    notebook = nbformat.read(project / NOTEBOOK, 4)
+    notebook.cells[0].source, notebook.cells[3].source = "Without a title", "## Your turn"
+    commit(notebook, project / NOTEBOOK)
+    assert faults() == [
+        "01_first.ipynb: the first cell is not a title that begins with '# '",
+        "01_first.ipynb: the first cell has no **Question:**",
+        "01_first.ipynb: not there, or not in this order: ## What this does not show and ## Your turn",
+        "01_first.ipynb: the last text does not end with a link to a notebook",
+        "01_first.ipynb: there are 6 words of text for 2 lines of code, fewer than 4 a line",
+    ]
+
+
+def test_long_cells_and_unnamed_figures_are_named():
+    shown = new_output("display_data", metadata={"labhelpers": {"figure": "curve"}})
+    cells = [
+        new_markdown_cell("# T **Question:** " + 99 * "word "),
+        new_code_cell("1\n" * 21, outputs=[shown]),
+    ]
+    assert notebooks.structure_faults(new_notebook(cells=[*cells, new_markdown_cell(END)])) == [
+        "the first cell does not name the figures curve",
+        "the second cell is not tagged `parameters`",
+        "the longest cell has 21 lines of code, more than 20",
+        "half of the cells have 21 lines of code or more, not at most 6",
+    ]
+
+
+def test_picture_that_is_damaged_or_carries_no_numbers_is_named(project):
     path = project / "figures/curve.png"
     path.write_bytes(path.read_bytes()[:-200])
-    with tells(LabError, "figures/curve.png is damaged"):
-        publish.check()
+    assert "figures/curve.png is damaged" in faults()
+    Figure().savefig(path)
+    assert "figures/curve.png doesn't say what numbers it shows" in faults()
 
 
-def test_picture_of_another_run_is_named(project, tells):
-    curve = (project / "figures/curve.csv").read_bytes()
+def test_picture_of_another_run_is_named(project):
+    curve = (project / CSV).read_bytes()
     save_figure(Figure(), "curve", TABLE * [1, 2, 1])
-    (project / "figures/curve.csv").write_bytes(curve)
-    with tells(
-        LabError,
-        "figures/curve.png shows loss 3.2205 in row 1 (1), figures/curve.csv has 1.61025, and 1 more",
-    ):
-        publish.check()
+    (project / CSV).write_bytes(curve)
+    line = "figures/curve.png shows loss 3.2205 in row 1 (1), figures/curve.csv has 1.61025, and 1 more"
+    assert faults() == ["figures/curve.png changed", line]
 
 
-def test_picture_that_carries_no_numbers_is_named(project, tells):
-    Figure().savefig(project / "figures/curve.png")
-    with tells(LabError, "figures/curve.png doesn't say what numbers it shows"):
-        publish.check()
-
-
-def test_verdict_in_a_csv_is_named(project, tells):
-    change(
-        project / "figures/verdicts.csv",
-        "D2,the images have 30x30 pixels,30,32",
-        "D2,the images have 30x30 pixels,30,31",
-    )
-    with tells(
-        LabError,
-        "figures/verdicts.png shows ours (95 % interval) 32 in row 2 (D2), figures/verdicts.csv has 31",
-        "figures/verdicts.csv changed",
-    ):
-        publish.check()
-
-
-def test_number_in_the_readme_is_named(project, tells):
-    change(project / "README.md", "| 30 | 32 |", "| 30 | 31 |")
-    with tells(
-        LabError,
-        "README.md, table of the verdicts, has ours (95 % interval) 31 in row 2 (D2), the records say 32",
-    ):
-        publish.check()
-
-
-def test_number_of_the_improvements_in_the_readme_is_named(project, tells):
-    change(project / "README.md", "| 1 | the original's network | 66", "| 1 | the original's network | 99")
-    with tells(
-        LabError,
-        "README.md, table of the improvements, has test accuracy (95 % interval) 99",
-        "records say 66",
-    ):
-        publish.check()
-
-
-def test_row_that_the_readme_lost_is_named(project, tells):
-    change(project / "README.md", "| D1 |", "| X1 |")
-    with tells(LabError, "README.md, table of the verdicts, has claim X1 in row 1 (X1), the records say D1"):
-        publish.check()
-
-
-def test_missing_and_foreign_figures_are_named(project, tells):
+def test_missing_and_foreign_figures_are_named(project):
     (project / "figures/curve.png").rename(project / "figures/other.png")
-    with tells(LabError, "figures/curve.png is missing", "figures/other.png is made by no notebook"):
-        publish.check()
+    assert faults() == ["figures/curve.png is missing", "figures/other.png is made by no notebook"]
 
 
-@pytest.mark.parametrize(
-    ("changed", "reason"),
-    [
-        ("modules", "labhelpers.output changed"),
-        ("records", "records of baseline-20000 changed"),
-        ("requirements.lock", "requirements.lock changed"),
-        ("data", "CIFAR-10 changed"),
-        ("parameters", "parameters changed"),
-        (None, "what it uses is not known"),
-    ],
-)
-def test_results_that_are_outdated_are_not_accepted(project, tells, changed, reason):
-    path = project / "notebooks/01_first.ipynb"
-    notebook = nbformat.read(path, 4)
+def test_results_that_are_outdated_are_named_whatever_the_human_labels_on_this_machine(project):
+    notebook = nbformat.read(project / NOTEBOOK, 4)
     key = notebook.metadata.labhelpers.key
-    if changed is None:
-        key.clear()
-    else:
-        key[changed] = dict.fromkeys(key[changed], "0") if isinstance(key[changed], dict) else "0"
-    nbformat.write(notebook, path)
-    with tells(LabError, f"01_first.ipynb: is outdated ({reason}): run lab report, then lab refresh"):
-        publish.check()
-
-
-def test_human_labels_need_not_be_on_the_machine_that_checks(project):
-    path = project / "notebooks/01_first.ipynb"
-    notebook = nbformat.read(path, 4)
-    notebook.metadata.labhelpers.key["human labels"] = {"cifar10h-counts.npy": "of another machine"}
-    nbformat.write(notebook, path)
+    key["human labels"] = {"cifar10h-counts.npy": "of another machine"}
+    nbformat.write(notebook, project / NOTEBOOK)
     assert publish.check().startswith("consistent")
+    key["records"]["baseline-20000"] = "0"
+    nbformat.write(notebook, project / NOTEBOOK)
+    assert faults() == ["01_first.ipynb: is outdated (records of baseline-20000 changed)"]
+    key.clear()
+    nbformat.write(notebook, project / NOTEBOOK)
+    assert faults() == ["01_first.ipynb: is outdated (what it uses is not known)"]

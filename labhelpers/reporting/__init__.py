@@ -1,7 +1,6 @@
-"""What re-runs the notebooks and makes the report: reached through the `lab` command."""
+"""Re-run the notebooks and make the report; reached through the `lab` command."""
 
 import sys
 
-# nbformat checks notebooks with jsonschema, which loads a grammar of internet addresses where it finds one: seconds,
-# for something that no notebook here holds.
+# jsonschema, which nbformat uses, would spend seconds on loading a grammar of internet addresses; no notebook needs it.
 sys.modules.setdefault("rfc3987_syntax", None)

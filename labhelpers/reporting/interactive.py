@@ -1,10 +1,10 @@
-"""Interactive figures: a cell of the confusion matrix shows images behind it, a dot of a strip chart its run.
+"""Interactive figures: a cell of the confusion matrix shows its images, a dot of a strip chart its run.
 
-Both are made of plain HTML, which a screen reader reads as what it is; style.css and script.js do the rest.
+Both are plain HTML, which a screen reader can read; style.css and script.js do the rest.
 """
 
 import json
-from math import floor, log10
+from math import ceil, floor, log10
 from pathlib import Path
 
 import numpy as np
@@ -20,71 +20,60 @@ MARGIN = 0.06  # of a strip's width, free at both ends
 
 
 def matrix(counts: pd.DataFrame, examples: Path, of_cifar: bool) -> dict:
-    """Return a confusion matrix as cells to be asked, vehicles before animals.
+    """Return a confusion matrix as the template needs it, vehicles before animals.
 
     Args:
         counts: columns `true`, `predicted` (names of classes) and `images`.
         examples: file that `output.save_examples` wrote.
-        of_cifar: whether it is of the images that human annotators judged, too.
+        of_cifar: whether it is of CIFAR-10, the images that human annotators judged.
 
     Returns:
-        `names` of the classes, how many are `vehicles`; `rows`, each a list of cells with `key`, `share` (0 to 1) and
-        `label`; `data`, JSON: by key what is `said` of a cell, and its `images`; and `of_cifar`.
+        `rows` of cells with `key`, `share` (0 to 1) and `label`; `data`, JSON: the `description` and the `images` of
+        each key; `names` of the classes, how many are `vehicles`, and `of_cifar`.
     """
     names = [CLASS_NAMES[label] for label in GROUPED]
     pairs = pd.MultiIndex.from_product([names, names])
     images = counts.set_index(["true", "predicted"])["images"].reindex(pairs, fill_value=0)
     matrix = images.to_numpy().reshape(len(names), len(names))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    behind = dict(list(pd.read_csv(examples).groupby(["true", "predicted"])))
+    by_cell = dict(list(pd.read_csv(examples).groupby(["true", "predicted"])))
     rows, data = [], {}
-    for row, true in enumerate(GROUPED):
+    for i, true in enumerate(GROUPED):
         cells = []
-        for column, predicted in enumerate(GROUPED):
-            key = f"{true}-{predicted}"
-            label = _answered(true, predicted, matrix[row, column], shares[row, column])
-            cells.append({"key": key, "share": float(shares[row, column]), "label": label})
-            shown = behind[true, predicted].to_dict("records") if (true, predicted) in behind else []
+        for j, predicted in enumerate(GROUPED):
+            key, share = f"{true}-{predicted}", float(shares[i, j])
+            verb = "recognised" if true == predicted else f"taken for {CLASS_NAMES[predicted]}"
+            size = f"{matrix[i, j]:,} images, {percent(share)} of the class"
+            label = f"{CLASS_NAMES[true].capitalize()} {verb}: {size}"
+            cells.append({"key": key, "share": share, "label": label})
+            shown = by_cell[true, predicted].itertuples() if (true, predicted) in by_cell else []
+            classes = f"{CLASS_NAMES[true]}, answered {CLASS_NAMES[predicted]}"
             data[key] = {
-                "said": f"{label}. {_by_humans(true, predicted) if of_cifar else ''}".strip(),
-                "images": [_example(one, true, predicted) for one in shown],
+                "description": f"{label}.{_human_answers(true, predicted) if of_cifar else ''}",
+                "images": [
+                    {
+                        "webp": row.webp,
+                        "text": f"test image {row.image}: {classes}, {row.probability:.0%} sure",
+                    }
+                    for row in shown
+                ],
             }
         rows.append(cells)
-    told = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
-    return {"names": names, "vehicles": len(VEHICLES), "rows": rows, "data": told, "of_cifar": of_cifar}
+    json_data = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+    return {"names": names, "vehicles": len(VEHICLES), "rows": rows, "data": json_data, "of_cifar": of_cifar}
 
 
-def _answered(true, predicted, images, share):
-    name, of = CLASS_NAMES[true].capitalize(), f"{images:,} images, {percent(share)} of the class"
-    return (
-        f"{name} recognised: {of}"
-        if true == predicted
-        else f"{name} taken for {CLASS_NAMES[predicted]}: {of}"
-    )
-
-
-def _by_humans(true, predicted):
-    said = human_labels.CONFUSION_MATRIX[true]
-    share = percent(said[predicted] / said.sum())
-    return f"Human annotators say {CLASS_NAMES[predicted]} in {share} of their answers to test images of this class."
-
-
-def _example(row, true, predicted):
-    return {
-        "webp": row["webp"],
-        "text": f"test image {row['image']}: {CLASS_NAMES[true]}, answered {CLASS_NAMES[predicted]}",
-        "probability": f"{row['probability']:.0%} sure",
-    }
+def _human_answers(true, predicted):
+    answers = human_labels.CONFUSION_MATRIX[true]
+    share = percent(answers[predicted] / answers.sum())
+    return f" Human annotators say {CLASS_NAMES[predicted]} in {share} of their answers to test images of this class."
 
 
 def strip_charts(verdicts: list[Verdict]) -> list[dict]:
-    """Return the strip chart of each verdict that rests on runs, for the page, where each run can be asked.
+    """Return the strip chart of each verdict that rests on runs, as the template needs it.
 
-    Returns:
-        For each: `claim`, `statement`, `verdict`, `unit`; `ticks` and `runs`, each with a place `at` and a `label`, a
-        run also with what is `said` of it; `bar`, `band` and `rounded`, pairs of places; the places `mean` and `line`,
-        and what the line is `against`. Places are in per cent of the width; without a number `band` and `rounded` are
-        empty.
+    Places, such as `at` of ticks and runs, are in per cent of the width; claims without a number have no `band` and
+    no `rounded`.
     """
     return [_chart(strip) for strip in strips(verdicts)]
 
@@ -103,7 +92,7 @@ def _chart(strip):
         "verdict": strip.verdict.outcome,
         "unit": strip.axis,
         "ticks": [{"at": at(tick), "label": f"{tick:g}"} for tick in _ticks(start, width)],
-        "bar": tuple(map(at, strip.interval)),
+        "bar": [at(end) for end in strip.interval],
         "band": [at(end) for end in strip.band or ()],
         "rounded": [at(end) for end in strip.rounded or ()],
         "mean": at(strip.mean),
@@ -116,12 +105,9 @@ def _chart(strip):
 
 def _run(record, at):
     label = f"{record.experiment.id}, seed {record.seed}: test accuracy {percent(record.accuracy)}"
-    return {
-        "at": at,
-        "label": label,
-        "said": f"{label}, test loss {record.loss:.3f}, best epoch {record.best_epoch} of {len(record.history['loss'])}; "
-        f"record data/runs/{records.path_of(record.experiment, record.seed).name}",
-    }
+    more = f"test loss {record.loss:.3f}, best epoch {record.best_epoch} of {len(record.history['loss'])}"
+    file = records.path_of(record.experiment, record.seed).name
+    return {"at": at, "label": label, "description": f"{label}, {more}; record data/runs/{file}"}
 
 
 def _ticks(start, width):
@@ -129,5 +115,5 @@ def _ticks(start, width):
     rough = width / 5
     power = 10 ** floor(log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-    first, last = np.ceil(start / step), np.floor((start + width) / step)
-    return [round(float(n * step), 10) + 0.0 for n in np.arange(first, last + 1)]  # + 0.0: no -0
+    numbers = range(ceil(start / step), floor((start + width) / step) + 1)
+    return [round(number * step, 10) for number in numbers]

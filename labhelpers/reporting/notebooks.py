@@ -1,4 +1,4 @@
-"""Read and write notebooks: their parameters, their outputs, and what is kept of both when they are committed."""
+"""Read and write notebooks: their structure, parameters, outputs, and what is kept of them when they are committed."""
 
 import ast
 import hashlib
@@ -11,41 +11,38 @@ from pathlib import Path
 import nbformat
 
 from labhelpers.errors import LabError
-from labhelpers.paths import FREE_SPACE, atomic_write, project, writing
+from labhelpers.paths import FREE_SPACE, project, writing
 
 OURS = "labhelpers"  # the key of our own metadata in notebooks and outputs
+SECTIONS = ["## What this does not show", "## Your turn"]  # headings that every notebook has, in this order
+LINK_AT_END = re.compile(r"\]\(\d\d_\w+\.ipynb\)\s*$")
 RANGE = re.compile(r"\(([-+.\de_]+) to ([-+.\de_]+)\)")
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """An assignment of the cell tagged `parameters`; its comment says meaning and range, `(1 to 45000)`."""
+    """An assignment in the cell tagged `parameters`; its comment gives meaning and range, such as `(1 to 45000)`."""
 
     name: str
     default: object
-    low: float | None = None
-    high: float | None = None
+    low: float | None
+    high: float | None
 
     def parse(self, text: str):
-        """Return `text` as a value of the default's type, within the range.
-
-        Raises:
-            LabError: it is neither.
-        """
+        """Return `text` as a value of the default's type; raise a `LabError` if it is none, or out of range."""
         kind = type(self.default)
         try:
-            value = _literal(text) if kind is not str else text
+            value = text if kind is str else ast.literal_eval(text.strip())
             if kind is float and type(value) is int:
                 value = float(value)
             if type(value) is not kind:
                 raise ValueError
         except (ValueError, SyntaxError):
-            kinds = {int: "a whole number", float: "a number", bool: "True or False"}
-            raise LabError(
-                f"{self.name}={text}: must be {kinds.get(kind, kind.__name__)}, such as {self.default!r}"
-            ) from None
+            names = {int: "a whole number", float: "a number", bool: "True or False"}
+            wanted = f"{names.get(kind, kind.__name__)}, such as {self.default!r}"
+            raise LabError(f"{self.name}={text}: must be {wanted}") from None
         if self.low is not None and not self.low <= value <= self.high:
-            raise LabError(f"{self.name}={text}: must lie between {self.low} and {self.high}")
+            raise LabError(f"{self.name}={text}: must be from {self.low} to {self.high}")
         return value
 
 
@@ -55,11 +52,7 @@ def notebook_paths() -> list[Path]:
 
 
 def copy_for_student() -> Path:
-    """Copy the notebooks that aren't there yet into `my_notebooks`, out of git's sight; what is there stays as it is.
-
-    Raises:
-        LabError: the folder can't be written.
-    """
+    """Copy the notebooks into `my_notebooks`, which git ignores, but for those that are there already."""
     folder = project() / "my_notebooks"
     with writing(folder, FREE_SPACE):
         folder.mkdir(exist_ok=True)
@@ -73,66 +66,70 @@ def select(names: list[str]) -> list[Path]:
     """Return the notebooks named by number, stem or file, in reading order; all of them for no names.
 
     Raises:
-        LabError: a name fits none.
+        LabError: no notebook has one of the names.
     """
     paths = notebook_paths()
     chosen = set()
     for name in names:
         stem = Path(name).name.removesuffix(".ipynb")
         stem = stem.zfill(2) if stem.isdecimal() else stem
-        fits = [path for path in paths if path.stem == stem or path.stem.startswith(f"{stem}_")]
-        if not fits:
-            raise LabError(
-                f"there is no notebook {name!r}: choose from {', '.join(path.stem for path in paths)}"
-            )
-        chosen.update(fits)
+        fitting = [path for path in paths if path.stem == stem or path.stem.startswith(f"{stem}_")]
+        if not fitting:
+            stems = ", ".join(path.stem for path in paths)
+            raise LabError(f"there is no notebook {name!r}: choose from {stems}")
+        chosen.update(fitting)
     return [path for path in paths if not names or path in chosen]
 
 
 def read(path: Path):
-    """Read a notebook.
-
-    Raises:
-        LabError: it is no valid notebook.
-    """
+    """Read a notebook; raise a `LabError` if it is missing or not valid."""
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
-    except OSError as error:
-        raise LabError(f"can't read {path}: {error.strerror}") from error
     except Exception as error:  # nbformat raises what its JSON schema library raises
-        reason = str(error).splitlines()[0]
-        raise LabError(
-            f"{path} is not a valid notebook ({reason}): restore it, for example with git"
-        ) from error
+        reason, remedy = str(error).splitlines()[0], "restore it, for example with git"
+        raise LabError(f"{path} is not a valid notebook ({reason}): {remedy}") from error
     return notebook
 
 
 def parameters(notebook) -> dict[str, Parameter]:
-    """Return the parameters a notebook declares, by name; none if it has no cell tagged `parameters`."""
+    """Return the parameters that a notebook declares in its cell tagged `parameters`, by name."""
     cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    found = {}
+    declared = {}
     for line in "\n".join(cell.source for cell in cells).splitlines():
         code, _, comment = line.partition("#")
         if "=" in code:
-            name, value = (side.strip() for side in code.split("=", 1))
+            name, text = (side.strip() for side in code.split("=", 1))
+            try:
+                default = ast.literal_eval(text)
+            except (ValueError, SyntaxError):
+                raise LabError(f"parameter {name} = {text}: write a number, a text or True") from None
             limits = RANGE.search(comment)
-            low, high = map(_literal, limits.groups()) if limits else (None, None)
-            found[name] = Parameter(name, _default(name, value), low, high)
-    return found
+            low, high = map(ast.literal_eval, limits.groups()) if limits else (None, None)
+            declared[name] = Parameter(name, default, low, high)
+    return declared
 
 
-def _literal(text):
-    return ast.literal_eval(text.strip())
-
-
-def _default(name, text):
-    try:
-        return _literal(text)
-    except (ValueError, SyntaxError):
-        raise LabError(
-            f"the parameter {name} = {text} is no plain value: write a number, text or True"
-        ) from None
+def structure_faults(notebook) -> list[str]:
+    """Return what a notebook lacks of the structure that all notebooks of the report have, a line for each fault."""
+    first, second = [*notebook.cells, *[nbformat.v4.new_raw_cell()] * 2][:2]
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    headings = [line.strip() for line in prose.splitlines() if line.strip() in SECTIONS]
+    unnamed = [name for name in figures(notebook) if f"`{name}`" not in first.source]
+    lengths = sorted(len(source.splitlines()) for source in code(notebook)) or [0]
+    words, lines, median = len(prose.split()), sum(lengths), lengths[len(lengths) // 2]
+    rules = {
+        "the first cell is not a title that begins with '# '": first.source.startswith("# "),
+        "the first cell has no **Question:**": "**Question:**" in first.source,
+        f"the first cell does not name the figures {', '.join(unnamed)}": not unnamed,
+        "the second cell is not tagged `parameters`": "parameters" in second.metadata.get("tags", []),
+        f"not there, or not in this order: {' and '.join(SECTIONS)}": headings == SECTIONS,
+        "the last text does not end with a link to a notebook": LINK_AT_END.search(prose),
+        f"the longest cell has {lengths[-1]} lines of code, more than 20": lengths[-1] <= 20,
+        f"half of the cells have {median} lines of code or more, not at most 6": median <= 6,
+        f"there are {words} words of text for {lines} lines of code, fewer than 4 a line": words >= 4 * lines,
+    }
+    return [fault for fault, kept in rules.items() if not kept]
 
 
 def figure_of(output) -> str | None:
@@ -140,10 +137,14 @@ def figure_of(output) -> str | None:
     return output.get("metadata", {}).get(OURS, {}).get("figure")
 
 
+def outputs(notebook) -> list:
+    """Return the outputs of all cells, in order."""
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
 def figures(notebook) -> list[str]:
     """Return the names of the saved figures that the notebook's outputs show, in order."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return [name for name in map(figure_of, outputs) if name]
+    return [name for name in map(figure_of, outputs(notebook)) if name]
 
 
 def code(notebook) -> list[str]:
@@ -152,32 +153,30 @@ def code(notebook) -> list[str]:
 
 
 def with_outputs(source, executed):
-    """Return the source notebook with the outputs of an executed copy whose code is the same.
-
-    Prose comes from the source, outputs from the copy, and the cell of parameters that papermill injected, if
-    any, stays where it stood: the reader sees what was run.
-    """
+    """Return the source notebook with the outputs, and injected parameters, of an executed copy with the same code."""
     merged = nbformat.from_dict(source)
-    runs = iter([cell for cell in executed.cells if cell.cell_type == "code"])
-    cells = []
-    for cell in merged.cells:
+    ran = iter([cell for cell in executed.cells if cell.cell_type == "code"])
+    cells, merged.cells = merged.cells, []
+    for cell in cells:
         if cell.cell_type == "code":
-            run = next(runs)
+            run = next(ran)
             if _is_injected(run):
-                cells.append(run)
-                run = next(runs)
+                merged.cells.append(run)
+                run = next(ran)
             cell.outputs, cell.execution_count = run.outputs, run.execution_count
-        cells.append(cell)
-    merged.cells = cells
+        merged.cells.append(cell)
     return merged
 
 
 def clean(notebook):
     """Return the notebook as it is committed: outputs stay, what differs from machine to machine goes."""
     cleaned = nbformat.from_dict(notebook)
-    kept = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
+    metadata = {
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     ours = {OURS: notebook.metadata[OURS]} if OURS in notebook.metadata else {}
-    cleaned.metadata = nbformat.from_dict(kept | {"language_info": {"name": "python"}} | ours)
+    cleaned.metadata = nbformat.from_dict(metadata | ours)
     for cell in cleaned.cells:
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
@@ -190,19 +189,15 @@ def clean(notebook):
 
 
 def with_provenance(notebook, run: dict):
-    """Return the notebook with what `lab check` needs of the run that it is from.
-
-    That is a digest of code and outputs, by which `is_as_run` sees a later change; the figures and tables that the
-    run made; and its cache key.
-    """
+    """Return the notebook with a digest of its code and outputs, the files in figures/ of its run, and the cache key."""
     copy = nbformat.from_dict(notebook)
-    figures = {name: digest for name, digest in run["files"].items() if name.startswith("figures/")}
-    copy.metadata[OURS] = {"sha256": _digest(notebook), "files": figures, "key": run["key"]}
+    made = {name: digest for name, digest in run["files"].items() if name.startswith("figures/")}
+    copy.metadata[OURS] = {"sha256": _digest(notebook), "files": made, "key": run["key"]}
     return copy
 
 
 def is_as_run(notebook) -> bool:
-    """Return whether code and outputs are still those of the run it was taken from; prose may change."""
+    """Return whether code and outputs are still those of the committed run; prose may change."""
     return notebook.metadata.get(OURS, {}).get("sha256") == _digest(notebook)
 
 
@@ -211,38 +206,21 @@ def made(notebook) -> dict[str, str]:
     return notebook.metadata.get(OURS, {}).get("files", {})
 
 
-def _digest(notebook) -> str:
+def read_record(folder: Path) -> dict:
+    """Return the last run of each notebook (`notebooks`, by stem) and the key of the `page`, as noted in `run.json`."""
+    try:
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        if all(run["key"] and "files" in run for run in record["notebooks"].values()):
+            return {"page": None} | record
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # missing or damaged: everything runs again
+    return {"notebooks": {}, "page": None}
+
+
+def _digest(notebook):
     run = [(cell.source, cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
     return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
 
 
-def write(notebook, path: Path) -> None:
-    """Write a notebook, whole or not at all."""
-    with atomic_write(path, FREE_SPACE) as temporary:
-        temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-
-
-def read_runs(folder: Path) -> dict:
-    """Return what is known of the last run of each notebook, by its stem; nothing if that can't be read."""
-    try:
-        runs = _read_json(folder)["notebooks"]
-        return {stem: run for stem, run in runs.items() if run["key"] and run["files"].keys()}
-    except (KeyError, TypeError, AttributeError):
-        return {}
-
-
-def read_page(folder: Path) -> dict:
-    """Return what is known of the page that was last written; nothing if that can't be read."""
-    found = _read_json(folder)
-    return found.get("page", {}) if isinstance(found, dict) else {}
-
-
-def _read_json(folder):
-    try:
-        return json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _is_injected(cell) -> bool:
+def _is_injected(cell):
     return "injected-parameters" in cell.metadata.get("tags", [])

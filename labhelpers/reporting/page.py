@@ -1,4 +1,4 @@
-"""The report as one page: abstract, verdicts, and every executed notebook, in one HTML file that needs no network."""
+"""The report as one page: abstract, verdicts and every executed notebook, in one HTML file that needs no network."""
 
 import base64
 import io
@@ -11,28 +11,25 @@ from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from labhelpers.errors import LabError
 from labhelpers.paths import QUICK_FOLDER, atomic_write
 from labhelpers.reporting import interactive, notebooks
 from labhelpers.study import improvements, tables, text, verdicts
 
 TEMPLATE = Path(__file__).parent / "template"
-REHEARSAL = (
-    "A rehearsal (--quick), with few images and one epoch: the numbers of sections that train are no results."
+REHEARSAL = "A rehearsal (--quick), with few images and one epoch: the numbers in sections that train are not results."
+STANDIN = (
+    "On {}: nothing here is a result on CIFAR-10, except what comes from the records of runs on it: the abstract, the "
+    "table of verdicts, and the figures that say so."
 )
 TITLE = "CIFAR-10 image classification: a lab report, reproduced"
-LINK = re.compile(r"\((\d\d_\w+)\.ipynb\)")
-NAMED = re.compile(r"`(\w+)`")
+NOTEBOOK_LINK = re.compile(r"\((\d\d_\w+)\.ipynb\)")
+QUOTED_NAME = re.compile(r"`(\w+)`")
 # A sign beside each outcome, for readers who can't tell its colour.
 SIGNS = dict(zip(verdicts.OUTCOMES, "✓↗✗?·", strict=True))
 
 
 def write(folder: Path) -> Path:
-    """Write `index.html` from the notebooks that were executed into `folder`, prose as it is now.
-
-    Raises:
-        LabError: none was executed yet.
-    """
+    """Write `index.html` from the notebooks that were executed into `folder`, with their prose as it is now."""
     sections = {}
     for path in notebooks.notebook_paths():
         executed = folder / "notebooks" / path.name
@@ -40,20 +37,19 @@ def write(folder: Path) -> Path:
             source, ran = notebooks.read(path), notebooks.read(executed)
             same = notebooks.code(source) == notebooks.code(ran)
             sections[path.stem] = notebooks.clean(notebooks.with_outputs(source, ran) if same else ran)
-    if not sections:
-        raise LabError(f"no notebook was executed into {folder} yet: run lab report")
     with atomic_write(folder / "index.html") as temporary:
         temporary.write_text(_render(sections, folder), encoding="utf-8")
     return folder / "index.html"
 
 
 def _render(sections, folder) -> str:
-    runs = notebooks.read_runs(folder)
+    runs = notebooks.read_record(folder)["notebooks"]
     judged, faults = verdicts.verdicts()
     for fault in faults:
         print(f"WARNING: {fault}", file=sys.stderr)
     strips = interactive.strip_charts(judged)
-    numbers = _attach_figures(sections, runs, folder, strips)
+    figures = _attach_figures(sections, runs, folder, strips)
+    numbers = {name: figure["number"] for name, figure in figures.items()}
     exporter = HTMLExporter(
         template_name="report", extra_template_basedirs=[str(TEMPLATE)], exclude_anchor_links=True
     )
@@ -66,76 +62,49 @@ def _render(sections, folder) -> str:
         settings = runs.get(stem, {}).get("parameters", {})
         changed = ", ".join(f"{name} = {value}" for name, value in settings.items())
         rendered.append({"stem": stem, "body": body, "contents": contents, "changed": changed})
+    table = tables.table(judged).rename(columns={"ours (95 % interval)": "ours", "p (Holm)": "p"})
+    table["sign"], table["key"] = table["verdict"].map(SIGNS), table["verdict"].str.replace(" ", "-")
+    loaded = {runs[stem]["cifar"]["name"] for stem in sections if _loads_data(runs.get(stem))}
+    warnings = [STANDIN.format(name) for name in sorted(loaded - {"CIFAR-10"})]
+    charts = any(figure["strips"] for figure in figures.values())
     return exporter.environment.get_template("page.html.j2").render(
         title=TITLE,
-        warnings=_warnings(sections, runs) + [REHEARSAL] * (folder.name == QUICK_FOLDER) + faults,
+        warnings=warnings + [REHEARSAL] * (folder.name == QUICK_FOLDER) + faults,
         abstract=text.abstract(judged, improvements.summary(improvements.runs())),
-        verdicts=_verdict_rows(judged),
-        shown=[strip["claim"] for strip in strips] if any(map(_shows_strips, sections.values())) else [],
+        verdicts=table.to_dict("records"),
+        shown=[strip["claim"] for strip in strips] if charts else [],
         sections=rendered,
     )
 
 
-def _verdict_rows(judged) -> list[dict[str, str]]:
-    """Return the verdicts as text, a dictionary for each claim; `sign` and `key` tell kinds of outcomes apart."""
-    table = tables.table(judged).rename(columns={"ours (95 % interval)": "ours", "p (Holm)": "p"})
-    return [
-        row | {"sign": SIGNS[row["verdict"]], "key": row["verdict"].replace(" ", "-")}
-        for row in table.to_dict("records")
-    ]
-
-
-def _shows_strips(notebook) -> bool:
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return any(output.get("metadata", {}).get("page", {}).get("strips") for output in outputs)
-
-
 def _loads_data(run) -> bool:
-    """Return whether a run loaded the data set; else it read records alone."""
+    """Return whether a run loaded the data set, so that its figures are not of run records alone."""
     return run is not None and ("data" in run["key"] or "modules" not in run["key"])
 
 
-def _warnings(sections, runs) -> list[str]:
-    """Return a line for each other data set than CIFAR-10 that a section was run on."""
-    loading = [stem for stem in sections if _loads_data(runs.get(stem))]
-    names = dict.fromkeys(runs[stem]["cifar"]["name"] for stem in loading)
-    return [_standin_line(name, loading, sections) for name in names if name != "CIFAR-10"]
-
-
-def _standin_line(name, loading, sections) -> str:
-    reading = [
-        stem[:2]
-        for stem, notebook in sections.items()
-        if stem not in loading or "TRAIN_LIVE" in notebooks.parameters(notebook)
-    ]
-    also = ["the abstract", "the table of verdicts", *reading]
-    return f"On {name}: nothing here is a result on CIFAR-10. Only {text.listed(also)} read records of runs on CIFAR-10."
-
-
-def _attach_figures(sections, runs, folder, strips) -> dict[str, int]:
-    """Give each output that is a saved figure what the template shows with it; return the figures' numbers."""
-    numbers = {}
+def _attach_figures(sections, runs, folder, strips) -> dict[str, dict]:
+    """Give each output that is a saved figure what the template shows with it; return the figures by name."""
+    figures = {}
     for stem, notebook in sections.items():
-        for cell in notebook.cells:
-            for output in cell.get("outputs", []):
-                name = notebooks.figure_of(output)
-                if name and name not in numbers and (folder / "figures" / f"{name}.png").exists():
-                    numbers[name] = len(numbers) + 1
-                    figure = _figure(name, folder, runs.get(stem), strips)
-                    provenance = _provenance(notebook, stem, runs.get(stem))
-                    output.metadata["page"] = figure | {"number": numbers[name], "provenance": provenance}
-    return numbers
+        for output in notebooks.outputs(notebook):
+            name = notebooks.figure_of(output)
+            if name and name not in figures and (folder / "figures" / f"{name}.png").exists():
+                figure = _figure(name, folder, runs.get(stem), strips)
+                figure["number"] = len(figures) + 1
+                figure["provenance"] = _provenance(notebook, stem, runs.get(stem))
+                output.metadata["page"] = figures[name] = figure
+    return figures
 
 
 def _figure(name, folder, run, strips) -> dict:
-    """Return a figure as it was saved, with its words, its numbers and what can be asked of it."""
+    """Return a figure as it was saved, with its caption, its numbers and what makes it interactive."""
     png, csv = ((folder / "figures" / f"{name}.{ending}").read_bytes() for ending in ("png", "csv"))
     with Image.open(io.BytesIO(png)) as image:
         words, (width, height) = image.text, image.size
     numbers = pd.read_csv(io.BytesIO(csv)) if csv.strip() else pd.DataFrame()
     examples = folder / "examples" / f"{name}.csv"
     of_cifar = run is not None and run["cifar"]["name"] == "CIFAR-10"
-    answers = examples.exists() and {"true", "predicted", "images"} <= set(numbers.columns)
+    is_matrix = examples.exists() and {"true", "predicted", "images"} <= set(numbers.columns)
     return {
         "name": name,
         "caption": words.get("caption", name),
@@ -144,7 +113,7 @@ def _figure(name, folder, run, strips) -> dict:
         "width": width,
         "height": height,
         "csv": base64.b64encode(csv).decode(),
-        "matrix": interactive.matrix(numbers, examples, of_cifar) if answers else None,
+        "matrix": interactive.matrix(numbers, examples, of_cifar) if is_matrix else None,
         "strips": strips if {"claim", "verdict"} <= set(numbers.columns) else None,
     }
 
@@ -165,18 +134,17 @@ def _provenance(notebook, stem, run) -> str:
 
 def _with_references(source, sections, numbers) -> str:
     """Turn links to notebooks into links to their sections, and names of figures into links to the figures."""
-    source = LINK.sub(lambda link: f"(#{link[1] if link[1] in sections else ''})", source)
-    return NAMED.sub(
+    source = NOTEBOOK_LINK.sub(lambda link: f"(#{link[1] if link[1] in sections else ''})", source)
+    return QUOTED_NAME.sub(
         lambda name: f"[Figure {numbers[name[1]]}](#figure-{name[1]})" if name[1] in numbers else name[0],
         source,
     )
 
 
 def _finish(body, stem) -> tuple[str, list[dict]]:
-    """Fit a section into the page: its headings a level down and with ids of their own, its tables in boxes.
+    """Move a section's headings down a level, give them ids, and put its tables in boxes that can scroll.
 
-    Returns:
-        The section's HTML, and its headings for the table of contents: `id`, `level` and `title`.
+    Returns the HTML, and the headings for the table of contents: `id`, `level` and `title`.
     """
     soup, contents = BeautifulSoup(body, "html.parser"), []
     for element in soup.find_all(["h1", "h2", "h3", "h4", "h5", "table"]):

@@ -1,6 +1,6 @@
 "use strict";
 
-// The contents stand beside the text where there is room, and are folded above it where there is not.
+// On wide windows the contents are open beside the text, on narrow ones folded above it.
 const contents = document.querySelector("nav");
 const folded = contents.querySelector("details");
 const wide = matchMedia("(min-width: 70rem)");
@@ -9,57 +9,57 @@ wide.addEventListener("change", fold);
 fold();
 folded.addEventListener("click", event => { if (event.target.closest("a")) fold(); });
 
-// They follow the reader: the current heading is the last one above the upper third of the window.
+// They mark the current heading: the last one above the upper third of the window.
 const entries = [...contents.querySelectorAll("a")];
 const headings = entries.map(entry => document.getElementById(entry.hash.slice(1)));
 function follow() {
   const current = headings.findLastIndex(heading => heading.getBoundingClientRect().top < innerHeight / 3);
   entries.forEach((entry, i) => i === current ? entry.setAttribute("aria-current", "location") : entry.removeAttribute("aria-current"));
-  // Not by scrollIntoView(): that would move the place from which the tab key goes on.
+  // Not scrollIntoView(): it would move the place from which the tab key continues.
   const { top, bottom } = entries[Math.max(current, 0)].getBoundingClientRect();
   if (wide.matches && (top < 0 || bottom > innerHeight)) contents.scrollTop += top - innerHeight / 2;
 }
 const watcher = new IntersectionObserver(follow, { rootMargin: "0px 0px -67% 0px" });
 headings.forEach(heading => watcher.observe(heading));
 
-// Only what does scroll takes a place among the stops of the tab key.
+// Only boxes that can scroll are stops of the tab key.
 const boxes = new ResizeObserver(changed => changed.forEach(({ target }) => {
   target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
 }));
 document.querySelectorAll(".scroll, pre").forEach(box => boxes.observe(box));
 
-// Without this script there is nothing to be told.
+// They are hidden without this script, which fills them.
 document.querySelectorAll(".told").forEach(told => { told.hidden = false; });
 
-// A cell of the confusion matrix shows images behind it. The matrix is one stop of the tab key; arrows go on inside.
+// A cell of the confusion matrix shows its images. The matrix is one stop of the tab key; arrow keys move inside it.
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 document.querySelectorAll(".matrix").forEach(matrix => {
   const cells = JSON.parse(matrix.querySelector("script").textContent);
   const told = matrix.querySelector(".told");
   const rows = [...matrix.querySelectorAll("tbody tr")].map(row => [...row.querySelectorAll("button")]);
   const buttons = rows.flat();
-  const stopAt = button => buttons.forEach(one => { one.tabIndex = one === button ? 0 : -1; });
+  const stopAt = button => buttons.forEach(other => { other.tabIndex = other === button ? 0 : -1; });
   stopAt(buttons[0]);
-  function example({ webp, text, probability }) {
+  function example({ webp, text }) {
     const item = document.createElement("li");
     const image = document.createElement("img");
     image.src = `data:image/webp;base64,${webp}`;
     image.alt = "";
-    item.append(image, `${text}, ${probability}`);
+    item.append(image, text);
     return item;
   }
   matrix.addEventListener("click", event => {
     const button = event.target.closest("button");
     if (!button) return;
-    const { said, images } = cells[button.dataset.key];
+    const { description, images } = cells[button.dataset.key];
     const list = document.createElement("ul");
     list.append(...images.map(example));
-    told.replaceChildren(said, ...(images.length ? [list] : []));
-    buttons.forEach(one => one.setAttribute("aria-pressed", one === button));
+    told.replaceChildren(description, ...(images.length ? [list] : []));
+    buttons.forEach(other => other.setAttribute("aria-pressed", other === button));
     stopAt(button);
   });
   matrix.addEventListener("keydown", event => {
-    const row = rows.findIndex(one => one.includes(event.target));
+    const row = rows.findIndex(others => others.includes(event.target));
     if (row < 0 || !STEPS[event.key]) return;
     event.preventDefault();
     const [down, right] = STEPS[event.key];
@@ -70,5 +70,5 @@ document.querySelectorAll(".matrix").forEach(matrix => {
 
 // A dot among the verdicts shows its run.
 document.querySelectorAll(".strip").forEach(strip => strip.addEventListener("change", event => {
-  strip.querySelector(".told").textContent = event.target.dataset.said;
+  strip.querySelector(".told").textContent = event.target.dataset.description;
 }));
