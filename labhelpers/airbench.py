@@ -97,11 +97,10 @@ def initialise(model, images) -> None:
     """
     from labhelpers.backend import keras
 
-    _, first, *others = model.layers if len(model.layers) > 1 else (None, None)
+    first, *others = model.layers[1:] or model.layers
     convolutions = [layer for layer in others if isinstance(layer, keras.layers.Conv2D)]
-    if getattr(first, "kernel_size", None) != (2, 2) or any(
-        one.kernel_size != (3, 3) for one in convolutions
-    ):
+    sizes = {layer.kernel_size for layer in convolutions}
+    if getattr(first, "kernel_size", None) != (2, 2) or sizes != {(3, 3)}:
         raise errors.LabError(
             "initialise is for models.three_blocks and three_wide_blocks: leave it out for other networks"
         )
@@ -190,12 +189,13 @@ def fit(
         progress(epochs * n, "training", unit="image", initial=done_before * n) as bar,
     ):
         # The images of the next epoch are prepared while TensorFlow trains on those of this one.
-        prepare = partial(background.submit, _epoch_images, x, y, recipe, seed)
-        prepared = prepare(done_before + 1)
+        prepare = partial(_epoch_images, x, y, recipe, seed)
+        prepared = background.submit(prepare, done_before + 1)
         for epoch in range(done_before + 1, epochs + 1):
             started = time.perf_counter()
             images, labels = prepared.result()
-            prepared = prepare(epoch + 1) if epoch < epochs else None
+            if epoch < epochs:
+                prepared = background.submit(prepare, epoch + 1)
             bar.set_description_str(f"epoch {epoch} of {epochs}")
             totals = np.zeros(2)
             for start in range(0, steps * batch_size, batch_size):

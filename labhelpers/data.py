@@ -23,7 +23,7 @@ from labhelpers.paths import project
 
 # Names of the data sets loaded by this process: `output.save_figure` stamps every figure made after stand-in images
 # were loaded.
-loaded_names = set()
+loaded_names: set[str] = set()
 
 
 class Images(NamedTuple):
@@ -75,7 +75,11 @@ class Cifar10:
     digest: str
     source: str
     class_names: tuple[str, ...] = CLASS_NAMES
-    is_standin = Dataset.is_standin
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether these are the stand-in images, whose results can't be compared with the original report."""
+        return self.name != "CIFAR-10"
 
     def split(self, n_train: int, seed: int | None = None) -> Split:
         """Take `n_train` images for training; validation images are always 45,000 to 49,999 of the training set.
@@ -93,11 +97,11 @@ class Cifar10:
             (20000, 5000, 10000)
         """
         check_whole_number("n_train", n_train, 1, N_TRAINABLE)
-        chosen = slice(n_train)
-        if seed is not None:
-            check_seed(seed)
-            chosen = np.random.default_rng(seed).permutation(N_TRAINABLE)[:n_train]
-        return self._split(chosen, slice(N_TRAINABLE, None))
+        if seed is None:
+            return self._split(slice(n_train), slice(N_TRAINABLE, None))
+        check_seed(seed)
+        sampled = np.random.default_rng(seed).permutation(N_TRAINABLE)[:n_train]
+        return self._split(sampled, slice(N_TRAINABLE, None))
 
     def everything(self) -> Split:
         """Train on all 50,000 images; there is no validation set, so no choice can be based on one."""
@@ -157,7 +161,7 @@ def load(source: str | os.PathLike | None = None) -> Cifar10:
         arrays = _parse(batches)
     loaded_names.add(dataset.name)
     usage.note("data", dataset.name)
-    return Cifar10(*arrays, *dataset)
+    return Cifar10(*arrays, *dataset)  # type: ignore[call-arg, arg-type]
 
 
 def find(source: str | os.PathLike | None = None) -> Dataset:
@@ -221,7 +225,7 @@ def _read(copy: Path) -> tuple[Dataset, list[bytes]]:
     else:
         content = _verified(copy, cifar10.ARCHIVE_SHA256, "delete it and download it again")
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            batches = [tar.extractfile(f"{FOLDER}/{name}").read() for name in BATCH_SHA256]
+            batches = [tar.extractfile(f"{FOLDER}/{name}").read() for name in BATCH_SHA256]  # type: ignore[union-attr]
     return Dataset("CIFAR-10", cifar10.digest(), str(copy)), batches
 
 

@@ -1,6 +1,7 @@
 """User errors, each reported in one line that says what to do."""
 
 from numbers import Integral, Real
+from typing import Any
 
 
 class LabError(Exception):
@@ -33,7 +34,7 @@ class TrainingDiverged(LabError):
         history: the epochs before, as `training.fit` returns them; None in the first epoch.
     """
 
-    history = None
+    history: Any = None
 
 
 class TrainingInterrupted(KeyboardInterrupt):

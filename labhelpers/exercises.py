@@ -16,7 +16,7 @@ from labhelpers.study import human_labels, improvements, records
 from labhelpers.study.experiments import EXPERIMENTS, RATE, experiment
 from labhelpers.study.statistics import chance_of_reaching, prediction_interval
 
-EXERCISES = {}  # by number: the function, and the one that checks the kind of each answer
+EXERCISES: dict[str, tuple] = {}  # by number: the function, and the one that checks the kind of each answer
 NEVER = 0.001  # a probability too small to be expected of a run with the right settings
 
 

@@ -157,8 +157,8 @@ def apply_gradients(optimizer, gradients, variables) -> None:
     Only Adam as Keras has it is replaced. A subclass may do anything, and what amsgrad, decay, clipping, averages of
     the weights, accumulation and loss scaling add is left to Keras. Gain: 1.1 (deeper network).
     """
-    options = ("amsgrad", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema")
-    options += ("gradient_accumulation_steps", "loss_scale_factor")
+    options = ["amsgrad", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema"]
+    options += ["gradient_accumulation_steps", "loss_scale_factor"]
     plain = type(optimizer) is keras.optimizers.Adam and not any(getattr(optimizer, name) for name in options)
     with ExitStack() as stack:
         if "adam" in used and plain:

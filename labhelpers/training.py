@@ -121,7 +121,7 @@ def fit(
     """
     if others:
         raise LabError(f"fit has no argument {', '.join(others)}: leave it out, or train with model.fit")
-    (x, y), held_out = checked_data(model, x, y, validation_data)
+    (x, y), (val_x, val_y) = checked_data(model, x, y, validation_data)
     check_whole_number("epochs", epochs, 1)
     check_whole_number("batch_size", batch_size, 1, len(x))
     check_seed(seed)
@@ -132,12 +132,12 @@ def fit(
         partial(train_step, model), x, y, batch_size, kernels.parts(model, training=True)
     )
     validate = kernels.over_batches(
-        partial(test_step, model), *held_out, _images_at_once(model), kernels.parts(model, training=False)
+        partial(test_step, model), val_x, val_y, _images_at_once(model), kernels.parts(model, training=False)
     )
     history = model.history = History()
-    best_weights = None
+    best_weights: list | None = None
     try:
-        with progress(epochs * (len(x) + len(held_out[0])), "training", unit="image") as bar:
+        with progress(epochs * (len(x) + len(val_x)), "training", unit="image") as bar:
             for epoch in range(1, epochs + 1):
                 started = time.perf_counter()
                 bar.set_description_str(f"epoch {epoch} of {epochs}")
@@ -145,7 +145,7 @@ def fit(
                 if shuffle:
                     order = np.random.default_rng([seed, epoch]).permutation(order)
                 row = _one_pass(train, order, bar, f"training loss is no longer finite in epoch {epoch}")
-                order = np.arange(len(held_out[0]))
+                order = np.arange(len(val_x))
                 fault = f"validation loss is no longer finite in epoch {epoch}"
                 held = _one_pass(validate, order, bar, fault)
                 row |= {f"val_{name}": value for name, value in held.items()}

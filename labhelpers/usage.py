@@ -9,7 +9,7 @@ import os
 import sys
 from collections import defaultdict
 
-used = defaultdict(set)
+used: defaultdict[str, set[str]] = defaultdict(set)
 
 
 def note(kind: str, name) -> None:

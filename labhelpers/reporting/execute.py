@@ -175,8 +175,8 @@ def _run(notebook, stem, folder, run) -> None:
 
 def _execute(notebook, stem, settings, staging, notes):
     """Run one notebook in the staging folder; returns it as it was executed."""
-    import papermill  # here, since it takes a second to load
-    from papermill.exceptions import PapermillExecutionError
+    import papermill  # type: ignore[import-untyped]  # here, since it takes a second to load
+    from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
 
     environment = {
         "LAB_OUT": str(staging),

@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -24,7 +25,7 @@ class Parameter:
     """An assignment in the cell tagged `parameters`; its comment gives meaning and range, such as `(1 to 45000)`."""
 
     name: str
-    default: object
+    default: Any
     low: float | None
     high: float | None
 
@@ -41,7 +42,7 @@ class Parameter:
             names = {int: "a whole number", float: "a number", bool: "True or False"}
             wanted = f"{names.get(kind, kind.__name__)}, such as {self.default!r}"
             raise LabError(f"{self.name}={text}: must be {wanted}") from None
-        if self.low is not None and not self.low <= value <= self.high:
+        if self.low is not None and self.high is not None and not self.low <= value <= self.high:
             raise LabError(f"{self.name}={text}: must be from {self.low} to {self.high}")
         return value
 

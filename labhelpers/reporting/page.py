@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from labhelpers.paths import QUICK_FOLDER, atomic_write
 from labhelpers.reporting import interactive, notebooks
@@ -99,7 +99,7 @@ def _attach_figures(sections, runs, folder, strips) -> dict[str, dict]:
 def _figure(name, folder, run, strips) -> dict:
     """Return a figure as it was saved, with its caption, its numbers and what makes it interactive."""
     png, csv = ((folder / "figures" / f"{name}.{ending}").read_bytes() for ending in ("png", "csv"))
-    with Image.open(io.BytesIO(png)) as image:
+    with PngImageFile(io.BytesIO(png)) as image:
         words, (width, height) = image.text, image.size
     numbers = pd.read_csv(io.BytesIO(csv)) if csv.strip() else pd.DataFrame()
     examples = folder / "examples" / f"{name}.csv"
@@ -146,7 +146,8 @@ def _finish(body, stem) -> tuple[str, list[dict]]:
 
     Returns the HTML, and the headings for the table of contents: `id`, `level` and `title`.
     """
-    soup, contents = BeautifulSoup(body, "html.parser"), []
+    soup = BeautifulSoup(body, "html.parser")
+    contents: list[dict] = []
     for element in soup.find_all(["h1", "h2", "h3", "h4", "h5", "table"]):
         if element.name == "table":
             label = contents[-1]["title"] if contents else stem

@@ -111,7 +111,8 @@ def check() -> str:
         LabError: they are not: a line for each fault (a number that differs with both values and where each is), then
             one that says what to do.
     """
-    faults, made = [], {}
+    faults: list[str] = []
+    made: dict[str, str] = {}
     expected = {name: make() for name, make in TABLES.items()}
     for path in notebooks.notebook_paths():
         notebook = notebooks.read(path)

@@ -33,12 +33,13 @@ class Claim:
     @property
     def interval(self) -> Interval:
         """The numbers that round to the original's."""
+        assert self.number is not None
         return Interval(self.number - self.rounding, self.number + self.rounding)
 
     @property
     def number_text(self) -> str:
         """The original's number with its own digits; empty if it gives none."""
-        if self.number is None:
+        if self.number is None or self.measure is None:
             return ""
         last_digit = 2 * self.rounding * self.measure.scale
         return self.measure.write(self.number, digits=max(0, -floor(log10(last_digit))) if last_digit else 0)
@@ -47,7 +48,6 @@ class Claim:
 BASE, LARGER, DEEPER = "baseline-20000", "baseline-40000", "deeper-40000"
 SHORTER = f"{DEEPER}-10-epochs"
 RATES = tuple(f"{DEEPER}-{rate}" for rate in ("adam-1e-4", "adam-3e-4", "adam-3e-3", "adam-1e-2"))
-NOTHING_BETTER = {"margin": POINT, "nothing_better": True}
 
 CLAIMS = (
     Claim("D1", "there are ten classes", measures.CLASSES, (BASE,), 10),
@@ -71,9 +71,17 @@ CLAIMS = (
         "nothing much better could be had, for the images' low quality",
         ACCURACY,
         (DEEPER, "ladder-averaging"),
-        **NOTHING_BETTER,
+        margin=POINT,
+        nothing_better=True,
     ),
-    Claim("A4", "another learning rate is no use, with Adam", ACCURACY, (DEEPER, *RATES), **NOTHING_BETTER),
+    Claim(
+        "A4",
+        "another learning rate is no use, with Adam",
+        ACCURACY,
+        (DEEPER, *RATES),
+        margin=POINT,
+        nothing_better=True,
+    ),
 )
 
 

@@ -101,7 +101,7 @@ def learning_rates(runs: pd.DataFrame, *, today: tuple[float, float] | None = No
     if runs.empty:
         return _no_runs(ax)
     for optimizer, rows in runs.groupby("optimizer", sort=False):
-        label, marker, colour = OPTIMIZERS[optimizer]
+        label, marker, colour = OPTIMIZERS[str(optimizer)]
         rates, accuracies = rows["learning_rate"], 100 * rows["accuracy"]
         ax.plot(rates, accuracies, marker=marker, color=colour, label=label, **DOTS)
         means = accuracies.groupby(rates).mean()

@@ -14,6 +14,7 @@ import sys
 import zlib
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,9 +131,11 @@ def from_json(content: dict) -> Record:
     settings = _by_field(Experiment, content["arm"])
     if settings.get("recipe"):
         settings["recipe"] = Recipe(**_by_field(Recipe, settings["recipe"]))
-    values = {"experiment": Experiment(**{"label": settings["id"], "group": "", "seeds": 0} | settings)}
+    values: dict[str, Any] = {
+        "experiment": Experiment(**{"label": settings["id"], "group": "", "seeds": 0} | settings)
+    }
     for declared in fields(Record)[1:]:
-        held = content
+        held: Any = content
         for key in declared.metadata["keys"]:
             held = held.get(key) if held else None
         if held is not None:
@@ -263,7 +266,8 @@ def histories(ids) -> pd.DataFrame:
     tables = [pd.DataFrame(columns=columns)]
     for one in map(experiment, ids):
         for record in read_all(one)[0]:
-            settings = {"experiment": one.id, "seed": record.seed, "learning_rate": one.learning_rate}
             history = pd.DataFrame({name: pd.Series(values) for name, values in record.history.items()})
-            tables.append(history.assign(**settings, epoch=history.index + 1))
+            history["experiment"], history["seed"] = one.id, record.seed
+            history["learning_rate"], history["epoch"] = one.learning_rate, history.index + 1
+            tables.append(history)
     return pd.concat(tables[1:] or tables).reindex(columns=columns)

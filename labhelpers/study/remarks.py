@@ -14,14 +14,16 @@ def explanations(claim, records) -> str:
     """Say what would give the original's number: other settings of the same network, or a lucky seed."""
     main = experiment(claim.experiments[0])
     values = _measured(claim, records[main.id])
-    tried = {}
+    tried: dict[str, list[float]] = {}
     if claim.measure.last_epoch:
         tried["the last epoch"] = [claim.measure.last_epoch(record) for record in records[main.id]]
     for other in EXPERIMENTS:
         alike = (other.network, other.n_train, other.epochs) == (main.network, main.n_train, main.epochs)
         if other.group == OTHER and alike:
             tried[other.label.removeprefix(f"{main.label}, ")] = _measured(claim, records[other.id])
-    reaching, not_reaching, unknown = [], [], []
+    reaching: list[str] = []
+    not_reaching: list[str] = []
+    unknown: list[str] = []
     for label, accuracies in tried.items():
         if len(accuracies) < statistics.FEWEST:
             unknown.append(label)
@@ -113,7 +115,7 @@ def best_network(claim, records) -> str:
 def learning_rates(claim, records) -> str:
     """Compare Adam with SGD, which does not scale its steps and so cannot make up for a wrong rate."""
     reference, other = map(experiment, claim.experiments[:2])
-    tried = {"adam": {}, "sgd": {}}
+    tried: dict[str, dict[float, float]] = {"adam": {}, "sgd": {}}
     for tested in (reference, *(one for one in EXPERIMENTS if one.group == other.group)):
         if records[tested.id]:
             accuracies = [record.accuracy for record in records[tested.id]]

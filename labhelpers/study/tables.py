@@ -2,6 +2,7 @@
 
 import textwrap
 from math import isnan
+from typing import Any
 
 import pandas as pd
 
@@ -43,6 +44,7 @@ def improvements_as_markdown(steps: pd.DataFrame) -> str:
     """Return what `improvements.summary` gives as a table in Markdown."""
     columns = ["step", "change", "test accuracy (95 % interval)", "gain", "runs", "minutes on two cores"]
     rows = []
+    step: Any  # whose attributes are the columns
     for step in steps.itertuples():
         accuracy = percent(step.accuracy, None if isnan(step.low) else (step.low, step.high))
         gain = "" if isnan(step.gain) else f"{100 * step.gain:+.1f}"

@@ -82,7 +82,7 @@ def judge(records: dict[str, list[Record]], claims=CLAIMS) -> list[Verdict]:
     """Return a verdict on each claim, from the records of each experiment, by id."""
     collected = [collect(claim, records) for claim in claims]
     tested = [evidence for evidence in collected if evidence.difference]
-    adjusted = statistics.holm([evidence.difference.p for evidence in tested])
+    adjusted = statistics.holm([evidence.difference.p for evidence in tested if evidence.difference])
     p = {evidence.claim.id: float(value) for evidence, value in zip(tested, adjusted, strict=True)}
     return [
         Verdict(evidence.claim, evidence, p.get(evidence.claim.id), decide(evidence, p), records)
@@ -126,7 +126,7 @@ def _fact(claim, measured) -> dict:
 def _best_other(claim, measured, records) -> dict:
     """Choose by validation loss: the test images, on which the gain is measured, must not choose."""
     losses = {id: float(np.mean([record.val_loss for record in records[id]])) for id in claim.experiments}
-    reference, best = claim.experiments[0], min(losses, key=losses.get)
+    reference, best = claim.experiments[0], min(losses, key=lambda id: losses[id])
     chosen = {"best": best, "val_losses": losses}
     if best == reference:
         return chosen
