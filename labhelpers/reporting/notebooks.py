@@ -33,7 +33,7 @@ class Parameter:
         """Return `text` as a value of the default's type; raise a `LabError` if it is none, or out of range."""
         kind = type(self.default)
         try:
-            value = text if kind is str else ast.literal_eval(text.strip())
+            value: Any = text if kind is str else ast.literal_eval(text.strip())
             if kind is float and type(value) is int:
                 value = float(value)
             if type(value) is not kind:

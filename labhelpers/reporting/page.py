@@ -84,7 +84,7 @@ def _loads_data(run) -> bool:
 
 def _attach_figures(sections, runs, folder, strips) -> dict[str, dict]:
     """Give each output that is a saved figure what the template shows with it; return the figures by name."""
-    figures = {}
+    figures: dict[str, dict] = {}
     for stem, notebook in sections.items():
         for output in notebooks.outputs(notebook):
             name = notebooks.figure_of(output)

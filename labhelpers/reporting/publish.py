@@ -6,7 +6,7 @@ import re
 
 import nbformat
 from bs4 import BeautifulSoup
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from labhelpers.errors import LabError
 from labhelpers.paths import FREE_SPACE, atomic_write, out_dir, project
@@ -62,7 +62,8 @@ def refresh(names=()) -> list[str]:
         readme = readme[: table.start()] + make() + readme[table.end() :]
     committed = {path: refreshed.get(path) or notebooks.read(path) for path in notebooks.notebook_paths()}
     kept = {name for notebook in committed.values() for name in notebooks.made(notebook)}
-    contents, changed = {}, []
+    contents: dict[str, bytes] = {}
+    changed = []
     for path, notebook in refreshed.items():
         contents |= {name: (folder / name).read_bytes() for name in notebooks.made(notebook)}
         contents[f"notebooks/{path.name}"] = f"{nbformat.writes(notebook)}\n".encode()
@@ -170,7 +171,7 @@ def _faults(notebook):
 def _picture_faults(name) -> list[str]:
     """Return a line if a picture does not show the numbers in the CSV beside it."""
     try:
-        with Image.open(project() / name) as image:
+        with PngImageFile(project() / name) as image:
             shown = image.text.get("numbers")
     except (OSError, SyntaxError):  # what Pillow raises for a file cut short, and for a damaged chunk
         return [f"{name} is damaged"]

@@ -216,7 +216,7 @@ def strips(verdicts: list[Verdict]) -> list[Strip]:
     return [
         _strip(verdict)
         for verdict in verdicts
-        if verdict.evidence.estimate and not verdict.claim.measure.exact
+        if verdict.evidence.estimate and verdict.claim.measure and not verdict.claim.measure.exact
     ]
 
 
