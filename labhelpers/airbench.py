@@ -152,12 +152,12 @@ def fit(
         epochs: passes over the images, at least 1.
         batch_size: images per step, 2 to N; what is left over in an epoch is left out.
         learning_rate: at its peak, for the mean loss of a batch, above 0.
-        seed: fixes the order of the images, flips and shifts.
+        seed: fixes the order of the images and the data augmentation.
         recipe: the remaining hyperparameters.
         checkpoint: a file that keeps the state after each epoch. If it exists, training goes on from it, with the same end.
 
     Returns:
-        The `training.History`, whose training losses are those of the smoothed labels.
+        The `training.History`, whose training losses include label smoothing.
 
     Raises:
         LabError: a parameter outside its range, one-hot labels, or a network that ends in a softmax.
@@ -217,9 +217,9 @@ def fit(
 
 
 def predict(model, images) -> np.ndarray:
-    """Return the probability of each class with test-time augmentation (TTA): averaged over six views of each image.
+    """Return the probability of each class with test-time augmentation (TTA): averaged over 6 views of each image.
 
-    The logarithms of the probabilities are averaged, as logits are in Jordan 2024 (section 3.5).
+    The logarithms of the probabilities are averaged, as the logits in Jordan 2024 (section 3.5).
 
     Args:
         images: uint8, (N, 32, 32, 3).

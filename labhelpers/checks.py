@@ -75,7 +75,7 @@ def checked_images(model, images):
 
 
 def _image_shape(model):
-    """Return the shape of an image that the model takes; `None` stands for any size."""
+    """Return the shape of an image that the model takes; `None` means any size."""
     if not model.built:
         raise LabError(
             "the model isn't built, since it doesn't know the shape of its images: begin it with "

@@ -67,7 +67,6 @@ INDEPENDENT = frozenset({
 
 def parts(model, training: bool) -> int:
     """Return into how many parts `forward` may cut a batch: 2, or 1 if a layer could tell or there is one thread."""
-
     # Batch normalisation takes the statistics of a whole batch, and dropout is random, but only in training.
     known = INDEPENDENT if training else INDEPENDENT | {layers.BatchNormalization, layers.Dropout}
 

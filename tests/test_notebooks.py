@@ -54,27 +54,10 @@ def test_a_notebook_is_selected_by_number_stem_or_file(name):
 
 
 def test_structure(notebook):
-    first, second, *_ = notebook.cells
-    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    limits, exercises = (prose.find(f"## {name}") for name in ("What this does not show", "Your turn"))
-    lengths = sorted(len(source.splitlines()) for source in notebooks.code(notebook))
-    unnamed = [name for name in notebooks.figures(notebook) if f"`{name}`" not in first.source]
-    links = re.findall(r"\]\((\d\d_\w+\.ipynb)\)", prose)
-    dead = [target for target in links if not (ROOT / "notebooks" / target).exists()]
-    must = {
-        "begin with a Markdown cell with the title, '# ...'": first.source.startswith("# "),
-        "name its question in the first cell, '**Question:** ...'": "**Question:**" in first.source,
-        f"name its figures in the first cell, missing: {unnamed}": not unnamed,
-        "have the tag 'parameters' on the second cell": second.metadata.get("tags") == ["parameters"],
-        "have a section '## What this does not show'": limits >= 0,
-        "have a section '## Your turn' after it": exercises > limits,
-        "end with a link to another notebook": re.search(r"\]\(\d\d_\w+\.ipynb\)\s*$", prose),
-        f"link to notebooks that exist, not to {dead}": not dead,
-        f"have at most 20 lines in a cell, not {lengths[-1]}": lengths[-1] <= 20,
-        "have at most 6 lines in half of its cells": lengths[len(lengths) // 2] <= 6,
-        "have at least 4 words of prose for each line of code": len(prose.split()) >= 4 * sum(lengths),
-    }
-    assert not [f"the notebook must {rule}" for rule, is_kept in must.items() if not is_kept]
+    assert notebooks.structure_faults(notebook) == []
+    targets = re.findall(r"\]\((\d\d_\w+\.ipynb)\)", "\n".join(cell.source for cell in notebook.cells))
+    dead = [target for target in targets if not (ROOT / "notebooks" / target).exists()]
+    assert not dead, f"links to notebooks that don't exist: {dead}"
 
 
 def test_every_figure_has_a_caption_and_an_alternative_text(notebook):
