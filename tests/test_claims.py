@@ -9,7 +9,7 @@ from labhelpers.reporting.interactive import strip_charts
 from labhelpers.study import plots, records, statistics, tables, verdicts
 from labhelpers.study.claims import BASE, CLAIMS, DEEPER, LARGER, RATES, SHORTER, Claim, original
 from labhelpers.study.experiments import experiment
-from labhelpers.study.measures import Measure, Measured
+from labhelpers.study.measures import Measure, Measured, easier
 
 # By id: unit of the measure, experiments, the original's number, its rounding, margin, whether nothing is better.
 # To change one after records were made would change what the verdicts mean.
@@ -61,6 +61,11 @@ def _gap(record):
 
 EASIER = Measure("difference", _gap, "points", scale=100, digits=1, words="ships are recognised more often")
 ROW = Claim("X1", "ships are easier than trucks", EASIER, (BASE,), margin=0.01)
+
+
+def test_classes_are_compared_by_name():
+    record = records.read_study()[0][BASE][0]
+    assert easier("ship", "truck").of(record).value == pytest.approx(_gap(record).value)
 
 
 def test_one_row_adds_a_claim_everywhere():

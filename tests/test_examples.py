@@ -25,3 +25,13 @@ def test_examples_give_what_they_show(name, drawn_once, monkeypatch):
     module = importlib.import_module(f"labhelpers.{name}")
     failed, attempted = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
     assert attempted and not failed
+
+
+def test_the_example_in_the_readme_runs(monkeypatch, capsys):
+    monkeypatch.setenv("LAB_DATA", "standin")
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
+    names = {}
+    exec(code.replace("20_000", "500").replace("epochs=10", "epochs=1"), names)
+    assert names["result"].accuracy > 0.1
+    assert capsys.readouterr().out.endswith(f"{names['result'].accuracy} {names['result'].interval}\n")

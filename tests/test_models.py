@@ -7,9 +7,8 @@ from labhelpers import models
 from labhelpers.backend import keras
 from labhelpers.errors import LabError
 
-NAMES = ("baseline", "wider_masks", "second_convolution", "deeper")
-NETWORKS = {name: getattr(models, name) for name in NAMES}
-ALL = NETWORKS | {name: getattr(models, name) for name in ("batch_normalized", "three_blocks")}
+ALL = models.NETWORKS
+NETWORKS = {name: ALL[name] for name in ("baseline", "wider_masks", "second_convolution", "deeper")}
 
 
 @pytest.fixture(scope="module")

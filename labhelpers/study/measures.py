@@ -115,6 +115,13 @@ def _between_classes(of, words):
     return Measure("difference", of, "points", scale=100, digits=1, words=words)
 
 
+def easier(first: str, second: str) -> Measure:
+    """Return the measure of how much more often images of one class are recognised than those of another."""
+    labels = [[CLASS_NAMES.index(name)] for name in (first, second)]
+    words = f"{first}s are recognised more often than {second}s"
+    return _between_classes(lambda record: _easier(record, *labels), words)
+
+
 CLASSES = _fact("classes", _classes, "The data has {n} classes, {first} to {last}.")
 SIDE = _fact("side", _side, "The images have {height}x{width} pixels.")
 BALANCE = _fact("training images", _balance, "There are {n} training images, {each} of each class.")
