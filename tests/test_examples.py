@@ -3,12 +3,14 @@
 import doctest
 import functools
 import importlib
+import re
+from pathlib import Path
 
 import pytest
 
 from labhelpers import standin
 
-MODULES = ["training", "models", "data", "evaluation", "plots", "exercises"]
+MODULES = ["training", "models", "airbench", "data", "evaluation", "plots", "exercises"]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def test_examples_give_what_they_show(name, drawn_once, monkeypatch):
     assert attempted and not failed
 
 
-def test_the_example_in_the_readme_runs(monkeypatch, capsys):
+def test_the_example_in_the_readme_runs(drawn_once, monkeypatch, capsys):
     monkeypatch.setenv("LAB_DATA", "standin")
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
