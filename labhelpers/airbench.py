@@ -178,8 +178,8 @@ def fit(
     history = History()
     if checkpoint:
         checkpoint = Path(checkpoint)
-        settings = asdict(recipe) | {"epochs": int(epochs), "batch_size": int(batch_size), "seed": int(seed)}
-        digest = _digest(model, [x, y, *held_out], settings | {"learning_rate": float(learning_rate)})
+        settings = [asdict(recipe), *map(float, (epochs, batch_size, seed, learning_rate))]
+        digest = _digest(model, [x, y, *held_out], settings)
         if checkpoint.exists():
             history.history, history.seconds = training.load(checkpoint, digest)
     done_before = len(history.seconds)
@@ -247,8 +247,7 @@ class _Training:
         self.recipe, self.learning_rate = recipe, learning_rate
         self.steps, self.all_steps, self.taken = steps, steps * epochs, 0
         self.weights = [weight.value for weight in model.weights]
-        self.trained = [weight.value for weight in model.trainable_variables]
-        self.momenta = [tf.Variable(tf.zeros_like(weight)) for weight in self.trained]
+        self.momenta = [tf.Variable(tf.zeros_like(weight.value)) for weight in model.trainable_variables]
         self.averages = [tf.Variable(weight) for weight in self.weights] if recipe.averaging else []
         self.variables = [*self.weights, *self.momenta, *self.averages]
         # The first layer's bias is trained in the first epochs only, which takes a graph of its own.
@@ -308,16 +307,12 @@ def _train_step(model, training, trains_first_bias):
     from labhelpers.backend import keras, tf
 
     recipe = training.recipe
-    norms, whitened = set(), set()
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            norms.add(id(layer.beta.value))
-        elif isinstance(layer, keras.layers.Conv2D) and not layer.kernel.trainable:
-            whitened.add(id(layer.bias.value))
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    fixed = [] if trains_first_bias else [id(one.bias) for one in convolutions if not one.kernel.trainable]
     learned = [
-        (weight, momentum, recipe.bias_factor if id(weight) in norms else 1.0)
-        for weight, momentum in zip(training.trained, training.momenta, strict=True)
-        if trains_first_bias or id(weight) not in whitened
+        (weight.value, momentum, recipe.bias_factor if weight.name == "beta" else 1.0)
+        for weight, momentum in zip(model.trainable_variables, training.momenta, strict=True)
+        if id(weight) not in fixed
     ]
 
     @tf.function(reduce_retracing=True)
