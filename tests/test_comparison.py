@@ -112,12 +112,12 @@ def test_recorded_runs_are_described_by_their_mean_spread_and_prediction_interva
     low, high = t.interval(0.95, 2, RECORDED.mean(), RECORDED.std() * np.sqrt(4 / 3))
     said = among_runs(RECORDED)
     spread = f"standard deviation of {100 * statistics.stdev(RECORDED):.2f} points"
-    for part in ("3 recorded runs", "average 61.3 %", "60.0 % to 63.0 %", spread):
+    for part in ("3 recorded runs", "mean of 61.3 %", "60.0 % to 63.0 %", spread):
         assert part in said
-    assert said.endswith(f"gives {100 * low:.1f} % to {100 * high:.1f} %.")
+    assert said.endswith(f"is {100 * low:.1f} % to {100 * high:.1f} %.")
     for inside in (low + 1e-6, high - 1e-6):
-        assert among_runs(RECORDED, inside) == f"{said[:-1]}, and today's {100 * inside:.1f} % lies in that."
+        assert among_runs(RECORDED, inside) == f"{said[:-1]}; today's {100 * inside:.1f} % is inside."
     for outside in (low - 1e-6, high + 1e-6):
-        assert f"; today's {100 * outside:.1f} % lies outside: " in among_runs(RECORDED, outside)
+        assert f"; today's {100 * outside:.1f} % is outside: " in among_runs(RECORDED, outside)
     assert among_runs(RECORDED[:1], today=0.5) == "1 recorded run: 60.0 %."
-    assert among_runs(RECORDED[:0], today=0.5) == "Of these images no runs are recorded."
+    assert among_runs(RECORDED[:0], today=0.5) == "There are no recorded runs on these images."

@@ -57,7 +57,7 @@ def test_the_terminal_shows_every_claim_within_100_columns(recorded, judged):
         assert all(row[heading.index(column) :].startswith(cell) for column, cell in cells.items())
         assert all(line.startswith(tables.INDENT) for line in reasons)
         margin = f"; margin {text.margin(it.claim)}" if it.claim.margin else ""
-        statement = f"“{text.statement(it.claim)}”: {text.experiments(it)}{margin}"
+        statement = f"Claim: {text.statement(it.claim)}. Tested on: {text.experiments(it)}{margin}"
         assert " ".join(" ".join(reasons).split()) == f"{statement} {text.why(it)} {text.remark(it)}".strip()
 
 

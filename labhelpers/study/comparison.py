@@ -45,17 +45,17 @@ def beside_original(id: str, model, evaluation: Evaluation, cifar: Cifar10, **se
 def among_runs(accuracies, today: float | None = None) -> str:
     """Describe recorded accuracies of one experiment, 0 to 1, and whether today's is what they lead to expect."""
     if not len(accuracies):
-        return "Of these images no runs are recorded."
+        return "There are no recorded runs on these images."
     if len(accuracies) == 1:
         return f"1 recorded run: {percent(accuracies.mean())}."
     expected = statistics.prediction_interval(accuracies)
     text = (
-        f"{len(accuracies)} recorded runs: on average {percent(accuracies.mean())}, from {percent(accuracies.min())} to "
-        f"{percent(accuracies.max())}, with a standard deviation of {100 * accuracies.std():.2f} points. In 95 % of cases "
-        f"one further run gives {percent(expected.low)} to {percent(expected.high)}"
+        f"The {len(accuracies)} recorded runs have a mean of {percent(accuracies.mean())} ({percent(accuracies.min())} to "
+        f"{percent(accuracies.max())}) and a standard deviation of {100 * accuracies.std():.2f} points. The 95 % prediction "
+        f"interval for one more run is {percent(expected.low)} to {percent(expected.high)}"
     )
     if today is None:
         return f"{text}."
     if expected.low <= today <= expected.high:
-        return f"{text}, and today's {percent(today)} lies in that."
-    return f"{text}; today's {percent(today)} lies outside: it is one of the other 5 %, or differs by more than its seed."
+        return f"{text}; today's {percent(today)} is inside."
+    return f"{text}; today's {percent(today)} is outside: it is one of the other 5 %, or more than the seed differs."

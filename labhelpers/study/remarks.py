@@ -38,10 +38,10 @@ def explanations(claim, records) -> str:
     reached = (values >= needed if above else values <= needed).sum()
     chance = statistics.chance_of_reaching(values, needed)
     sentences = [
-        f"{claim.number_text} is within reach of one run with: {', '.join(reaching) or 'nothing tried'}",
-        f"Not with: {', '.join(not_reaching)}" if not_reaching else "",
+        f"One run can give {claim.number_text} with: {', '.join(reaching) or 'nothing we tried'}",
+        f"It can't with: {', '.join(not_reaching)}" if not_reaching else "",
         f"Not known yet: {', '.join(unknown)}" if unknown else "",
-        f"A lucky seed: {reached} of {len(values)} runs get there, and a further one does with probability "
+        f"By a lucky seed, {reached} of {len(values)} runs reach it, and one more would with probability "
         f"{'below 0.1 %' if chance < 0.001 else percent(chance)}.",
     ]
     return ". ".join(filter(None, sentences))
@@ -58,8 +58,8 @@ def human_confusions(claim, records) -> str:
     shared, pairs, top = np.mean([agreement.shared for agreement in compared]), *compared[0][1::2]
     return (
         f"Human annotators of the same images (CIFAR-10H): over all {pairs} pairs of classes, Spearman's correlation of "
-        f"their confusions with a run's is {min(correlations):.2f} to {max(correlations):.2f}; of a run's {top} most "
-        f"confused pairs, {shared:.1f} are on average among the humans' {top}."
+        f"their confusions with a run's is {min(correlations):.2f} to {max(correlations):.2f}; on average, {shared:.1f} of "
+        f"a run's {top} most confused pairs are among the humans' {top}."
     )
 
 
@@ -90,8 +90,8 @@ def early_best_epochs(claim, records) -> str:
     longer, shorter = map(experiment, claim.experiments)
     early = sum(record.best_epoch <= shorter.epochs for record in records[longer.id])
     return (
-        f"In {early} of {len(records[longer.id])} runs of “{longer.label}” the best epoch is one of the first "
-        f"{shorter.epochs}: there the further epochs changed nothing."
+        f"In {early} of {len(records[longer.id])} runs of the longer training, the best epoch is one of the first "
+        f"{shorter.epochs}, so the further epochs changed nothing."
     )
 
 
@@ -107,7 +107,7 @@ def best_network(claim, records) -> str:
         return humans
     plain, augmented = np.mean([(record.accuracy, record.tta_accuracy) for record in runs], axis=0)
     return (
-        f"The best network, “{best.label}”, reaches {percent(plain)}, and {percent(augmented)} with test-time "
+        f"The best network ({best.label}) reaches {percent(plain)}, and {percent(augmented)} with test-time "
         f"augmentation (mean of {len(runs)} of {best.seeds} runs). {humans}"
     )
 

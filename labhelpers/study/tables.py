@@ -70,7 +70,11 @@ def as_text(verdicts) -> str:
     for _, row in rows.iterrows():
         margin = f"; margin {row['margin']}" if row["margin"] else ""
         lines.append(line(row[columns]))
-        for reason in (f"“{row['statement']}”: {row['experiments']}{margin}", row["why"], row["remark"]):
+        for reason in (
+            f"Claim: {row['statement']}. Tested on: {row['experiments']}{margin}",
+            row["why"],
+            row["remark"],
+        ):
             wrapped = textwrap.wrap(reason, WIDTH - len(INDENT), break_on_hyphens=False)
             lines += [INDENT + part for part in wrapped]
         lines.append("")

@@ -77,8 +77,7 @@ def why(verdict) -> str:
     """Give the reason for a verdict: a sentence on the number, one on the difference."""
     claim, evidence = verdict.claim, verdict.evidence
     if claim.measure is None:
-        followed = " and ".join(experiment(id).label for id in claim.experiments)
-        return f"It describes a set-up, which “{followed}” follows: there is nothing to test."
+        return "It describes a set-up, which our experiment follows: there is nothing to test."
     if evidence.missing:
         labels = ", ".join(experiment(id).label for id in evidence.missing)
         return f"Too few runs of {labels}: run lab study --experiments {' '.join(evidence.missing)}"
@@ -88,8 +87,8 @@ def why(verdict) -> str:
         (first, loss), *others = evidence.val_losses.items()
         second, next_loss = min(others, key=lambda item: item[1])
         return (
-            f"By validation loss {experiment(first).label} is itself the best, with {loss:.3f}; next is "
-            f"{experiment(second).label} with {next_loss:.3f}."
+            f"No other experiment has a smaller validation loss than {experiment(first).label} ({loss:.3f}); the next "
+            f"smallest is that of {experiment(second).label} ({next_loss:.3f})."
         )
     reasons = [_why_number(verdict)] if evidence.prediction else []
     return " ".join(reasons + ([_why_difference(verdict)] if evidence.difference else []))
@@ -108,15 +107,15 @@ def _why_fact(verdict):
 def _why_number(verdict):
     claim, (low, high), missed_by = verdict.claim, verdict.evidence.prediction, verdict.evidence.missed_by
     write, number = claim.measure.write, claim.number_text
-    one_run = f"One further run gives {write(low)} to {write(high)}"
+    one_run = f"The 95 % prediction interval for one more run is {write(low)} to {write(high)}"
     if low <= claim.number <= high:
-        return f"{one_run}, and {number} lies in that."
+        return f"{one_run}: it includes {number}."
     if missed_by == 0:
         rounded = " to ".join(write(end) for end in claim.interval)
-        return f"{one_run}. What is rounded to {number}, {rounded}, reaches into that."
+        return f"{one_run}: it includes numbers that round to {number} ({rounded})."
     side = "above" if claim.number > high else "below"
     size = "more" if missed_by > claim.margin else "less"
-    return f"{one_run}, and {number} lies {side} that by {size} than the margin."
+    return f"{one_run}: {number} is {side} it, by {size} than the margin."
 
 
 def _why_difference(verdict):
@@ -126,24 +125,24 @@ def _why_difference(verdict):
     first, *others = claim.experiments
     if evidence.best:
         text = (
-            f"Best of the others by validation loss is “{experiment(evidence.best).label}”, which gains {size} over "
-            f"“{experiment(first).label}”"
+            f"The best of the others by validation loss ({experiment(evidence.best).label}) gains {size} over the first "
+            f"experiment ({experiment(first).label})"
         )
     elif others:
-        how = "Seed by seed, as both begin alike, the" if evidence.paired else "The"
-        text = f"{how} gain over “{experiment(others[0]).label}” is {size}"
+        how = "Compared seed by seed, because both start alike, the" if evidence.paired else "The"
+        text = f"{how} gain over the second experiment ({experiment(others[0]).label}) is {size}"
     else:
         gaps = evidence.measured[first]
         above = f"In {(gaps > 0).sum()} of {len(gaps)} runs {claim.measure.words or 'it is above 0'}"
-        text = f"{above}; on average the difference is {size}"
+        text = f"{above}; the mean difference is {size}"
     if difference.low <= limit <= difference.high:
         text += f": the interval includes {limit_name}"
     else:
-        text += f": the interval lies {'above' if difference.low > limit else 'below'} {limit_name}"
+        text += f": the interval is {'above' if difference.low > limit else 'below'} {limit_name}"
         if verdict.p >= statistics.LEVEL:
             text += f", but not for certain among so many claims (p = {p_value(verdict)} after Holm)"
     if not evidence.best and max(-difference.low, difference.high) < claim.margin:
-        text += ", and a difference as large as the margin lies outside"
+        text += ", and excludes a difference as large as the margin"
     return f"{text}."
 
 
@@ -166,9 +165,9 @@ def abstract(verdicts, steps) -> list[str]:
         f"On the test images, {'; '.join(accuracies)}.",
         f"Of the {len(verdicts)} claims that the original makes, the verdicts are: {listed(outcomes)}.",
         *_how_far(steps),
-        f"The claims are tested on {sum(runs.values())} recorded runs on CIFAR-10. “Reproduced” means that the "
-        "original's number, as rounded, lies where one further run of ours would fall in 95 % of cases, which is a wider "
-        "interval than that of our mean. The sections below also train networks of their own, one run each.",
+        f"The claims are tested on {sum(runs.values())} recorded runs on CIFAR-10. A number is reproduced if, as "
+        "rounded, it is inside our 95 % prediction interval for one more run, which is wider than the interval of our mean. "
+        "The sections below also train networks of their own, one run each.",
     ]
 
 
