@@ -164,7 +164,7 @@ def test_a_measure_of_another_unit_is_written_in_it_everywhere():
     assert "0.608 bits to 0.634 bits: it includes 0.62 bits" in text.why(first)
     assert text.ours(second) == "0.121 bits (0.109 to 0.133)" and text.compared_with(second) == "0 bits"
     assert f"is {text.ours(second)}: the interval is above 0" in text.why(second)
-    assert text.remark(third).startswith("0.90 bits is within reach")
+    assert text.remark(third).startswith("One run can give 0.90 bits")
     assert [strip.axis for strip in verdicts.strips(judged)][:2] == [
         "code length (bits)",
         "difference (bits)",
