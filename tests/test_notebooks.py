@@ -46,6 +46,13 @@ def test_names_are_numbered_without_gaps():
     assert [path.stem[:3] for path in PATHS] == [f"{number:02}_" for number in range(1, len(PATHS) + 1)]
 
 
+def test_readme_lists_every_notebook():
+    listed = re.findall(
+        r"^\d\. \[.+?\]\(notebooks/(\w+)\.ipynb\)$", (ROOT / "README.md").read_text("utf-8"), re.M
+    )
+    assert listed == [path.stem for path in PATHS], "list each notebook in README.md under 'Step through it'"
+
+
 @pytest.mark.parametrize(
     "name", ["2", "02", "02_baseline", "02_baseline.ipynb", "notebooks/02_baseline.ipynb"]
 )
@@ -54,7 +61,8 @@ def test_a_notebook_is_selected_by_number_stem_or_file(name):
 
 
 def test_structure(notebook):
-    assert notebooks.structure_faults(notebook) == []
+    faults = notebooks.structure_faults(notebook)
+    assert not faults, "\n".join(faults)
     targets = re.findall(r"\]\((\d\d_\w+\.ipynb)\)", "\n".join(cell.source for cell in notebook.cells))
     dead = [target for target in targets if not (ROOT / "notebooks" / target).exists()]
     assert not dead, f"links to notebooks that don't exist: {dead}"
@@ -76,7 +84,8 @@ def test_every_parameter_has_a_range_that_holds_its_default(notebook):
     for parameter in declared.values():
         default = parameter.default
         assert parameter.parse(default if isinstance(default, str) else repr(default)) == default
-        assert parameter.low is not None or isinstance(default, bool | str)
+        has_range = parameter.low is not None or isinstance(default, bool | str)
+        assert has_range, f"end the comment of {parameter.name} in its range, such as (0 to 9)"
 
 
 def test_committed_report_is_consistent():
