@@ -43,5 +43,5 @@ clean:  # delete .venv and caches; results and data stay
 setup:
 	$(or $(PYTHON),python3) setup_venv.py $(if $(PYTHON),--exactly)
 
-.uv: setup
+.uv: | setup
 	$(BIN)/python -m pip install -qq --target .uv uv
