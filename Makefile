@@ -28,7 +28,7 @@ bench: setup  # time the training against Keras and PyTorch, write tables: half 
 	for name in training workers wide kernels; do $(BIN)/python tests/benchmarks/$$name.py || exit; done
 
 oldest: .uv  # run the tests with the oldest packages that pyproject.toml allows: 12 minutes on slow cores
-	.uv/bin/uv venv -q --clear .oldest
+	.uv/bin/uv venv -q --clear -p $(BIN)/python .oldest
 	.uv/bin/uv pip install -q -p .oldest --resolution lowest-direct -e . --group test
 	.oldest/bin/$(PYTEST) --ignore tests/test_environment.py --ignore tests/test_notebooks.py
 
