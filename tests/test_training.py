@@ -467,8 +467,16 @@ class Stops(keras.optimizers.SGD):
         super().update_step(gradient, variable, learning_rate)
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT raises KeyboardInterrupt, even if the tests run in the background, where a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("what", ["interrupt", "diverge"])
-def test_what_was_learned_before_it_stopped_is_kept(what, split):
+def test_what_was_learned_before_it_stopped_is_kept(what, split, interruptible):
     """In the third epoch of seven steps: what is left is what the first two gave."""
     model, shorter = (_model(optimizer=Stops(at, what)) for at in (15, 99))
     with pytest.raises((TrainingInterrupted, TrainingDiverged)) as caught:
@@ -484,7 +492,7 @@ def test_what_was_learned_before_it_stopped_is_kept(what, split):
         assert f"after 2 of 3 epochs: the model has the weights of epoch {expected.best_epoch}" in line
 
 
-def test_interrupted_in_its_first_epoch_it_says_to_begin_again(split):
+def test_interrupted_in_its_first_epoch_it_says_to_begin_again(split, interruptible):
     with pytest.raises(
         TrainingInterrupted, match="in its first epoch: run the cell that builds the model again"
     ):
