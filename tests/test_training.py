@@ -102,7 +102,9 @@ def test_fit_is_what_keras_fits(optimizer, options, split):
         for name, (value,) in fitted.history.items():
             assert history.history[name][epoch - 1] == pytest.approx(value, rel=1e-4), (epoch, name)
     for mine, last in zip(history.last_weights, theirs.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, last, atol=1e-4)  # a tenth of one step of Adam's: rounding adds up
+        # A tenth of one step of Adam's: rounding adds up.
+        step = 3e-3 if optimizer == "Adam, faster" else 1e-3
+        np.testing.assert_allclose(mine, last, atol=step / 10)
     assert type(ours.optimizer) is type(theirs.optimizer)
     assert int(ours.optimizer.iterations) == int(theirs.optimizer.iterations)
     for mine, last in zip(ours.optimizer.variables, theirs.optimizer.variables, strict=True):
