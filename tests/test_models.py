@@ -30,7 +30,7 @@ def test_network_takes_uint8_images_and_returns_float32_logits(name, networks):
     assert (logits < 0).any() and (logits > 0).any()  # no softmax, no ReLU at the end
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, "batch_normalized"])
 def test_images_are_scaled_to_minus_one_to_one(name, networks):
     first = networks[name].layers[0]
     images = np.array([0, 51, 255], np.uint8).reshape(1, 1, 1, 3)
