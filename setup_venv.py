@@ -66,9 +66,7 @@ def continue_in_fitting_python():
         candidates += filter(None, (shutil.which(f"python{major}.{minor}") for major, minor in FITTING))
     if not candidates:
         version = ".".join(map(str, sys.version_info[:3]))
-        fail(
-            f"needs Python 3.11, 3.12 or 3.13, this is {version}: name another, make PYTHON=python3.12 report"
-        )
+        fail(f"needs Python 3.11, 3.12 or 3.13, this is {version}: name another, make PYTHON=python3.12 report")
     if candidates[0] != sys.executable:
         sys.exit(subprocess.call([candidates[0], *sys.argv]))
 
@@ -100,9 +98,7 @@ def create():
     # Debian's Python has no ensurepip; its pip can install into a virtual environment without one.
     if subprocess.call(command, **quiet):
         if subprocess.call([*command, "--without-pip"]):
-            fail(
-                f"{sys.executable} could not create .venv, see above: is there space, and may you write here?"
-            )
+            fail(f"{sys.executable} could not create .venv, see above: is there space, and may you write here?")
         if subprocess.call([sys.executable, "-m", "pip", "--version"], **quiet):
             fail("this Python has neither ensurepip nor pip; on Debian and Ubuntu: apt install python3-pip")
 

@@ -137,13 +137,9 @@ def processor() -> str:
         name, _, value = line.partition(":")
         facts.setdefault(name.strip(), value.strip())
     vectors = [
-        name
-        for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-        if name in facts.get("flags", "").split()
+        name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in facts.get("flags", "").split()
     ]
-    family = (
-        f"family {facts['cpu family']} model {facts['model']}" if "model" in facts else platform.machine()
-    )
+    family = f"family {facts['cpu family']} model {facts['model']}" if "model" in facts else platform.machine()
     return ", ".join([facts.get("model name", "unknown"), family, *vectors])
 
 

@@ -13,13 +13,9 @@ from labhelpers.errors import LabError
 def checked_data(model, x, y, validation_data):
     """Return images and labels as arrays, those for validation as well."""
     if not isinstance(model, keras.Model):
-        raise LabError(
-            f"fit trains a Keras model, not a {type(model).__name__}: give the model first, then x and y"
-        )
+        raise LabError(f"fit trains a Keras model, not a {type(model).__name__}: give the model first, then x and y")
     if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        raise LabError(
-            "validation_data is not a pair of images and labels: give validation_data=split.validation"
-        )
+        raise LabError("validation_data is not a pair of images and labels: give validation_data=split.validation")
     return checked_pair(model, x, y), checked_pair(model, *validation_data)
 
 
@@ -45,9 +41,7 @@ def checked_for_recipe(model, *pairs):
     """Return images and labels of the pairs that are given, one after the other, for `airbench.fit`."""
     arrays = [array for pair in pairs if pair for array in checked_pair(model, *pair)]
     if any(labels.ndim > 1 for labels in arrays[1::2]):
-        raise LabError(
-            "the labels are one-hot rows, and airbench smooths classes: give labels.argmax(axis=1)"
-        )
+        raise LabError("the labels are one-hot rows, and airbench smooths classes: give labels.argmax(axis=1)")
     if gives_probabilities(model):
         raise LabError("the model ends in a softmax, and airbench trains logits: end it in no activation")
     return arrays
@@ -126,9 +120,7 @@ def check_model(model, labels, batch_size):
             'the model isn\'t compiled: call model.compile(optimizer="adam", loss=..., metrics=["accuracy"]) first'
         )
     if type(model).train_step is not keras.Model.train_step:
-        raise LabError(
-            "the model has a train_step of its own, which fit would not use: train it with model.fit"
-        )
+        raise LabError("the model has a train_step of its own, which fit would not use: train it with model.fit")
     compiled = model.get_compile_config()
     measured = [metric for metric in compiled["metrics"] or [] if metric not in ("accuracy", "acc")]
     for name, value in (("metrics", measured), *((name, compiled[name]) for name in UNUSED)):
@@ -172,8 +164,7 @@ def _check_loss(model, labels):
         ends, fitting = "softmax" if probabilities else "logits", not probabilities
         raise LabError(
             f"the model ends in {ends}, and its loss has from_logits={probabilities}: compile it with "
-            f"loss=keras.losses.{name}(from_logits={fitting})"
-            + (", or end it in a softmax" if fitting else "")
+            f"loss=keras.losses.{name}(from_logits={fitting})" + (", or end it in a softmax" if fitting else "")
         )
     if ("Sparse" in name) != (labels.ndim == 1):
         kind, fitting = ("classes", "Sparse") if labels.ndim == 1 else ("one-hot rows", "")

@@ -108,9 +108,7 @@ class Cifar10:
         return self._split(slice(None), slice(0))
 
     def _split(self, train, validation):
-        train, validation = (
-            Images(self.train_images[part], self.train_labels[part]) for part in (train, validation)
-        )
+        train, validation = (Images(self.train_images[part], self.train_labels[part]) for part in (train, validation))
         return Split(train, validation, Images(self.test_images, self.test_labels))
 
 
@@ -173,9 +171,7 @@ def _find(source) -> tuple[Dataset, list[bytes]]:
     """Return the data set, and its verified batches for `load` to parse; stand-in images have none."""
     named = source or os.environ.get("LAB_DATA")
     if named == "standin":
-        program = (
-            Path(__file__).with_name("standin.py").read_bytes()
-        )  # which determines the images to the byte
+        program = Path(__file__).with_name("standin.py").read_bytes()  # which determines the images to the byte
         return Dataset("stand-in images", hashlib.sha256(program).hexdigest(), "standin"), []
     if named:  # a fault in it is an error, never a reason to use another source
         folder = Path(named).expanduser()
@@ -207,12 +203,7 @@ def _copies_in(folder: Path):
     if os.path.isfile(folder) or any(os.path.exists(folder / name) for name in BATCH_SHA256):  # noqa: PTH110, PTH113
         yield folder  # os.path returns False for a name that is too long; pathlib raises an error
         return
-    for name in (
-        FOLDER,
-        ARCHIVE,
-        f"{FOLDER}.tar.gz",
-        f"{FOLDER}-target.tar.gz",
-    ):  # the last two are Keras's names
+    for name in (FOLDER, ARCHIVE, f"{FOLDER}.tar.gz", f"{FOLDER}-target.tar.gz"):  # the last two are Keras's names
         if os.path.exists(folder / name):  # noqa: PTH110
             yield folder / name
 
@@ -232,9 +223,7 @@ def _read(copy: Path) -> tuple[Dataset, list[bytes]]:
 def _verified(path, sha256, remedy) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(
-                cifar10.ARCHIVE_BYTES + 1
-            )  # an unofficial file may be too large for the memory
+            content = file.read(cifar10.ARCHIVE_BYTES + 1)  # an unofficial file may be too large for the memory
     except OSError as error:
         raise DataDamaged(f"{path} can't be read ({error.strerror}): {remedy}") from error
     if hashlib.sha256(content).hexdigest() != sha256:

@@ -105,9 +105,7 @@ def _download(target, mirrors):
         slow = [mirror for mirror in dropped if dropped[mirror].rate > LAST_RESORT_RATE]
         mirrors = sorted(slow, key=lambda mirror: dropped[mirror].rate, reverse=True)
     reasons = "; ".join(f"{_host(mirror)} {reason}" for mirror, reason in dropped.items())
-    raise _unavailable(
-        target, f"could not be downloaded ({reasons}): check the network and run again to resume"
-    )
+    raise _unavailable(target, f"could not be downloaded ({reasons}): check the network and run again to resume")
 
 
 def _complete(part, mirror, min_rate):
@@ -143,9 +141,7 @@ def _receive(part, mirror, min_rate):
         part.touch()
         bar = progress(ARCHIVE_BYTES, _host(mirror), unit="B", unit_scale=True, initial=start)
         with bar, part.open("rb+") as file:
-            file.seek(
-                start
-            )  # a mirror that can't resume overwrites the file: if it breaks off, no byte is lost
+            file.seek(start)  # a mirror that can't resume overwrites the file: if it breaks off, no byte is lost
             mark, since = start, time.monotonic()
             while chunk := _chunk(response, ARCHIVE_BYTES - file.tell()):
                 file.write(chunk)

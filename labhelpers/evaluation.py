@@ -65,9 +65,7 @@ class Evaluation:
             errors, within = images - correct, block.sum() - correct
             share, by_chance = within / max(errors, 1), (len(members) - 1) / 9
             interval = accuracy_interval(within, errors)
-            rows.append(
-                (group, images, correct / max(images, 1), errors, within, share, *interval, by_chance)
-            )
+            rows.append((group, images, correct / max(images, 1), errors, within, share, *interval, by_chance))
         names = ["group", "images", "accuracy", "errors", "within", "share", "low", "high", "by_chance"]
         return pd.DataFrame(rows, columns=names)
 
@@ -91,9 +89,7 @@ def evaluate(labels, probabilities) -> Evaluation:
     n = len(labels)
     if labels.ndim != 1 or n == 0 or probabilities.shape != (n, 10):
         shapes = f"labels {labels.shape} and probabilities {probabilities.shape}"
-        raise LabError(
-            f"the shapes are {shapes}: give labels of shape (N,) and probabilities of shape (N, 10)"
-        )
+        raise LabError(f"the shapes are {shapes}: give labels of shape (N,) and probabilities of shape (N, 10)")
     if (labels != given).any() or labels.min() < 0 or labels.max() > 9:
         raise LabError("a label is not a class: give whole numbers from 0 to 9")
     if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or probabilities.min() < 0:

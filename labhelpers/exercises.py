@@ -189,9 +189,7 @@ def _pooled_twice(parameters):
     if parameters == convolution + dense + logits:
         return False, "Each channel and each unit has a bias, too."
     if parameters == convolution + 16 * 16 * 18 * 64 + logits + biases:
-        hint = (
-            "That is the baseline as it is: how many places does the dense layer see after a second pooling?"
-        )
+        hint = "That is the baseline as it is: how many places does the dense layer see after a second pooling?"
         return False, hint
     right = parameters == convolution + dense + logits + biases
     return right, "Count layer by layer: inputs times outputs, and biases."
@@ -210,9 +208,7 @@ def _chosen_twice(by_validation, by_test):
     means = runs.query("optimizer == 'adam'").groupby("learning_rate")[["val_loss", "accuracy"]].mean()
     if not math.isclose(by_validation, means["val_loss"].idxmin()):
         return False, "Validation loss: the smaller the better, averaged over the runs of a rate."
-    return math.isclose(
-        by_test, means["accuracy"].idxmax()
-    ), "Test accuracy: the mean over the runs of a rate."
+    return math.isclose(by_test, means["accuracy"].idxmax()), "Test accuracy: the mean over the runs of a rate."
 
 
 @_exercise("05.3", _choice("a", "b", "c"))
@@ -243,9 +239,7 @@ def _largest_gain(change):
 
 @_exercise("07.1", _number)
 def _changed_verdicts(number):
-    from labhelpers.study import (
-        verdicts,
-    )  # here, so that other notebooks don't depend on the rules of verdicts
+    from labhelpers.study import verdicts  # here, so that other notebooks don't depend on the rules of verdicts
 
     runs, _ = records.read_study()
     all_runs, five_runs = (

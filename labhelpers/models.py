@@ -149,17 +149,13 @@ def three_blocks(seed: int = 0, widths=(16, 64, 64), dtype: str = "float32") -> 
     for block, filters in enumerate(widths, 1):
         for half in (f"{block}a", f"{block}b"):
             model.add(
-                layers.Conv2D(
-                    filters, 3, padding="same", use_bias=False, dtype=dtype, name=f"convolution_{half}"
-                )
+                layers.Conv2D(filters, 3, padding="same", use_bias=False, dtype=dtype, name=f"convolution_{half}")
             )
             if half.endswith("a"):
                 model.add(layers.MaxPooling2D(2, dtype=dtype, name=f"pooling_{block}"))
             # No scale, as in airbench94; its momentum is 0.6 and its epsilon 1e-12.
             model.add(
-                layers.BatchNormalization(
-                    momentum=0.9, scale=False, epsilon=1e-5, dtype=dtype, name=f"norm_{half}"
-                )
+                layers.BatchNormalization(momentum=0.9, scale=False, epsilon=1e-5, dtype=dtype, name=f"norm_{half}")
             )
             model.add(layers.Activation("gelu", dtype=dtype, name=f"gelu_{half}"))
     model.add(layers.MaxPooling2D(3, dtype=dtype, name="pooling"))

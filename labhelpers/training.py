@@ -8,13 +8,7 @@ import pandas as pd
 
 from labhelpers import kernels
 from labhelpers.backend import keras, tf
-from labhelpers.checks import (
-    check_model,
-    checked_data,
-    checked_images,
-    gives_probabilities,
-    numbers_per_image,
-)
+from labhelpers.checks import check_model, checked_data, checked_images, gives_probabilities, numbers_per_image
 from labhelpers.errors import LabError, TrainingDiverged, TrainingInterrupted, check_seed, check_whole_number
 from labhelpers.progress import progress, say
 
@@ -128,9 +122,7 @@ def fit(
     check_model(model, y, batch_size)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    train = kernels.over_batches(
-        partial(train_step, model), x, y, batch_size, kernels.parts(model, training=True)
-    )
+    train = kernels.over_batches(partial(train_step, model), x, y, batch_size, kernels.parts(model, training=True))
     validate = kernels.over_batches(
         partial(test_step, model), val_x, val_y, _images_at_once(model), kernels.parts(model, training=False)
     )
@@ -251,9 +243,7 @@ def _one_pass(run, order, bar, fault) -> dict[str, float]:
                     f"the {fault}: try a smaller learning_rate, and check that the images are finite numbers"
                 )
     except tf.errors.ResourceExhaustedError:
-        raise LabError(
-            "the memory is full: make the network smaller, or batch_size, and restart the kernel"
-        ) from None
+        raise LabError("the memory is full: make the network smaller, or batch_size, and restart the kernel") from None
     losses, right, images = np.concatenate(steps).T
     # Added up from left to right, 50 steps at a time, as when the study's runs were recorded; `np.sum` adds in pairs, and
     # another order changes the last digit.

@@ -197,9 +197,7 @@ class Project:
         """What a report made: its files with their digests, without the notes on when it ran and how long."""
         out = self.seen / "report"
         made = {name: sha for name, sha in self.state().items() if name.startswith("report/")}
-        made |= {
-            name: "" for name in made if name.startswith("report/notebooks/")
-        }  # the page shows their outputs
+        made |= {name: "" for name in made if name.startswith("report/notebooks/")}  # the page shows their outputs
         page = (out / "index.html").read_text(encoding="utf-8")
         # The cell that sets parameters has another id each time.
         made["report/index.html"] = re.sub(r"cell-id=\w+|\d+ s, ended [\w:-]+", "", page)
@@ -211,10 +209,7 @@ class Project:
 def packed(files: dict[str, bytes]) -> bytes:
     """A .tar.gz of these files, the same each time."""
     archive = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=archive, mode="wb", mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w") as tar,
-    ):
+    with gzip.GzipFile(fileobj=archive, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)

@@ -86,9 +86,7 @@ def test_without_validation_images_there_is_nothing_of_them(split):
 
 def test_views_are_averaged_as_the_logarithms_of_probabilities(split):
     model, images = network(split.train.images), split.test.images[:20]
-    logits = sum(
-        weight * log_softmax(np.asarray(model(seen)), axis=1) for weight, seen in augmentation.views(images)
-    )
+    logits = sum(weight * log_softmax(np.asarray(model(seen)), axis=1) for weight, seen in augmentation.views(images))
     probabilities = airbench.predict(model, images)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities, softmax(logits, axis=1), atol=1e-5)
@@ -102,11 +100,7 @@ def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(split):
 
 def test_bfloat16_trains_as_float32_does_within_its_digits(split):
     precise, rough = network(), network(dtype="mixed_bfloat16")
-    few = {
-        "epochs": 1,
-        "batch_size": 200,
-        "validation_data": None,
-    }  # processors that imitate bfloat16 take long
+    few = {"epochs": 1, "batch_size": 200, "validation_data": None}  # processors that imitate bfloat16 take long
     losses = [fit(model, split, **few).history["loss"] for model in (precise, rough)]
     assert losses[0] == pytest.approx(losses[1], abs=0.03) and losses[0] != losses[1]
     assert {weight.dtype for weight in rough.weights} == {"float32"}
@@ -116,9 +110,7 @@ def test_bfloat16_trains_as_float32_does_within_its_digits(split):
 
 
 def test_images_are_flipped_and_shifted_if_the_recipe_says_so(split):
-    plain, augmented = (
-        trained(split, replace(PLAIN, flips_and_shifts=wanted))[0] for wanted in (False, True)
-    )
+    plain, augmented = (trained(split, replace(PLAIN, flips_and_shifts=wanted))[0] for wanted in (False, True))
     assert not equal(plain, augmented)
 
 
@@ -160,9 +152,7 @@ def test_a_step_decays_weights_and_hurries_the_biases_of_norms_as_published(spli
     ours, theirs = network(), network()
     fit(ours, split, recipe, epochs=1, batch_size=400, learning_rate=0.5)
     gradients = slopes(theirs, split, order(1), smoothing=0.2)
-    for weight, gradient, after in zip(
-        theirs.trainable_variables, gradients, ours.trainable_variables, strict=True
-    ):
+    for weight, gradient, after in zip(theirs.trainable_variables, gradients, ours.trainable_variables, strict=True):
         factor = 16.0 if weight.name == "beta" else 1.0
         push = gradient.numpy() + 0.05 / factor * weight.numpy()
         expected = weight.numpy() - factor * 0.5 * 0.2 * 1.85 * push
@@ -385,9 +375,7 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(split):
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"epochs": 0}, {"batch_size": 1}, {"batch_size": 401}, {"learning_rate": 0}, {"seed": -1}],
-    ids=str,
+    "wrong", [{"epochs": 0}, {"batch_size": 1}, {"batch_size": 401}, {"learning_rate": 0}, {"seed": -1}], ids=str
 )
 def test_a_bad_parameter_is_named(split, wrong):
     with pytest.raises(LabError, match=f"{next(iter(wrong))} is "):

@@ -56,11 +56,7 @@ def test_seed_and_epoch_determine_flips_and_shifts_and_the_images_are_not_change
 
 def test_views_are_those_of_airbench94(images):
     """Half the weight for unshifted images, half for those shifted diagonally by a pixel, each way and on both sides."""
-    expected = [
-        (weight, flip, move)
-        for weight, move in ((0.25, 0), (0.125, -1), (0.125, 1))
-        for flip in (False, True)
-    ]
+    expected = [(weight, flip, move) for weight, move in ((0.25, 0), (0.125, -1), (0.125, 1)) for flip in (False, True)]
     weighted = views(images[:5])
     assert [weight for weight, _ in weighted] == [weight for weight, *_ in expected]
     for (_, seen), (_, mirrored, move) in zip(weighted, expected, strict=True):

@@ -79,9 +79,7 @@ def test_one_row_adds_a_claim_everywhere():
     ours = f"{10 * sum(gaps):.1f} points ({100 * low:.1f} to {100 * high:.1f})"
     row = tables.table(judged).iloc[-1]
     assert (row["claim"], row["ours (95 % interval)"], row["margin"]) == ("X1", ours, "1 point")
-    assert row["why"].startswith(
-        f"In {sum(gap > 0 for gap in gaps)} of 10 runs ships are recognised more often; "
-    )
+    assert row["why"].startswith(f"In {sum(gap > 0 for gap in gaps)} of 10 runs ships are recognised more often; ")
     for printed in (tables.as_markdown(judged), tables.as_text(judged)):
         assert ours in printed and ROW.statement in printed
     strip, chart, ax = verdicts.strips(judged)[-1], strip_charts(judged)[-1], plots.verdicts(judged).axes[-1]

@@ -17,9 +17,7 @@ def test_help_names_the_commands_without_starting_anything_slow():
     assert done.returncode == 0
     for command in ("data", "report", "study", "verdicts", "refresh", "check", "jupyter"):
         assert command in done.stdout
-    code = (
-        "import sys; import labhelpers.cli; print({'tensorflow', 'numpy', 'matplotlib'} & set(sys.modules))"
-    )
+    code = "import sys; import labhelpers.cli; print({'tensorflow', 'numpy', 'matplotlib'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
@@ -41,9 +39,7 @@ def test_jupyter_passes_options_on(monkeypatch, tmp_path):
 
 
 def test_data_says_what_it_is():
-    assert lab("data", "--data", "standin").stdout.startswith(
-        "stand-in images drawn by labhelpers.standin\ndigest "
-    )
+    assert lab("data", "--data", "standin").stdout.startswith("stand-in images drawn by labhelpers.standin\ndigest ")
 
 
 def test_data_verifies_the_real_files(real_cifar):

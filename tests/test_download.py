@@ -400,9 +400,7 @@ def test_damaged_file_is_replaced_only_by_the_whole_one(server, target, part):
     assert _fetched(target)
 
 
-def test_space_for_what_is_still_missing_is_needed_before_anything_is_asked(
-    server, target, part, monkeypatch, tells
-):
+def test_space_for_what_is_still_missing_is_needed_before_anything_is_asked(server, target, part, monkeypatch, tells):
     part.write_bytes(CONTENT[:HALF])
     monkeypatch.setattr(download.shutil, "disk_usage", lambda path: SimpleNamespace(free=SIZE - HALF - 1))
     with tells(LabError, target.parent, "only 0 MB are free", "free 0 MB there"):

@@ -22,9 +22,7 @@ import labhelpers
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DIRECT = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["test"]]
-MINORS = [
-    minor for minor in range(100) if f"3.{minor}.0" in SpecifierSet(PROJECT["project"]["requires-python"])
-]
+MINORS = [minor for minor in range(100) if f"3.{minor}.0" in SpecifierSet(PROJECT["project"]["requires-python"])]
 
 
 def read(name):
@@ -49,7 +47,9 @@ def test_every_package_of_environment_yml_has_its_reason():
 
 def test_lock_holds_versions_markers_and_hashes_and_nothing_else():
     """So it holds no address either, and sends nobody to the index it was made with."""
-    entry = r"[a-z0-9-]+==[\w.+!]+( ; [^\\:]+)? \\\n(    --hash=sha256:[0-9a-f]{64} \\\n)*    --hash=sha256:[0-9a-f]{64}\n"
+    entry = (
+        r"[a-z0-9-]+==[\w.+!]+( ; [^\\:]+)? \\\n(    --hash=sha256:[0-9a-f]{64} \\\n)*    --hash=sha256:[0-9a-f]{64}\n"
+    )
     assert re.fullmatch(f"({entry})+", read("requirements.lock"))
 
 
@@ -57,9 +57,7 @@ def test_lock_holds_versions_markers_and_hashes_and_nothing_else():
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
 def test_lock_satisfies_pyproject(minor, system):
     here = {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.9", "sys_platform": system}
-    locked = [
-        Requirement(line.rstrip(" \\")) for line in read("requirements.lock").splitlines() if "==" in line
-    ]
+    locked = [Requirement(line.rstrip(" \\")) for line in read("requirements.lock").splitlines() if "==" in line]
     for wanted in map(Requirement, [*DIRECT, *PROJECT["build-system"]["requires"]]):
         versions = [
             str(one.specifier).removeprefix("==")
@@ -71,10 +69,7 @@ def test_lock_satisfies_pyproject(minor, system):
 
 def test_same_pythons_everywhere():
     pythons = [f"3.{minor}" for minor in MINORS]
-    assert (
-        yaml.safe_load(read(".github/workflows/test.yml"))["jobs"]["test"]["strategy"]["matrix"]["python"]
-        == pythons
-    )
+    assert yaml.safe_load(read(".github/workflows/test.yml"))["jobs"]["test"]["strategy"]["matrix"]["python"] == pythons
     assert f"FITTING = [{', '.join(f'(3, {minor})' for minor in MINORS)}]" in read("setup_venv.py")
 
 
@@ -86,19 +81,8 @@ def test_same_version_everywhere():
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no git repository")
 def test_git_ignores_nothing_that_a_clone_needs():
     """A pattern such as `report/` without a slash before it reaches into every folder."""
-    listing = [
-        "git",
-        "ls-files",
-        "--others",
-        "--ignored",
-        "--exclude-standard",
-        "labhelpers",
-        "tests",
-        "notebooks",
-    ]
-    ignored = subprocess.run(
-        listing, cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    listing = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "labhelpers", "tests", "notebooks"]
+    ignored = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     assert [path for path in ignored if not re.search("__pycache__|checkpoints|egg-info", path)] == []
 
 
@@ -307,9 +291,7 @@ def test_two_at_once_set_up_once(stub):
 def test_a_python_that_does_not_fit(stub):
     old = stub.wrap("python3.10", OLD)
     line = complaint(stub.make("report", python=old))
-    assert line.startswith(
-        "make: needs Python 3.11, 3.12 or 3.13, this is 3.10.13: name another, make PYTHON="
-    )
+    assert line.startswith("make: needs Python 3.11, 3.12 or 3.13, this is 3.10.13: name another, make PYTHON=")
     assert not (stub.root / ".venv").exists()
     assert stub.make("report").returncode == 0
     complaint(stub.make("report", python=old))

@@ -220,9 +220,7 @@ def running(project):
 ARCHIVE_DAMAGED = f"{ARCHIVE} is damaged…(its SHA-256 differs): delete it and … it again"
 BATCHES = "unpacked/cifar-10-batches-py"
 UNPACK = "unpack cifar-10-python.tar.gz again"
-BY_HAND = (
-    "or put cifar-10-python.tar.gz into …/data by hand, or name a copy with LAB_DATA (LAB_DATA=standin …"
-)
+BY_HAND = "or put cifar-10-python.tar.gz into …/data by hand, or name a copy with LAB_DATA (LAB_DATA=standin …"
 FREE_SPACE = "free some space or choose another folder with LAB_OUT, then run again"
 NO_SPACE = f"No space left on device; {FREE_SPACE}"
 KEPT = "(see …/report/failed/…; earlier results are kept)"
@@ -237,9 +235,7 @@ ERRORS = {
     ("nothing else is there", changed(ARCHIVE, half), "lab data"): (
         f"CIFAR-10 is not downloaded, …LAB_OFFLINE…: … (…/{ARCHIVE_DAMAGED})"
     ),
-    ("batch missing", unpacked("test_batch", gone), "lab data --data unpacked"): (
-        f"{BATCHES}/test_batch … {UNPACK}"
-    ),
+    ("batch missing", unpacked("test_batch", gone), "lab data --data unpacked"): (f"{BATCHES}/test_batch … {UNPACK}"),
     ("batch runs code", unpacked("data_batch_1", to(RUNS_CODE)), "lab data --data unpacked"): (
         f"{BATCHES}/data_batch_1 is damaged…(its SHA-256 differs): {UNPACK}"
     ),
@@ -256,12 +252,9 @@ ERRORS = {
     ("data not writable", (slow_mirror(), read_only("data")), "lab data", "rights"): (
         "can't write …/data: Permission denied; …LAB_DATA…, then run again"
     ),
-    (
-        "SIGINT in a download",
-        (slow_mirror(), signalled(signal.SIGINT, f"{ARCHIVE}.part")),
-        "lab data",
-        "posix",
-    ): (INTERRUPTED),
+    ("SIGINT in a download", (slow_mirror(), signalled(signal.SIGINT, f"{ARCHIVE}.part")), "lab data", "posix"): (
+        INTERRUPTED
+    ),
     # What was typed
     ("no such parameter", (), "lab report -p FACTR 3"): (
         "no chosen notebook has a parameter 'FACTR': choose from FACTOR, N_TRAIN, SHARE"
@@ -310,9 +303,7 @@ ERRORS = {
         f"or install the packages again, then run again {KEPT}"
     ),
     # The disk
-    ("disk full", full_disk("report", 0), "lab report 11 --force", "mount"): (
-        f"can't write …/report: {NO_SPACE}"
-    ),
+    ("disk full", full_disk("report", 0), "lab report 11 --force", "mount"): (f"can't write …/report: {NO_SPACE}"),
     ("full for results", full_disk("report", 64_000), "lab report 11 --force", "mount"): (
         f"11_writes_a_table.ipynb failed in cell 2 with LabError: can't write …/counts.csv: {NO_SPACE} {KEPT}"
     ),
@@ -452,9 +443,7 @@ def test_without_data_and_network_the_report_uses_stand_in_images_with_warnings(
     assert done.returncode == 0
     first, second = [line for line in done.stderr.splitlines() if not line.startswith("CIFAR-10: ")]
     assert first.startswith("WARNING: CIFAR-10 could not be downloaded")
-    assert (
-        second.startswith("WARNING: going on with stand-in images") and "nothing of it is a result" in second
-    )
+    assert second.startswith("WARNING: going on with stand-in images") and "nothing of it is a result" in second
     after = reported.state()
     assert "report/standin/index.html" in after and before.items() <= after.items()
 

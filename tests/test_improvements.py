@@ -61,9 +61,7 @@ def test_runs_are_those_of_the_records():
 
 
 def test_a_step_with_test_time_augmentation_has_its_accuracy(monkeypatch):
-    last = runs(
-        improvements.STEPS[-1].experiment, [0.93], tta_accuracy=0.94, threads=2, seconds=[[600.0] * 2]
-    )
+    last = runs(improvements.STEPS[-1].experiment, [0.93], tta_accuracy=0.94, threads=2, seconds=[[600.0] * 2])
     monkeypatch.setattr(records, "read_all", lambda one: (last if one == last[0].experiment else [], []))
     table = improvements.runs()
     assert table["accuracy"].tolist() == [0.93, 0.94] and table["minutes"].tolist() == [20, 20]

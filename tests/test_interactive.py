@@ -48,7 +48,5 @@ def test_strip_charts_show_what_the_figures_draw():
         assert all(0 < place < 100 for place in [*places, *chart["bar"], *chart["band"], chart["line"]])
         assert 2 <= len(chart["ticks"]) <= 8
         assert chart["unit"] == units.get(chart["claim"], "difference (points)")
-        if (
-            verdict.outcome == verdicts.REPRODUCED and verdict.evidence.prediction
-        ):  # the two are seen to overlap
+        if verdict.outcome == verdicts.REPRODUCED and verdict.evidence.prediction:  # the two are seen to overlap
             assert chart["rounded"][0] <= chart["band"][1] and chart["band"][0] <= chart["rounded"][1]

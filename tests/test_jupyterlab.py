@@ -70,10 +70,7 @@ def test_run_all_change_a_number_run_again(lab, tmp_path):
     before = {path.name: path.read_bytes() for path in (copy / "notebooks").iterdir()}
     with Chromium(tmp_path) as browser:
         browser.open(address.replace("/lab?", f"/lab/tree/{NOTEBOOK}?"))
-        wait_for(
-            lambda: browser.see("Boolean(window.jupyterapp?.shell.currentWidget?.content?.widgets?.length)"),
-            60,
-        )
+        wait_for(lambda: browser.see("Boolean(window.jupyterapp?.shell.currentWidget?.content?.widgets?.length)"), 60)
         browser.see("jupyterapp.shell.currentWidget.context.ready.then(() => 1)")
         browser.see("jupyterapp.shell.currentWidget.sessionContext.ready.then(() => 1)")
         browser.see("void jupyterapp.commands.execute('notebook:run-all-cells')")

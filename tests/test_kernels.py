@@ -276,9 +276,7 @@ def test_each_can_be_turned_off(name, monkeypatch):
     used = []
     for function in ("gelu", "batch_normalization", "_adam_step"):
         original = getattr(kernels, function)
-        monkeypatch.setattr(
-            kernels, function, lambda *a, f=function, g=original, **k: used.append(f) or g(*a, **k)
-        )
+        monkeypatch.setattr(kernels, function, lambda *a, f=function, g=original, **k: used.append(f) or g(*a, **k))
     monkeypatch.setattr(kernels, "used", kernels.ALL - {name})
     model = _network(layers.BatchNormalization(), layers.Activation("gelu"))
     with tf.GradientTape() as tape:

@@ -54,10 +54,7 @@ def test_classes_are_compared_by_their_own_sizes():
     assert measures.ANIMALS_WITHIN.of(run)[:2] == pytest.approx(
         (animals.share - animals.by_chance, spread(animals.share, animals.errors))
     )
-    for measure, one, other in (
-        (measures.VEHICLES_EASIER, vehicles, animals),
-        (measures.CARS_EASIEST, cars, best),
-    ):
+    for measure, one, other in ((measures.VEHICLES_EASIER, vehicles, animals), (measures.CARS_EASIEST, cars, best)):
         variance = spread(one.accuracy, one.images) + spread(other.accuracy, other.images)
         assert measure.of(run)[:2] == pytest.approx((one.accuracy - other.accuracy, variance))
 

@@ -68,11 +68,7 @@ def test_number_of_parameters(name, parameters, networks):
 
 # places of the output x size of a mask x channels in x channels out; then inputs x units
 MULTIPLICATIONS = {
-    "baseline": {
-        "convolution": 32 * 32 * 3 * 3 * 3 * 18,
-        "dense": 18 * 16 * 16 * 64,
-        "logits": 64 * 10,
-    },
+    "baseline": {"convolution": 32 * 32 * 3 * 3 * 3 * 18, "dense": 18 * 16 * 16 * 64, "logits": 64 * 10},
     "deeper": {
         "convolution_1": 32 * 32 * 5 * 5 * 3 * 18,
         "convolution_2": 16 * 16 * 3 * 3 * 18 * 10,
@@ -219,19 +215,12 @@ def functional(model):
 
 
 def test_names_weights_and_the_way_of_building_make_no_other_network():
-    for model in (
-        models.baseline(1),
-        like_baseline(),
-        functional(models.baseline()),
-        functional(like_baseline()),
-    ):
+    for model in (models.baseline(1), like_baseline(), functional(models.baseline()), functional(like_baseline())):
         assert models.same_network(models.baseline(), model) and models.same_network(model, models.baseline())
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"filters": 16}, {"mask": 5}, {"initializer": "he_normal"}, {"dropout": (0.2,)}, {"side": 28}],
-    ids=str,
+    "change", [{"filters": 16}, {"mask": 5}, {"initializer": "he_normal"}, {"dropout": (0.2,)}, {"side": 28}], ids=str
 )
 def test_another_layer_setting_or_shape_makes_another_network(change):
     model = like_baseline(**change)

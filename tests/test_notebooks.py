@@ -47,15 +47,11 @@ def test_names_are_numbered_without_gaps():
 
 
 def test_readme_lists_every_notebook():
-    listed = re.findall(
-        r"^\d\. \[.+?\]\(notebooks/(\w+)\.ipynb\)$", (ROOT / "README.md").read_text("utf-8"), re.M
-    )
+    listed = re.findall(r"^\d\. \[.+?\]\(notebooks/(\w+)\.ipynb\)$", (ROOT / "README.md").read_text("utf-8"), re.M)
     assert listed == [path.stem for path in PATHS], "list each notebook in README.md under 'Step through it'"
 
 
-@pytest.mark.parametrize(
-    "name", ["2", "02", "02_baseline", "02_baseline.ipynb", "notebooks/02_baseline.ipynb"]
-)
+@pytest.mark.parametrize("name", ["2", "02", "02_baseline", "02_baseline.ipynb", "notebooks/02_baseline.ipynb"])
 def test_a_notebook_is_selected_by_number_stem_or_file(name):
     assert [path.stem for path in notebooks.select(["07", name])] == ["02_baseline", "07_verdicts"]
 
@@ -72,9 +68,7 @@ def test_every_figure_has_a_caption_and_an_alternative_text(notebook):
     for name in notebooks.figures(notebook):
         with Image.open(ROOT / f"figures/{name}.png") as image:
             caption, alt = image.text["caption"], image.text["alt"]
-        assert caption.endswith(".") and alt.endswith("."), (
-            f"give save_figure a caption and an alt for {name}"
-        )
+        assert caption.endswith(".") and alt.endswith("."), f"give save_figure a caption and an alt for {name}"
         assert alt != caption and "nan" not in alt
 
 
@@ -96,14 +90,7 @@ def test_committed_report_is_consistent():
 def test_library_refuses_what_papermill_lets_through(name, tmp_path):
     # papermill itself checks no ranges; two notebook cells in, the library does, in one line.
     done = run(
-        "papermill",
-        ROOT / "notebooks/02_baseline.ipynb",
-        "out.ipynb",
-        "-p",
-        name,
-        0,
-        cwd=tmp_path,
-        LAB_OUT=tmp_path,
+        "papermill", ROOT / "notebooks/02_baseline.ipynb", "out.ipynb", "-p", name, 0, cwd=tmp_path, LAB_OUT=tmp_path
     )
     assert done.returncode != 0
     assert re.search(rf"LabError: {name.lower()} is 0: choose a whole number", done.stderr)
@@ -112,14 +99,10 @@ def test_library_refuses_what_papermill_lets_through(name, tmp_path):
 def test_papermill_runs_one_from_any_directory(tmp_path):
     arguments = ("-p", "N_TRAIN", 2000, "-p", "EPOCHS", 1)
     out = tmp_path / "somewhere else"
-    done = run(
-        "papermill", ROOT / "notebooks/02_baseline.ipynb", "out.ipynb", *arguments, cwd=tmp_path, LAB_OUT=out
-    )
+    done = run("papermill", ROOT / "notebooks/02_baseline.ipynb", "out.ipynb", *arguments, cwd=tmp_path, LAB_OUT=out)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (out / "figures/figure3_confusion_matrix.png").exists()
-    outputs = [
-        out for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells for out in cell.get("outputs", [])
-    ]
+    outputs = [out for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells for out in cell.get("outputs", [])]
     assert not [output for output in outputs if output.get("name") == "stderr"], "a batch run is silent"
 
 
@@ -139,16 +122,12 @@ def test_a_network_trained_live_looks_at_a_picture_of_one_s_own(tmp_path):
 
 
 def committed():
-    files = [
-        path for folder in ("notebooks", "figures") for path in (ROOT / folder).iterdir() if path.is_file()
-    ]
+    files = [path for folder in ("notebooks", "figures") for path in (ROOT / folder).iterdir() if path.is_file()]
     return {path: path.read_bytes() for path in files}
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "path", PATHS[::-1], ids=lambda path: path.stem
-)  # the last of them train the longest
+@pytest.mark.parametrize("path", PATHS[::-1], ids=lambda path: path.stem)  # the last of them train the longest
 def test_nbval(path, tmp_path, real_cifar):
     """The real thing: every notebook at its full size, outputs compared wherever they hold on any machine."""
     before = committed()
@@ -188,9 +167,7 @@ def test_solutions_run_and_are_right(quick_report, stem):
     ran = nbformat.read(quick_report / f"notebooks/{stem}.ipynb", as_version=4)
     solutions = [cell for cell in ran.cells if cell.id.startswith("solution-")]
     checked = [cell for cell in solutions if "check(" in cell.source]
-    assert checked or not any("check(" in cell.source for cell in ran.cells), (
-        "give a solution that is checked"
-    )
+    assert checked or not any("check(" in cell.source for cell in ran.cells), "give a solution that is checked"
     for cell in checked:
         assert cell.outputs[-1].data["text/plain"] == "'Yes.'", cell.source
 
@@ -255,10 +232,7 @@ def test_cell_of_the_matrix_shows_its_images(browser, page):
     browser.see("document.querySelector('.matrix button').focus()")
     browser.press("ArrowRight", "ArrowDown")
     here = "document.activeElement"
-    assert (
-        browser.see(f"{here}.closest('tr').rowIndex") == 2
-        and browser.see(f"{here}.closest('td').cellIndex") == 2
-    )
+    assert browser.see(f"{here}.closest('tr').rowIndex") == 2 and browser.see(f"{here}.closest('td').cellIndex") == 2
     for key in ("Enter", " "):
         browser.see("document.querySelector('.matrix .told').replaceChildren('nothing yet')")
         browser.press(key)
@@ -302,9 +276,7 @@ def test_page_on_paper(browser, page):
         assert browser.see(style.format("nav", "display")) == "none"
         assert browser.see(style.format("figure", "breakInside")) == "avoid"
         # A figure that answers is printed as its picture; 257 mm is what an A4 page leaves between its margins.
-        heights = browser.see(
-            "[...document.querySelectorAll('figure')].map(it => it.getBoundingClientRect().height)"
-        )
+        heights = browser.see("[...document.querySelectorAll('figure')].map(it => it.getBoundingClientRect().height)")
         assert min(heights) > 100 and max(heights) < 257 / 25.4 * 96
     finally:
         browser.call("Emulation.setEmulatedMedia", media="")

@@ -94,9 +94,7 @@ def test_earlier_file_stays_when_writing_fails(fault, raised, tmp_path):
         temporary.write_text("half")
         raise fault
     if raised is LabError:
-        assert (
-            str(caught.value) == f"can't write {path}: {fault.strerror}; {paths.OTHER_FOLDER}, then run again"
-        )
+        assert str(caught.value) == f"can't write {path}: {fault.strerror}; {paths.OTHER_FOLDER}, then run again"
     assert path.read_text() == "earlier"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -15,9 +15,7 @@ VEHICLES = {"airplane", "automobile", "ship", "truck"}
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (200, 32, 32, 3), np.uint8)
 LABELS = RNG.permutation(np.repeat(np.arange(10), 20))
-HISTORY = pd.DataFrame(
-    {"epoch": [1, 2, 3, 4, 5], "loss": [2, 1.5, 1.2, 1, 0.8], "val_loss": [1.9, 1.6, 1.4, 1.5, 1.7]}
-)
+HISTORY = pd.DataFrame({"epoch": [1, 2, 3, 4, 5], "loss": [2, 1.5, 1.2, 1, 0.8], "val_loss": [1.9, 1.6, 1.4, 1.5, 1.7]})
 SHORTER = HISTORY[:3] * [1, 0.5, 0.5]
 MATRIX = RNG.integers(0, 200, (10, 10))
 ACCURACIES = pd.DataFrame({"class": CLASS_NAMES, "accuracy": RNG.permutation(np.linspace(0.3, 0.8, 10))})
@@ -30,9 +28,7 @@ COUNTS = pd.DataFrame({name: RNG.integers(1, 99, 256) for name in ("red", "green
 
 FIGURES = {
     "class_grid": lambda ax=None: plots.class_grid(IMAGES, LABELS, per_class=4, ax=ax),
-    "image_rows": lambda ax=None: plots.image_rows(
-        {"upper": IMAGES[:3], "lower": IMAGES[3:6]}, ["a", "b", "c"], ax=ax
-    ),
+    "image_rows": lambda ax=None: plots.image_rows({"upper": IMAGES[:3], "lower": IMAGES[3:6]}, ["a", "b", "c"], ax=ax),
     "channel_histogram": lambda ax=None: plots.channel_histogram(COUNTS, ax=ax),
     "losses": lambda ax=None: plots.losses(HISTORY, ax=ax),
     "compare_losses": lambda ax=None: plots.compare_losses({"long": HISTORY, "short": SHORTER}, ax=ax),
@@ -229,9 +225,7 @@ def test_confusion_matrix_shows_zeros_for_a_class_without_images():
 @pytest.mark.parametrize(
     ("name", "column", "table"), [("class_accuracy", "accuracy", ACCURACIES), ("class_gain", "gain", GAINS)]
 )
-def test_classes_are_in_order_with_their_intervals_and_groups_differ_in_colour_and_marker(
-    name, column, table
-):
+def test_classes_are_in_order_with_their_intervals_and_groups_differ_in_colour_and_marker(name, column, table):
     ax = FIGURES[name]()
     names = dict(zip(ax.get_yticks(), _texts(ax.get_yticklabels()), strict=True))
     best_first = table.sort_values(column, ascending=False)["class"].tolist()

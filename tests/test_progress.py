@@ -95,9 +95,7 @@ def test_silent_in_a_watched_notebook_when_lab_progress_is_0(monkeypatch):
 
 
 def test_silent_in_a_notebook_run_in_batch_where_an_error_is_one_line_without_a_traceback():
-    seen, notebook = _run(
-        BAR, "from labhelpers.errors import DataDamaged\nraise DataDamaged('unpack it again')"
-    )
+    seen, notebook = _run(BAR, "from labhelpers.errors import DataDamaged\nraise DataDamaged('unpack it again')")
     assert seen == [] and notebook.cells[0].outputs == []
     (output,) = notebook.cells[1].outputs
     assert output.output_type == "error" and output.traceback == ["DataDamaged: unpack it again"]

@@ -87,14 +87,9 @@ CHANGES = {
         f"figures/verdicts.png shows {OURS} 32 in row 2 (D2), figures/verdicts.csv has 31",
     ],
     (NOTEBOOK, "1.61", "1.71"): [NOT_AS_RUN, f"{SHOWS} loss 1.71 in row 1 (1), {CSV} has 1.61025"],
-    (NOTEBOOK, "| 30 | 32 |", "| 30 | 31 |"): [
-        NOT_AS_RUN,
-        f"{SHOWS} {OURS} 31 in row 2 (D2), the records say 32",
-    ],
+    (NOTEBOOK, "| 30 | 32 |", "| 30 | 31 |"): [NOT_AS_RUN, f"{SHOWS} {OURS} 31 in row 2 (D2), the records say 32"],
     (NOTEBOOK, "draw(figure)", "draw(other)"): [NOT_AS_RUN],
-    (README, "| 30 | 32 |", "| 30 | 31 |"): [
-        f"{IN_README} verdicts, has {OURS} 31 in row 2 (D2), the records say 32"
-    ],
+    (README, "| 30 | 32 |", "| 30 | 31 |"): [f"{IN_README} verdicts, has {OURS} 31 in row 2 (D2), the records say 32"],
     (README, "| D1 |", "| X1 |"): [f"{IN_README} verdicts, has claim X1 in row 1 (X1), the records say D1"],
     (README, "| D1 |", "|  D1 |"): [f"{IN_README} verdicts, has another form than lab refresh gives it"],
     (README, "| 1 | the original's network |", "| 1 | a network |"): [
@@ -150,10 +145,7 @@ def test_what_a_notebook_lacks_is_named(project):
 
 def test_long_cells_and_unnamed_figures_are_named():
     shown = new_output("display_data", metadata={"labhelpers": {"figure": "curve"}})
-    cells = [
-        new_markdown_cell("# T **Question:** " + 99 * "word "),
-        new_code_cell("1\n" * 21, outputs=[shown]),
-    ]
+    cells = [new_markdown_cell("# T **Question:** " + 99 * "word "), new_code_cell("1\n" * 21, outputs=[shown])]
     assert notebooks.structure_faults(new_notebook(cells=[*cells, new_markdown_cell(END)])) == [
         "the first cell does not name the figures curve",
         "the second cell is not tagged `parameters`",

@@ -74,9 +74,7 @@ def test_runs_again_only_what_changed(reported):
     assert reported.state() == before
     change(reported, "markdown", ", written again")
     assert f"{FIRST}: unchanged" in succeeds(reported, "lab report"), "prose alone needs no run"
-    assert "written again" in (reported.root / "report/index.html").read_text(encoding="utf-8"), (
-        "but is shown"
-    )
+    assert "written again" in (reported.root / "report/index.html").read_text(encoding="utf-8"), "but is shown"
     change(reported, "code", "\nprint('more')")
     out = succeeds(reported, "lab report")
     assert "made line" in out and f"{SECOND}: unchanged" in out
@@ -98,33 +96,20 @@ CHANGES = {
     ("code", lambda project: change(project, "code", "\n1 + 1"), ""): ("code changed", None),
     ("parameter", None, "-p FACTOR 3"): ("parameters changed",) * 2,
     ("wording", lambda project: append(project, "labhelpers/study/text.py"), ""): (None, None),
-    ("module", lambda project: append(project, "labhelpers/plots.py"), ""): (
-        "labhelpers.plots changed",
-        None,
-    ),
-    ("lock file", lambda project: append(project, "requirements.lock"), ""): ("requirements.lock changed",)
-    * 2,
-    ("table", lambda project: append(project, f"{FIGURES}/counts.csv"), ""): (
-        None,
-        "figures/counts.csv changed",
-    ),
-    ("figure", lambda project: remove(project, f"{FIGURES}/line.png"), ""): (
-        "figures/line.png is missing",
-        None,
-    ),
+    ("module", lambda project: append(project, "labhelpers/plots.py"), ""): ("labhelpers.plots changed", None),
+    ("lock file", lambda project: append(project, "requirements.lock"), ""): ("requirements.lock changed",) * 2,
+    ("table", lambda project: append(project, f"{FIGURES}/counts.csv"), ""): (None, "figures/counts.csv changed"),
+    ("figure", lambda project: remove(project, f"{FIGURES}/line.png"), ""): ("figures/line.png is missing", None),
     ("no run", lambda project: remove(project, "report/run.json"), ""): ("never ran to its end here",) * 2,
-    (
-        "no notes",
-        lambda project: replace(project.root / "report/run.json", '"modules": {', '"no": {', 2),
-        "",
-    ): (("what it uses is not known",) * 2),
+    ("no notes", lambda project: replace(project.root / "report/run.json", '"modules": {', '"no": {', 2), ""): (
+        ("what it uses is not known",) * 2
+    ),
     ("forced", None, "--force"): ("--force", "--force"),
 }
 
 
 @pytest.mark.parametrize(
-    ("changed", "options", "reasons"),
-    [pytest.param(*key[1:], reasons, id=key[0]) for key, reasons in CHANGES.items()],
+    ("changed", "options", "reasons"), [pytest.param(*key[1:], reasons, id=key[0]) for key, reasons in CHANGES.items()]
 )
 def test_explains_what_would_run_and_runs_nothing(changed, options, reasons, reported):
     if changed:

@@ -60,9 +60,7 @@ def test_every_thousand_images_hold_a_hundred_of_each_class_in_random_order(draw
 
 
 def test_a_linear_classifier_learns_much_and_mostly_confuses_classes_of_one_group(drawn):
-    train, test = (
-        images.reshape(-1, 8, 4, 8, 4, 3).mean(axis=(2, 4)).reshape(-1, 192) for images in drawn[::2]
-    )
+    train, test = (images.reshape(-1, 8, 4, 8, 4, 3).mean(axis=(2, 4)).reshape(-1, 192) for images in drawn[::2])
     linear = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1).fit(train, drawn[1])
     true, predicted = drawn[3], linear.predict(test)
     assert 0.25 < np.mean(predicted == true) < 0.5

@@ -133,13 +133,7 @@ def test_holm_is_statsmodels(n):
 
 
 @pytest.mark.parametrize(
-    "one, other, expected",
-    [
-        ((0, 1), (2, 3), 1),
-        ((0, 1), (1, 3), 0),
-        ((0, 5), (1, 2), 0),
-        ((-inf, inf), (1, 1), 0),
-    ],
+    "one, other, expected", [((0, 1), (2, 3), 1), ((0, 1), (1, 3), 0), ((0, 5), (1, 2), 0), ((-inf, inf), (1, 1), 0)]
 )
 def test_distance_of_intervals(one, other, expected):
     assert statistics.distance(Interval(*one), Interval(*other)) == expected

@@ -15,16 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_faults import (
-    changed,
-    full_disk,
-    half,
-    needs_mount,
-    needs_posix,
-    running,
-    succeeds,
-    wait_for,
-)
+from test_faults import changed, full_disk, half, needs_mount, needs_posix, running, succeeds, wait_for
 
 from labhelpers.study import experiments, records, runner
 
@@ -57,9 +48,7 @@ runs = [runner.run_one(one, 0, "standin", precision="float32") for one in (short
 print(json.dumps([records.to_json(run) for run in runs]))
 """
     runs = [
-        subprocess.run(
-            [sys.executable, "-c", code, tmp_path_factory.mktemp("runs")], capture_output=True, text=True
-        )
+        subprocess.run([sys.executable, "-c", code, tmp_path_factory.mktemp("runs")], capture_output=True, text=True)
         for _ in range(2)
     ]
     assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
@@ -107,10 +96,7 @@ def test_most_wanted_come_first_and_the_experiments_of_a_group_side_by_side(monk
     units, faults = runner.missing()
     assert not faults and len(units) == sum(one.seeds for one in experiments.EXPERIMENTS)
     assert {unit.experiment.group for unit in units[:30]} == {experiments.MAIN}
-    assert [(unit.experiment.id, unit.seed) for unit in units[2:4]] == [
-        ("deeper-40000", 0),
-        ("baseline-20000", 1),
-    ]
+    assert [(unit.experiment.id, unit.seed) for unit in units[2:4]] == [("deeper-40000", 0), ("baseline-20000", 1)]
 
 
 # The command, in a project in which training is quick

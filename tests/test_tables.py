@@ -27,12 +27,7 @@ def test_the_table_and_its_markdown_have_a_row_for_each_claim(judged):
     table = tables.table(judged)
     assert table["claim"].tolist() == [it.claim.id for it in judged]
     assert table["verdict"].tolist() == [it.outcome for it in judged]
-    parts = {
-        "ours (95 % interval)": text.ours,
-        "p (Holm)": text.p_value,
-        "why": text.why,
-        "remark": text.remark,
-    }
+    parts = {"ours (95 % interval)": text.ours, "p (Holm)": text.p_value, "why": text.why, "remark": text.remark}
     for name, write in parts.items():
         assert table[name].tolist() == list(map(write, judged)) and any(table[name])
     assert table.set_index("claim")["runs"][["L1", "A4"]].tolist() == ["9, 10", "10, 5, 5, 5, 5"]

@@ -67,9 +67,7 @@ def test_what_ours_is_compared_with():
     assert text.compared_with(rates(0.03, val_loss=0.9)) == "1 point"
 
 
-@pytest.mark.parametrize(
-    "p, expected", [(None, ""), (0.0009, "< 0.001"), (0.001, "0.001"), (0.0304, "0.030")]
-)
+@pytest.mark.parametrize("p, expected", [(None, ""), (0.0009, "< 0.001"), (0.001, "0.001"), (0.0304, "0.030")])
 def test_p_has_three_decimals(p, expected):
     assert text.p_value(Verdict(None, None, p, "", {})) == expected
 
@@ -165,19 +163,13 @@ def test_a_measure_of_another_unit_is_written_in_it_everywhere():
     assert text.ours(second) == "0.121 bits (0.109 to 0.133)" and text.compared_with(second) == "0 bits"
     assert f"is {text.ours(second)}: the interval is above 0" in text.why(second)
     assert text.remark(third).startswith("One run can give 0.90 bits")
-    assert [strip.axis for strip in verdicts.strips(judged)][:2] == [
-        "code length (bits)",
-        "difference (bits)",
-    ]
+    assert [strip.axis for strip in verdicts.strips(judged)][:2] == ["code length (bits)", "difference (bits)"]
     for printed in (tables.as_text(judged), tables.as_markdown(judged), tables.table(judged).to_csv()):
         assert text.ours(first) in printed and text.ours(second) in printed and "point" not in printed
 
 
 def test_a_remark_explains_a_missed_number_or_is_the_claim_s_own():
-    missed, own = (
-        text.remark(verdict("B3 accuracy", baseline(0.63))),
-        text.remark(verdict("B4 cars", baseline())),
-    )
+    missed, own = (text.remark(verdict("B3 accuracy", baseline(0.63))), text.remark(verdict("B4 cars", baseline())))
     assert missed.startswith("One run can give 60 %") and own.startswith("Easiest of 10 runs")
     for id in ("B1", "B3 accuracy", "B4 vehicles", "L1"):  # a description, as claimed, no number, no runs
         assert text.remark(verdict(id, baseline())) == ""

@@ -69,9 +69,7 @@ def _same(first, second):
 OPTIMIZERS = {
     "Adam": keras.optimizers.Adam,
     "Adam, faster": lambda: keras.optimizers.Adam(3e-3),
-    "Adam, scheduled": lambda: keras.optimizers.Adam(
-        keras.optimizers.schedules.ExponentialDecay(1e-3, 5, 0.5)
-    ),
+    "Adam, scheduled": lambda: keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(1e-3, 5, 0.5)),
     "Adam, clipped": lambda: keras.optimizers.Adam(clipnorm=0.1, weight_decay=0.01, amsgrad=True),
     "AdamW": keras.optimizers.AdamW,
     "SGD": lambda: keras.optimizers.SGD(1e-2, momentum=0.9),
@@ -129,9 +127,7 @@ def _longer(model, layer):
 )
 def test_any_loss_is_the_one_that_counts(activation, loss, one_hot, split):
     numbers = []
-    pairs = [
-        (images, np.eye(10, dtype="float32")[labels] if one_hot else labels) for images, labels in split[:2]
-    ]
+    pairs = [(images, np.eye(10, dtype="float32")[labels] if one_hot else labels) for images, labels in split[:2]]
     for train in (training.fit, lambda model, *data, seed, **options: model.fit(*data, verbose=0, **options)):
         model = _longer(_model(), keras.layers.Activation(activation))
         model.compile("adam", loss, metrics=["accuracy"])
@@ -327,22 +323,12 @@ def _network(*layers, shape=(32, 32, 3), built=True):
     [
         (lambda: "a network", ["not a str"]),
         (lambda: _network(keras.layers.Dense(10)), ["isn't compiled", "model.compile("]),
-        (
-            lambda: _compiled(_network(keras.layers.Dense(10), built=False)),
-            ["isn't built", "Input((32, 32, 3))"],
-        ),
+        (lambda: _compiled(_network(keras.layers.Dense(10), built=False)), ["isn't built", "Input((32, 32, 3))"]),
         (lambda: _compiled(_network(keras.layers.Dense(12))), ["(12,)", "10 classes", "Dense(10)"]),
-        (
-            lambda: _compiled(_network(keras.layers.Dense(10), shape=(28, 28, 1))),
-            ["(28, 28, 1)", "(32, 32, 3)"],
-        ),
+        (lambda: _compiled(_network(keras.layers.Dense(10), shape=(28, 28, 1))), ["(28, 28, 1)", "(32, 32, 3)"]),
         (
             lambda: _compiled(_network(keras.layers.Dense(10, activation="softmax"))),
-            [
-                "in softmax",
-                "from_logits=True:",
-                "keras.losses.SparseCategoricalCrossentropy(from_logits=False)",
-            ],
+            ["in softmax", "from_logits=True:", "keras.losses.SparseCategoricalCrossentropy(from_logits=False)"],
         ),
         (
             lambda: _compiled(_network(keras.layers.Dense(10)), from_logits=False),
@@ -495,9 +481,7 @@ def test_what_was_learned_before_it_stopped_is_kept(what, split, interruptible):
 
 
 def test_interrupted_in_its_first_epoch_it_says_to_begin_again(split, interruptible):
-    with pytest.raises(
-        TrainingInterrupted, match="in its first epoch: run the cell that builds the model again"
-    ):
+    with pytest.raises(TrainingInterrupted, match="in its first epoch: run the cell that builds the model again"):
         _fit(_model(optimizer=Stops(3, "interrupt")), split)
 
 

@@ -43,9 +43,7 @@ def test_a_number_is_judged_by_how_far_it_lies_from_the_prediction_interval(id, 
     assert it.evidence.shown is it.claim.measure
 
 
-@pytest.mark.parametrize(
-    "larger, expected", [(0.65, REPRODUCED), (0.63, DIRECTION), (0.60, REFUTED), (0.57, REFUTED)]
-)
+@pytest.mark.parametrize("larger, expected", [(0.65, REPRODUCED), (0.63, DIRECTION), (0.60, REFUTED), (0.57, REFUTED)])
 def test_a_number_that_is_missed_leaves_the_direction(larger, expected):
     first, second = around(larger, 0.004, 10), around(0.60, 0.005, 10)
     it = verdict("L1", runs(LARGER, first), runs(BASE, second))
@@ -67,17 +65,10 @@ def test_no_spread_at_all_is_no_error():
 
 @pytest.mark.parametrize(
     "longer, shorter, expected",
-    [
-        (0.63, 0.61, REPRODUCED),
-        (0.612, 0.61, UNDECIDED),
-        (0.606, 0.61, UNDECIDED),
-        (0.58, 0.61, REFUTED),
-    ],
+    [(0.63, 0.61, REPRODUCED), (0.612, 0.61, UNDECIDED), (0.606, 0.61, UNDECIDED), (0.58, 0.61, REFUTED)],
 )
 def test_a_difference_above_0_reproduces_and_one_below_by_the_margin_refutes(longer, shorter, expected):
-    it = verdict(
-        "A1 epochs", runs(DEEPER, around(longer, 0.003, 10)), runs(SHORTER, around(shorter, 0.003, 5))
-    )
+    it = verdict("A1 epochs", runs(DEEPER, around(longer, 0.003, 10)), runs(SHORTER, around(shorter, 0.003, 5)))
     assert it.outcome == expected
     assert it.evidence.estimate is it.evidence.difference and it.evidence.prediction is None
 
@@ -93,9 +84,7 @@ def test_runs_that_begin_alike_are_compared_seed_by_seed():
 
 def test_runs_without_a_common_seed_can_t_be_compared(tells):
     later = runs(SHORTER, [0.61] * 10)[5:]
-    with tells(
-        LabError, f"A1 epochs needs runs with the same seeds: run lab study --experiments {DEEPER} {SHORTER}"
-    ):
+    with tells(LabError, f"A1 epochs needs runs with the same seeds: run lab study --experiments {DEEPER} {SHORTER}"):
         verdict("A1 epochs", runs(DEEPER, [0.62] * 5), later)
 
 
@@ -165,8 +154,7 @@ def better(id, gain, val_loss):
 
 @pytest.mark.parametrize("id", ["A3", "A4"])
 @pytest.mark.parametrize(
-    "gain, expected",
-    [(0.2, REFUTED), (0.03, REFUTED), (0.01, UNDECIDED), (0.002, REPRODUCED), (-0.02, REPRODUCED)],
+    "gain, expected", [(0.2, REFUTED), (0.03, REFUTED), (0.01, UNDECIDED), (0.002, REPRODUCED), (-0.02, REPRODUCED)]
 )
 def test_what_is_better_must_gain_the_margin(id, gain, expected):
     it, (main, *others, best) = better(id, gain, val_loss=0.9), claim(id).experiments

@@ -116,9 +116,7 @@ def _write_page(folder) -> None:
 
         page.write(folder)
         with atomic_write(folder / "run.json") as temporary:
-            temporary.write_text(
-                json.dumps(record | {"page": cache.page_key(folder)}, indent=1, sort_keys=True)
-            )
+            temporary.write_text(json.dumps(record | {"page": cache.page_key(folder)}, indent=1, sort_keys=True))
 
 
 @contextlib.contextmanager

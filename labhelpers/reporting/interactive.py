@@ -51,10 +51,7 @@ def matrix(counts: pd.DataFrame, examples: Path, of_cifar: bool) -> dict:
             data[key] = {
                 "description": f"{label}.{_human_answers(true, predicted) if of_cifar else ''}",
                 "images": [
-                    {
-                        "webp": row.webp,
-                        "text": f"test image {row.image}: {classes}, {row.probability:.0%} sure",
-                    }
+                    {"webp": row.webp, "text": f"test image {row.image}: {classes}, {row.probability:.0%} sure"}
                     for row in shown
                 ],
             }

@@ -50,9 +50,7 @@ def _render(sections, folder) -> str:
     strips = interactive.strip_charts(judged)
     figures = _attach_figures(sections, runs, folder, strips)
     numbers = {name: figure["number"] for name, figure in figures.items()}
-    exporter = HTMLExporter(
-        template_name="report", extra_template_basedirs=[str(TEMPLATE)], exclude_anchor_links=True
-    )
+    exporter = HTMLExporter(template_name="report", extra_template_basedirs=[str(TEMPLATE)], exclude_anchor_links=True)
     rendered = []
     for stem, notebook in sections.items():
         for cell in notebook.cells:
@@ -136,8 +134,7 @@ def _with_references(source, sections, numbers) -> str:
     """Turn links to notebooks into links to their sections, and names of figures into links to the figures."""
     source = NOTEBOOK_LINK.sub(lambda link: f"(#{link[1] if link[1] in sections else ''})", source)
     return QUOTED_NAME.sub(
-        lambda name: f"[Figure {numbers[name[1]]}](#figure-{name[1]})" if name[1] in numbers else name[0],
-        source,
+        lambda name: f"[Figure {numbers[name[1]]}](#figure-{name[1]})" if name[1] in numbers else name[0], source
     )
 
 

@@ -139,12 +139,8 @@ def check() -> str:
             differences = _difference(rows, _markdown_rows(table), place, "the records say")
             faults += differences or [f"{place} another form than lab refresh gives it"]
     if faults:
-        raise LabError(
-            "\n".join(["not consistent:", *faults, "fix these, then run lab report and lab refresh"])
-        )
-    return (
-        f"consistent: {len(notebooks.notebook_paths())} notebooks, {len(made)} files in figures/, README.md"
-    )
+        raise LabError("\n".join(["not consistent:", *faults, "fix these, then run lab report and lab refresh"]))
+    return f"consistent: {len(notebooks.notebook_paths())} notebooks, {len(made)} files in figures/, README.md"
 
 
 def _faults(notebook):

@@ -57,9 +57,7 @@ CLAIMS = (
     Claim("B2", "trained on 20,000 images for 10 epochs", None, (BASE,)),
     Claim("B3 accuracy", "the baseline reaches {number}", ACCURACY, (BASE,), 0.60, 0.005, POINT),
     Claim("B3 loss", "the baseline's test loss is {number}", LOSS, (BASE,), 1.18, 0.005, 0.03),
-    Claim(
-        "B4 animals", "animals are mistaken for one another", measures.ANIMALS_WITHIN, (BASE,), margin=0.05
-    ),
+    Claim("B4 animals", "animals are mistaken for one another", measures.ANIMALS_WITHIN, (BASE,), margin=0.05),
     Claim("B4 vehicles", "vehicles are easier than animals", measures.VEHICLES_EASIER, (BASE,), margin=POINT),
     Claim("B4 cars", "cars are the easiest class", measures.CARS_EASIEST, (BASE,), margin=POINT),
     Claim("L1", "40,000 images raise accuracy to {number}", ACCURACY, (LARGER, BASE), 0.65, 0.005, POINT),

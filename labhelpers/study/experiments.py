@@ -25,14 +25,10 @@ class Experiment:
     batch_size: int = 32
     learning_rate: float = 1e-3
     optimizer: str = "adam"  # or "sgd" with momentum 0.9, or "nesterov" with a recipe
-    initial_weights: str = (
-        "keras"  # or "pytorch" (`models.start_like_pytorch`), "whitened" (`airbench.initialise`)
-    )
+    initial_weights: str = "keras"  # or "pytorch" (`models.start_like_pytorch`), "whitened" (`airbench.initialise`)
     sampled: bool = False  # whether each seed trains on its own random sample of the images
     reshuffled: bool = True  # whether each epoch has a new order; Keras's seeded `fit` repeats the first one
-    recipe: Recipe | None = (
-        None  # remaining hyperparameters of `airbench.fit`; without one, `training.fit` trains it
-    )
+    recipe: Recipe | None = None  # remaining hyperparameters of `airbench.fit`; without one, `training.fit` trains it
 
     def settings(self) -> dict:
         """Return what its runs depend on, by name: everything but `label`, `group` and `seeds`."""
@@ -79,9 +75,7 @@ OTHER, IMPROVEMENTS = "what else could explain it", "improvements"
 
 
 def _variant(main, id, label, group=OTHER, seeds=5, **changes):
-    return replace(
-        main, id=f"{main.id}-{id}", label=f"{main.label}, {label}", group=group, seeds=seeds, **changes
-    )
+    return replace(main, id=f"{main.id}-{id}", label=f"{main.label}, {label}", group=group, seeds=seeds, **changes)
 
 
 def _changed(id, label, network):
@@ -98,9 +92,7 @@ def _rate(optimizer, rate, seeds):
     return _variant(DEEPER, id, f"{name} at {rate:g}", RATE, seeds, optimizer=optimizer, learning_rate=rate)
 
 
-def _improved(
-    name, label, recipe=None, *, network="three_blocks", n_train=40_000, epochs=10, seeds=3, **options
-):
+def _improved(name, label, recipe=None, *, network="three_blocks", n_train=40_000, epochs=10, seeds=3, **options):
     if recipe:
         fast = {"batch_size": Recipe.BATCH_SIZE, "learning_rate": Recipe.LEARNING_RATE, "recipe": recipe}
         options = fast | {"optimizer": "nesterov", "initial_weights": "whitened"} | options

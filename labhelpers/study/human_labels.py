@@ -94,9 +94,7 @@ def mistakes(matrices: dict[str, np.ndarray]) -> pd.DataFrame:
     for who, matrix in matrices.items():
         wrong = np.asarray(matrix)[is_wrong]
         shares = wrong / max(wrong.sum(), 1)
-        tables.append(
-            pd.DataFrame({"who": who, "true": names[true], "answer": names[answer], "share": shares})
-        )
+        tables.append(pd.DataFrame({"who": who, "true": names[true], "answer": names[answer], "share": shares}))
     return pd.concat(tables, ignore_index=True)
 
 

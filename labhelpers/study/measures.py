@@ -144,9 +144,7 @@ LOSS = Measure(
     bare=True,
     last_epoch=lambda record: record.last_loss,
 )
-ANIMALS_WITHIN = _between_classes(
-    _animals_within, "mistakes on animals name another animal more often than by chance"
-)
+ANIMALS_WITHIN = _between_classes(_animals_within, "mistakes on animals name another animal more often than by chance")
 VEHICLES_EASIER = _between_classes(
     lambda record: _easier(record, VEHICLES, ANIMALS), "vehicles are recognised more often than animals"
 )

@@ -84,9 +84,7 @@ class Record:
     seconds: list[float] = _at("seconds")  # of each epoch
     ended: str = _at("ended")
     precision: str = _at("precision", default="float32")  # one of `backend.PRECISIONS`
-    tta_loss: float | None = _at(
-        "test.views.loss", default=None
-    )  # with test-time augmentation, if there is a recipe
+    tta_loss: float | None = _at("test.views.loss", default=None)  # with test-time augmentation, if there is a recipe
     tta_accuracy: float | None = _at("test.views.accuracy", default=None)
     tta_predictions: np.ndarray | None = _at("test.views.predictions", _packed("uint8"), default=None)
 
@@ -131,9 +129,7 @@ def from_json(content: dict) -> Record:
     settings = _by_field(Experiment, content["arm"])
     if settings.get("recipe"):
         settings["recipe"] = Recipe(**_by_field(Recipe, settings["recipe"]))
-    values: dict[str, Any] = {
-        "experiment": Experiment(**{"label": settings["id"], "group": "", "seeds": 0} | settings)
-    }
+    values: dict[str, Any] = {"experiment": Experiment(**{"label": settings["id"], "group": "", "seeds": 0} | settings)}
     for declared in fields(Record)[1:]:
         held: Any = content
         for key in declared.metadata["keys"]:

@@ -92,9 +92,7 @@ def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
     return len(units)
 
 
-def run_one(
-    experiment: Experiment, seed: int, source: str, threads: int = 1, precision: str | None = None
-) -> Record:
+def run_one(experiment: Experiment, seed: int, source: str, threads: int = 1, precision: str | None = None) -> Record:
     """Train and test once, in a process that has not started Keras yet.
 
     `precision` is for networks with a recipe; `None` takes the one that `backend.precision` chooses.

@@ -155,9 +155,7 @@ def abstract(verdicts, steps) -> list[str]:
     counts = Counter(verdict.outcome for verdict in verdicts)
     outcomes = [f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome]]
     accuracies = [
-        _result(verdict)
-        for verdict in verdicts
-        if verdict.claim.measure is measures.ACCURACY and verdict.claim.number
+        _result(verdict) for verdict in verdicts if verdict.claim.measure is measures.ACCURACY and verdict.claim.number
     ]
     return [
         "A student's lab report on classifying the images of CIFAR-10 is reproduced, step by step, and each of its "
@@ -186,9 +184,7 @@ def _how_far(steps):
 
 def _result(verdict):
     tested = experiment(verdict.claim.experiments[0])
-    network = (
-        f"the {tested.network} network, trained on {tested.n_train:,} images for {tested.epochs} epochs,"
-    )
+    network = f"the {tested.network} network, trained on {tested.n_train:,} images for {tested.epochs} epochs,"
     number, n = verdict.claim.number_text, verdict.evidence.runs[tested.id]
     if verdict.evidence.estimate is None:
         return f"{network} has too few recorded runs to be compared with the original's {number}"

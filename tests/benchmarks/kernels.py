@@ -13,10 +13,7 @@ import training as benchmark
 
 ROUNDS, EPOCHS = 1, 3
 N_TRAIN = 4_000
-NETWORKS = {
-    "ladder-deeper": ("adam", "halves", "loop"),
-    "ladder-three-blocks": ("batch_normalization", "gelu"),
-}
+NETWORKS = {"ladder-deeper": ("adam", "halves", "loop"), "ladder-three-blocks": ("batch_normalization", "gelu")}
 TABLE = Path(__file__).with_suffix(".md")
 
 

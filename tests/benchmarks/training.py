@@ -70,10 +70,7 @@ def torch_loop(network):
 
     split = torch_split()
     images, labels = (normalised(split.train.images), torch.tensor(split.train.labels).long())
-    held_out, held_out_labels = (
-        normalised(split.validation.images),
-        torch.tensor(split.validation.labels).long(),
-    )
+    held_out, held_out_labels = (normalised(split.validation.images), torch.tensor(split.validation.labels).long())
 
     def batches():
         for chosen in torch.randperm(len(labels)).split(BATCH_SIZE):
@@ -216,8 +213,7 @@ def floor(network):
 
 
 CONTENDERS = {
-    function.__name__: function
-    for function in (ours, keras_fit, keras_fit_grouped, torch_loop, torch_loader, floor)
+    function.__name__: function for function in (ours, keras_fit, keras_fit_grouped, torch_loop, torch_loader, floor)
 }
 
 
