@@ -37,7 +37,8 @@ lock: .uv  # make requirements.lock consistent with pyproject.toml; delete it fi
 		--generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 
 clean:  # delete .venv and caches; results and data stay
-	rm -rf .venv .bench .bench.part .oldest .uv build labhelpers.egg-info .pytest_cache .ruff_cache .mypy_cache
+	if [ -e .venv/created_by_setup_venv ]; then rm -rf .venv; fi  # one that it did not create is left
+	rm -rf .bench .bench.part .oldest .uv build labhelpers.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find labhelpers tests -name __pycache__ -prune -exec rm -rf {} +
 
 setup:

@@ -3,24 +3,13 @@
 import contextlib
 import logging
 import os
-import platform
 import sys
 from pathlib import Path
 
+from labhelpers import machine
 from labhelpers.errors import LabError
 
-
-def _threads() -> int:
-    """Return how many threads may compute: as many as `LAB_THREADS` says, or as cores this process may use."""
-    asked = os.environ.get("LAB_THREADS")
-    if asked and not (asked.isdecimal() and int(asked) > 0):
-        raise LabError(f"LAB_THREADS is {asked!r}: set it to a whole number of at least 1, or unset it")
-    # macOS and Windows can't tell which cores a process may use.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return int(asked or cores or 1)
-
-
-THREADS = _threads()
+THREADS = machine.threads()
 # A batch of small images is cut into halves that pass through the network side by side: two threads share a
 # network's many small steps better so than when both work on every step. Further threads share in the work on each
 # half: TensorFlow adds up three gradients or more in the order in which memory becomes free, so that with more parts
@@ -93,18 +82,6 @@ if IMPORTED_BEFORE:
     _set_up_late()
 
 
-def free_memory() -> float:
-    """Return how many bytes this process may still take: the machine's, or fewer in a container."""
-    limits = [float("inf")]
-    with contextlib.suppress(OSError):  # Linux alone tells
-        facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        limits.append(1024 * int(facts["MemAvailable"].split()[0]))
-    with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
-        limit, taken = (Path("/sys/fs/cgroup", f"memory.{name}").read_text() for name in ("max", "current"))
-        limits.append(int(limit) - int(taken))
-    return min(limits)
-
-
 PRECISIONS = ("float32", "mixed_bfloat16")  # Keras dtype policies
 
 
@@ -127,20 +104,4 @@ def precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
     return "float32", "float32, since this processor has no instructions for bfloat16"
 
 
-def processor() -> str:
-    """Return the name of this machine's processor, with its vector instructions where Linux tells them."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
-        return platform.processor() or platform.machine()
-    facts: dict[str, str] = {}
-    for line in cpuinfo.read_text().splitlines():
-        name, _, value = line.partition(":")
-        facts.setdefault(name.strip(), value.strip())
-    vectors = [
-        name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in facts.get("flags", "").split()
-    ]
-    family = f"family {facts['cpu family']} model {facts['model']}" if "model" in facts else platform.machine()
-    return ", ".join([facts.get("model name", "unknown"), family, *vectors])
-
-
-__all__ = ["PARTS", "PRECISIONS", "THREADS", "free_memory", "keras", "precision", "processor", "tf"]
+__all__ = ["PARTS", "PRECISIONS", "THREADS", "keras", "precision", "tf"]

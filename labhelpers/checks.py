@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from labhelpers import kernels
-from labhelpers.backend import free_memory, keras, tf
+from labhelpers.backend import keras, tf
 from labhelpers.cifar10 import N_CLASSES, SIDE
 from labhelpers.errors import LabError
+from labhelpers.machine import free_memory
 
 
 def checked_data(model, x, y, validation_data):

@@ -76,6 +76,8 @@ def _parser():
     option("--scheduler", metavar="ADDRESS", help="train on a Dask cluster, tcp://…")
     option("--repeat", nargs=2, metavar=("ID", "SEED"), help="train once more, compare with the record")
 
+    command(_doctor, "doctor", "check this machine and environment, and say what to fix")
+
     command(_verdicts, "verdicts", "print the verdict on each claim of the original, from the run records")
 
     option = command(_refresh, "refresh", "copy the last report into notebooks/, figures/ and README.md")
@@ -126,6 +128,13 @@ def _study(experiments, seeds, workers, scheduler, repeat):
         return
     made = runner.study(experiments, seeds, workers=workers, scheduler=scheduler)
     print(f"made {made} records" if made else "every record is there: nothing to do")
+
+
+def _doctor():
+    from labhelpers.doctor import doctor
+
+    if faulty := doctor():
+        raise LabError(f"{len(faulty)} to fix, see above: {', '.join(faulty)}")
 
 
 def _verdicts():

@@ -20,9 +20,9 @@ STAMP = "stand-in images drawn by a program, not CIFAR-10"
 def save_figure(fig, name: str, numbers, *, caption: str = "", alt: str = "") -> None:
     """Save a figure as `name.png`, with its numbers as `name.csv`, and show it below the cell.
 
-    Both files go to the `figures` folder of `LAB_OUT`, complete or not at all. The PNG also holds the numbers, the
-    caption and the alternative text; the output of the cell holds the name, by which the page finds the file. A figure
-    made after stand-in images were loaded is stamped.
+    Both files go to the `figures` folder in `paths.results_dir`, complete or not at all. The PNG also holds the
+    numbers, the caption and the alternative text; the output of the cell holds the name, by which the page finds the
+    file. A figure made after stand-in images were loaded is stamped.
 
     Args:
         fig: a matplotlib figure.
@@ -52,7 +52,7 @@ def save_figure(fig, name: str, numbers, *, caption: str = "", alt: str = "") ->
 
 
 def save_table(name: str, numbers) -> None:
-    """Save numbers as `name.csv` in the `figures` folder of `LAB_OUT`; arguments as for `save_figure`."""
+    """Save numbers as `name.csv` beside the figures; arguments as for `save_figure`."""
     with _table_file(numbers, figures_dir() / f"{name}.csv"):
         pass
 
@@ -60,7 +60,7 @@ def save_table(name: str, numbers) -> None:
 def save_examples(name: str, images, labels, probabilities) -> None:
     """Save the first `PER_CELL` images of each cell of the confusion matrix in figure `name`, for the page.
 
-    `name.csv` in the `examples` folder of `LAB_OUT` has a row for each: `true`, `predicted` (0 to 9), its position as
+    `name.csv` in the `examples` folder beside the figures has a row for each: `true`, `predicted` (0 to 9), its position as
     `image`, the `probability` of the predicted class, and the picture as `webp`, in base64.
 
     Args:

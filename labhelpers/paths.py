@@ -8,8 +8,10 @@ from pathlib import Path
 
 import filelock
 
+from labhelpers import usage
 from labhelpers.errors import LabError
 
+MARK = ".made-by-labhelpers"  # an empty file in each folder for results
 QUICK_FOLDER = "quick"  # within the report folder, for `lab report --quick`
 # What to do if something can't be written.
 FREE_SPACE = "free some space there or make it writable"
@@ -29,19 +31,81 @@ def project() -> Path:
     raise LabError("the project's folder was not found: run this from inside a clone of the project")
 
 
+def typed(path) -> Path:
+    """Return the absolute path that someone meant who typed it.
+
+    A notebook's kernel works in the folder of the notebook, and the command that started it was typed elsewhere
+    (`PWD`): a relative path is looked for in both.
+
+    Raises:
+        LabError: it begins with `~`, and this user has no home folder.
+    """
+    path = _expanded(path)
+    here, there = path.absolute(), Path(os.environ.get("PWD", ""), path).absolute()
+    return there if os.path.exists(there) and not os.path.exists(here) else here  # noqa: PTH110 (allows long names)
+
+
+def _expanded(path):
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise LabError(f"{path} begins in a home folder, and there is none: write the path in full") from None
+
+
 def out_dir() -> Path:
-    """Return the folder for results: `LAB_OUT` if it is set, else the project's `report`."""
-    return Path(os.environ.get("LAB_OUT") or project() / "report").absolute()
+    """Return the folder for reports: `LAB_OUT` if it is set, else the project's `report`."""
+    if not (named := os.environ.get("LAB_OUT")):
+        return project() / "report"
+    typed_in = os.environ.get("PWD", "") if usage.shell() else ""
+    return Path(typed_in, _expanded(named)).absolute()
+
+
+def results_dir() -> Path:
+    """Return the folder for the figures and tables of this process; never that of a finished report.
+
+    `lab report` sets `LAB_OUT` to a staging folder. Whoever runs a notebook in another way gets them in `LAB_OUT`, or
+    in `by_hand` within it if that is a report, or in the project's `report/by_hand`.
+    """
+    folder = out_dir()
+    if "LAB_USAGE" in os.environ:
+        return folder
+    claim(folder)
+    return folder / "by_hand" if _is_report(folder) else folder
+
+
+def claim(folder: Path) -> None:
+    """Create a folder for results and mark it as ours; errors as for `check_ours`."""
+    check_ours(folder)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).touch()
+
+
+def check_ours(folder: Path) -> None:
+    """Make sure that nothing in a folder for results can be someone else's, since files in it are replaced.
+
+    Raises:
+        LabError: it holds files, and no mark that they are results.
+    """
+    ours = folder.parent == project() and folder.name in ("report", "my_notebooks")
+    with writing(folder):
+        marked = ours or any((folder / name).exists() for name in (MARK, "run.json"))
+        if not marked and folder.is_dir() and any(folder.iterdir()):
+            raise LabError(f"LAB_OUT names {folder}, whose files might be replaced: name a new or an empty folder")
+
+
+def _is_report(folder):
+    return folder == project() / "report" or (folder / "run.json").exists()
 
 
 def figures_dir() -> Path:
     """Return the folder that `save_figure` writes to; never the committed `figures`."""
-    return out_dir() / "figures"
+    return results_dir() / "figures"
 
 
 def examples_dir() -> Path:
     """Return the folder that `save_examples` writes to, for the page alone; it is not committed."""
-    return out_dir() / "examples"
+    return results_dir() / "examples"
 
 
 def checkpoints_dir() -> Path:

@@ -17,12 +17,16 @@ def note(kind: str, name) -> None:
     used[kind].add(str(name))
 
 
+def shell():
+    """Return the IPython that runs the cells of a notebook; None outside one."""
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+
+
 def watch() -> None:
     """Write the notes after each cell, if `lab report` asks for them and this is a notebook's kernel."""
     path = os.environ.get("LAB_USAGE")
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if path and shell:
-        shell.events.register("post_run_cell", lambda _: _write(path))
+    if path and shell():
+        shell().events.register("post_run_cell", lambda _: _write(path))
 
 
 def _write(path):

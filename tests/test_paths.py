@@ -15,15 +15,14 @@ from labhelpers.errors import LabError
 PROJECT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("value", [None, ""])
-def test_results_go_to_report_from_any_directory(value, monkeypatch, tmp_path):
+def test_reports_go_to_report_from_any_directory_and_runs_by_hand_beside_it(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LAB_OUT")
-    if value is not None:
-        monkeypatch.setenv("LAB_OUT", value)
-    assert paths.project() == PROJECT
-    assert paths.out_dir() == PROJECT / "report"
-    assert paths.figures_dir() == PROJECT / "report" / "figures"
+    for value in ("", None):
+        monkeypatch.setenv("LAB_OUT", value) if value is not None else monkeypatch.delenv("LAB_OUT")
+        assert paths.project() == PROJECT
+        assert paths.out_dir() == PROJECT / "report"
+        assert paths.figures_dir() == PROJECT / "report" / "by_hand" / "figures"
+        assert paths.examples_dir() == PROJECT / "report" / "by_hand" / "examples"
 
 
 def test_lab_out_says_where_results_go_and_is_relative_to_the_directory_now(monkeypatch, tmp_path):
@@ -34,11 +33,49 @@ def test_lab_out_says_where_results_go_and_is_relative_to_the_directory_now(monk
     assert (out, figures) == (tmp_path / "élève 1", tmp_path / "élève 1" / "figures")
 
 
+def test_runs_by_hand_leave_a_report_alone_and_lab_report_is_given_its_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("LAB_OUT", str(tmp_path))
+    (tmp_path / "run.json").write_text("{}")
+    assert paths.figures_dir() == tmp_path / "by_hand" / "figures"
+    monkeypatch.setenv("LAB_USAGE", "notes.json")
+    assert paths.figures_dir() == tmp_path / "figures"
+
+
+def test_folder_of_someone_else_s_files_is_refused(monkeypatch, tmp_path, tells):
+    paths.claim(tmp_path)
+    (tmp_path / "figures").mkdir()
+    paths.claim(tmp_path)  # again: it is marked
+    theirs = tmp_path / "figures"
+    (theirs / "mine.png").write_text("mine")
+    for folder in (theirs, PROJECT, PROJECT / "notebooks"):
+        with tells(LabError, f"LAB_OUT names {folder}, whose files might be replaced: name a new or an empty folder"):
+            paths.claim(folder)
+    assert [path.name for path in theirs.iterdir()] == ["mine.png"]
+
+
+def test_typed_path_is_found_here_or_where_the_command_was_typed(monkeypatch, tmp_path, tells):
+    here, typed_in = tmp_path / "here", tmp_path / "typed in"
+    for folder in (here, typed_in):
+        folder.mkdir()
+        (folder / "both.png").touch()
+    (typed_in / "cat.png").touch()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("PWD", str(typed_in))
+    assert paths.typed("both.png") == here / "both.png"
+    assert paths.typed("cat.png") == typed_in / "cat.png"
+    assert paths.typed("nowhere.png") == here / "nowhere.png"
+    assert paths.typed("x" * 5_000) == here / ("x" * 5_000)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert paths.typed("~/cat.png") == tmp_path / "cat.png"
+    with tells(LabError, "write the path in full"):
+        paths.typed("~nobody-has-this-name/cat.png")
+
+
 @pytest.mark.parametrize("inside", [True, False], ids=["inside a clone", "outside"])
 def test_package_copied_elsewhere_finds_the_clone_it_is_run_from(inside, tmp_path):
     elsewhere, clone = tmp_path / "site-packages", tmp_path / "clone"
     (elsewhere / "labhelpers").mkdir(parents=True)
-    for name in ("__init__", "errors", "paths"):
+    for name in ("__init__", "errors", "paths", "usage"):
         shutil.copy(PROJECT / "labhelpers" / f"{name}.py", elsewhere / "labhelpers")
     for name in ("notebooks", "labhelpers"):
         (clone / name).mkdir(parents=True)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labhelpers import cifar10, data
+from labhelpers import cifar10, data, machine
 from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged, check_whole_number
 from labhelpers.paths import FREE_SPACE, exclusive, writing
 from labhelpers.progress import progress
@@ -130,7 +130,7 @@ def run_one(experiment: Experiment, seed: int, source: str, threads: int = 1, pr
         threads=backend.THREADS,
         precision=options.get("dtype", backend.PRECISIONS[0]),
         versions={"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONS},
-        processor=backend.processor(),
+        processor=machine.processor(),
         seconds=np.round(history.seconds, 3).tolist(),
         ended=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )

@@ -262,7 +262,7 @@ def table(seconds):
 
 
 def machine():
-    from labhelpers.backend import processor
+    from labhelpers.machine import processor
 
     names = ("tensorflow", "keras", "torch", "numpy")
     there = [name for name in names if importlib.util.find_spec(name)]
