@@ -8,11 +8,12 @@ import pytest
 from labhelpers import models
 from labhelpers.errors import LabError
 from labhelpers.study import records
-from labhelpers.study.experiments import BASE, BY_ID, DEEPER, EXPERIMENTS, experiment
+from labhelpers.study.experiments import BASE, DEEPER, EXPERIMENTS, experiment
 
 
 def test_every_experiment_has_its_own_id_and_label_a_network_and_all_its_records():
-    assert len(BY_ID) == len({one.label for one in EXPERIMENTS}) == len(EXPERIMENTS)
+    for names in ([one.id for one in EXPERIMENTS], [one.label for one in EXPERIMENTS]):
+        assert len(set(names)) == len(EXPERIMENTS)
     for one in EXPERIMENTS:
         assert one.network in models.NETWORKS and re.fullmatch("[a-z0-9-]+", one.id)
         assert [record.seed for record in records.read_all(one)[0]] == list(range(one.seeds))

@@ -106,7 +106,6 @@ EXPERIMENTS = (
     Experiment("one", "one", MAIN, "baseline", 100, 1, 4),
     Experiment("two", "two", CHANGE, "deeper", 200, 1, 4),
 )
-BY_ID = {one.id: one for one in EXPERIMENTS}
 """
 RUN_ONE = '''
 
