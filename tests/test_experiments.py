@@ -20,10 +20,13 @@ def test_every_experiment_has_its_own_id_and_label_a_network_and_all_its_records
         assert not records.path_of(one, one.seeds).exists()
 
 
-def test_an_experiment_is_looked_up_by_its_id(tells):
+def test_an_experiment_is_looked_up_by_its_id_and_has_a_known_network_and_optimizer(tells):
     assert experiment("deeper-40000") is DEEPER
     with tells(LabError, "experiment is 'deeper'", "'deeper-40000'"):
         experiment("deeper")
+    for setting, known in (("network", "deeper"), ("optimizer", "adam")):
+        with tells(LabError, f"{setting} is 'nonsense'", f"'{known}'"):
+            replace(DEEPER, **{setting: "nonsense"}).build(0)
 
 
 def test_a_run_has_all_its_settings():
