@@ -207,14 +207,16 @@ def read(experiment: Experiment, seed: int) -> Record | None:
     return record
 
 
-def read_all(experiment: Experiment) -> tuple[list[Record], list[str]]:
-    """Return an experiment's usable records in order of seed, and a line for each that can't be used."""
+def read_all(experiment: Experiment, warn: bool = False) -> tuple[list[Record], list[str]]:
+    """Return an experiment's usable records in order of seed, and a line for each other one; `warn` prints it, too."""
     usable, faults = [], []
     for seed in range(experiment.seeds):
         try:
             record = read(experiment, seed)
         except Unusable as error:
             faults.append(str(error))
+            if warn:
+                print(f"WARNING: {error}", file=sys.stderr)
         else:
             usable += [record] if record else []
     return usable, faults
@@ -238,10 +240,7 @@ def table(ids: list[str], digest: str | None = None) -> pd.DataFrame:
     results = ("accuracy", "loss", "val_loss", "best_epoch")
     rows = []
     for one in map(experiment, ids):
-        usable, faults = read_all(one)
-        for fault in faults:
-            print(f"WARNING: {fault}", file=sys.stderr)
-        for record in usable:
+        for record in read_all(one, warn=True)[0]:
             if digest in (None, record.digest):
                 values = [getattr(one, name) for name in settings]
                 rows.append([one.id, record.seed, *values, *(getattr(record, name) for name in results)])

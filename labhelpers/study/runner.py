@@ -3,7 +3,6 @@
 import contextlib
 import os
 import platform
-import sys
 import threading
 import time
 import warnings
@@ -26,8 +25,8 @@ VERSIONS = ("tensorflow", "keras", "numpy", "labhelpers")
 _load = cache(data.load)  # by a process that makes several runs
 
 
-def missing(ids=(), seeds=None) -> tuple[list[tuple[Experiment, int]], list[str]]:
-    """Return experiment and seed of each run that has no usable record, most wanted first, and the faults of records.
+def missing(ids=(), seeds=None) -> list[tuple[Experiment, int]]:
+    """Return experiment and seed of each run that has no usable record, most wanted first.
 
     Args:
         ids: of experiments; none means all.
@@ -35,15 +34,13 @@ def missing(ids=(), seeds=None) -> tuple[list[tuple[Experiment, int]], list[str]
     """
     if seeds is not None:
         check_whole_number("seeds", seeds, 1)
-    wanted, faults = [], []
+    wanted = []
     for tested in [experiment(id) for id in ids] or EXPERIMENTS:
-        usable, unusable = records.read_all(tested)
-        faults += unusable
-        recorded = {record.seed for record in usable}
+        recorded = {record.seed for record in records.read_all(tested, warn=True)[0]}
         wanted += [(tested, seed) for seed in range(tested.seeds)[:seeds] if seed not in recorded]
     # By seed within a group: a study that is cut off leaves experiments to be compared with equal numbers of runs.
     groups = [one.group for one in EXPERIMENTS]
-    return sorted(wanted, key=lambda run: (groups.index(run[0].group), run[1])), faults
+    return sorted(wanted, key=lambda run: (groups.index(run[0].group), run[1]))
 
 
 def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
@@ -62,14 +59,11 @@ def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
         check_whole_number("workers", workers, 1)
     folder = records.runs_dir()
     with writing(folder, FREE_SPACE):
-        busy = f"another lab study is at work in {folder}: wait for it, it makes the same"
-        lock = exclusive(folder / ".lock", busy)
+        lock = exclusive(folder / ".lock", f"another lab study is at work in {folder}: wait for it, it makes the same")
     with lock:
-        wanted, faults = missing(ids, seeds)
+        wanted = missing(ids, seeds)
         if not wanted:
             return 0
-        for fault in faults:
-            print(f"WARNING: {fault}", file=sys.stderr)
         results = _run_all(wanted, _cifar10(), scheduler, workers)
         print(f"runs to make: {len(wanted)}", flush=True)
         failed = []
@@ -99,8 +93,7 @@ def run_one(experiment: Experiment, seed: int, source: str, threads: int = 1, pr
     from labhelpers import airbench, backend, models
 
     cifar, n = _load(source), experiment.n_train
-    order = seed if experiment.sampled else None
-    split = cifar.everything() if n > cifar10.N_TRAINABLE else cifar.split(n, seed=order)
+    split = cifar.everything() if n > cifar10.N_TRAINABLE else cifar.split(n, seed=seed if experiment.sampled else None)
     # The networks without a recipe are small: their records were made in float32, and lower precision gains nothing.
     options = {"dtype": precision or backend.precision()[0]} if experiment.recipe else {}
     model = experiment.build(seed, **options)
