@@ -42,6 +42,7 @@ def test_a_run_has_all_its_settings():
     [
         ({"epochs": 21, "id": "another", "label": "another", "group": "another", "seeds": 1}, True),
         ({"epochs": 19}, False),
+        ({"id": "another"}, False),
         ({"epochs": 21, "batch_size": 64}, False),
     ],
 )
