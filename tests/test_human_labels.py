@@ -44,7 +44,7 @@ def test_agreement_is_full_with_themselves_and_none_with_the_reverse():
 def test_mistakes_are_shares_of_all_of_one_s_mistakes():
     none = np.diag([90] * 10)
     shares = human_labels.mistakes({"ours": MATRIX, "humans": human_labels.CONFUSION_MATRIX, "none": none})
-    assert len(shares) == 3 * 90 and (shares["true"] != shares["answer"]).all()
+    assert len(shares) == 3 * 90 and (shares["true"] != shares["answer"]).all() and shares["share"].notna().all()
     assert shares.groupby("who", sort=False)["share"].sum().tolist() == pytest.approx([1, 1, 0])
     ours = shares[shares["who"] == "ours"].set_index(["true", "answer"])["share"]
     assert ours["airplane", "automobile"] == 0.25 and ours["automobile", "airplane"] == 0.75
