@@ -1,5 +1,7 @@
 """Made-up records, with which tests reach every rule of the study."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -79,9 +81,8 @@ def runs(id, accuracy, **fields):
 
 def write(*of_experiments):
     """Write these records where `records.runs_dir` says."""
-    for of in of_experiments:
-        for it in of:
-            records.write(it)
+    for it in chain(*of_experiments):
+        records.write(it)
 
 
 def found(*of_experiments):

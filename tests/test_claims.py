@@ -1,6 +1,7 @@
 """The claims have the original's numbers and the margins committed before the first record; one row adds another."""
 
-import matplotlib.pyplot as plt
+from dataclasses import replace
+
 import pytest
 from scipy.stats import ttest_1samp
 
@@ -45,10 +46,12 @@ def test_claims_are_as_committed_and_can_be_tested():
     assert rates == [("adam", rate) for rate in (1e-4, 3e-4, 3e-3, 1e-2)]
 
 
-def test_the_original_s_number_is_looked_up_by_claim(tells):
+def test_numbers_and_experiments_are_looked_up_by_id(tells):
     assert (original("B3 loss"), original("A2")) == (1.18, 0.67)
     with tells(LabError, "the claim is 'A3'", "'D1', 'D2', 'D3', 'B3 accuracy', 'B3 loss', 'L1', 'A2'"):
         original("A3")
+    with tells(LabError, "X1: experiment is 'nonsense': choose from 'baseline-20000'"):
+        verdicts.judge(records.read_study()[0], claims=[replace(ROW, experiments=(BASE, "nonsense"))])
 
 
 # A further claim
@@ -83,7 +86,6 @@ def test_one_row_adds_a_claim_everywhere():
     for printed in (tables.as_markdown(judged), tables.as_text(judged)):
         assert ours in printed and ROW.statement in printed
     strip, chart, ax = verdicts.strips(judged)[-1], strip_charts(judged)[-1], plots.verdicts(judged).axes[-1]
-    plt.close("all")
     assert strip.verdict is added and strip.dots == pytest.approx([100 * gap for gap in gaps])
     assert (chart["claim"], chart["ours"], len(chart["runs"])) == ("X1", ours, 10)
     assert ROW.statement in ax.get_title(loc="left") and ax.get_xlabel() == chart["unit"] == strip.axis

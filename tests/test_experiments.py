@@ -8,21 +8,25 @@ import pytest
 from labhelpers import models
 from labhelpers.errors import LabError
 from labhelpers.study import records
-from labhelpers.study.experiments import BASE, BY_ID, DEEPER, EXPERIMENTS, experiment
+from labhelpers.study.experiments import BASE, DEEPER, EXPERIMENTS, experiment
 
 
 def test_every_experiment_has_its_own_id_and_label_a_network_and_all_its_records():
-    assert len(BY_ID) == len({one.label for one in EXPERIMENTS}) == len(EXPERIMENTS)
+    for names in ([one.id for one in EXPERIMENTS], [one.label for one in EXPERIMENTS]):
+        assert len(set(names)) == len(EXPERIMENTS)
     for one in EXPERIMENTS:
         assert one.network in models.NETWORKS and re.fullmatch("[a-z0-9-]+", one.id)
         assert [record.seed for record in records.read_all(one)[0]] == list(range(one.seeds))
         assert not records.path_of(one, one.seeds).exists()
 
 
-def test_an_experiment_is_looked_up_by_its_id(tells):
+def test_an_experiment_is_looked_up_by_its_id_and_has_a_known_network_and_optimizer(tells):
     assert experiment("deeper-40000") is DEEPER
     with tells(LabError, "experiment is 'deeper'", "'deeper-40000'"):
         experiment("deeper")
+    for setting, known in (("network", "deeper"), ("optimizer", "adam")):
+        with tells(LabError, f"{setting} is 'nonsense'", f"'{known}'"):
+            replace(DEEPER, **{setting: "nonsense"}).build(0)
 
 
 def test_a_run_has_all_its_settings():
@@ -38,6 +42,7 @@ def test_a_run_has_all_its_settings():
     [
         ({"epochs": 21, "id": "another", "label": "another", "group": "another", "seeds": 1}, True),
         ({"epochs": 19}, False),
+        ({"id": "another"}, False),
         ({"epochs": 21, "batch_size": 64}, False),
     ],
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_up import record
 
+from labhelpers.errors import LabError
 from labhelpers.evaluation import Evaluation
 from labhelpers.study import measures
 from labhelpers.study.claims import BASE
@@ -17,13 +18,7 @@ from labhelpers.study.measures import ACCURACY, LOSS
         (measures.SIDE, {"image_shape": [32, 32, 3]}, 32, True, "have 32x32 pixels."),
         (measures.SIDE, {"image_shape": [30, 40, 3]}, 30, False, "have 30x40 pixels."),
         (measures.BALANCE, {}, 50_000, True, "50,000 training images, 5,000 of each class."),
-        (
-            measures.BALANCE,
-            {"train_images_per_class": [4_000, 6_000]},
-            10_000,
-            False,
-            "10,000 training images, 4,000 to 6,000 of each class.",
-        ),
+        (measures.BALANCE, {"train_images_per_class": [4_000, 6_000]}, 10_000, False, "4,000 to 6,000 of each class."),
     ],
 )
 def test_facts_about_the_data(measure, fields, value, holds, words):
@@ -80,6 +75,11 @@ def test_without_mistakes_or_images_there_is_no_difference_and_no_error(images):
 )
 def test_a_value_is_written_in_its_own_unit(measure, arguments, expected):
     assert measure.write(*arguments) == expected
+
+
+def test_only_classes_of_the_data_are_compared(tells):
+    with tells(LabError, "the class is 'lorry': choose from 'airplane'"):
+        measures.easier("ship", "lorry")
 
 
 def test_an_axis_has_the_unit_also_where_numbers_are_written_without():

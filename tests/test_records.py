@@ -3,10 +3,9 @@
 import base64
 import hashlib
 import json
-import shutil
 import zlib
 from collections import defaultdict
-from dataclasses import field, fields, make_dataclass, replace
+from dataclasses import fields, replace
 from functools import reduce
 from pathlib import Path
 from unittest.mock import Mock
@@ -19,7 +18,7 @@ from labhelpers import usage
 from labhelpers.errors import LabError
 from labhelpers.study import records
 from labhelpers.study.claims import BASE, DEEPER
-from labhelpers.study.experiments import EXPERIMENTS, experiment
+from labhelpers.study.experiments import experiment
 
 FAST, ALL_IMAGES = "ladder-averaging", "ladder-all-images"  # with a recipe
 
@@ -29,6 +28,15 @@ def has_all(new, old):
     if isinstance(old, dict):
         return all(key in new and has_all(new[key], value) for key, value in old.items())
     return new == old or zlib.decompress(base64.b64decode(new)) == zlib.decompress(base64.b64decode(old))
+
+
+def save(content, id):
+    """Write what `to_json` gives, changed or not, as the first record of an experiment; returns its path."""
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    path = records.path_of(experiment(id), 0)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
+    return path
 
 
 def test_every_committed_record_is_valid_and_written_as_it_was_read():
@@ -58,69 +66,21 @@ def test_a_record_is_read_as_it_was_written(id, runs_dir):  # noqa: F811
 
 def test_the_best_epoch_has_the_smallest_validation_loss_but_is_the_last_with_a_recipe():
     slow, fast = record(BASE, best_epoch=4, val_loss=0.8), record(FAST)
-    assert (slow.best_epoch, slow.val_loss) == (4, 0.8)
     rising = replace(fast, history={"val_loss": np.arange(1.0, 11.0)})
-    assert (rising.best_epoch, rising.val_loss) == (10, 10)
     without = replace(fast, history={"val_loss": np.empty(0)})
+    assert [(run.best_epoch, run.val_loss) for run in (slow, rising)] == [(4, 0.8), (10, 10)]
     assert without.best_epoch == 10 and np.isnan(without.val_loss)
 
 
 # What is renamed or added
 
-DROPOUT = ("dropout", float, field(default=0.0))
 
-
-def altered(monkeypatch, kind, renamed=None, added=()):
-    """Rename or add fields of a dataclass, as the library would be changed; returns the experiments it then has."""
-    cls, renamed = getattr(records, kind), renamed or {}
-    members = [
-        (renamed.get(one.name, one.name), one.type, field(default=one.default, metadata=one.metadata))
-        for one in fields(cls)
-    ]
-    methods = {name: it for name, it in vars(cls).items() if name in ("settings", "best_epoch", "val_loss")}
-    new = make_dataclass(kind, [*members, *added], namespace=methods, frozen=True)
-
-    def converted(old):
-        return old and new(**{renamed.get(name, name): value for name, value in vars(old).items()})
-
-    every = {
-        "Experiment": lambda: list(map(converted, EXPERIMENTS)),
-        "Recipe": lambda: [replace(one, recipe=converted(one.recipe)) for one in EXPERIMENTS],
-        "Record": lambda: EXPERIMENTS,
-    }[kind]()
-    keys = {name: records.SETTING_KEYS.get(old, old) for old, name in renamed.items()}
-    monkeypatch.setattr(records, kind, new)
-    monkeypatch.setattr(records, "EXPERIMENTS", every)
-    monkeypatch.setattr(records, "SETTING_KEYS", records.SETTING_KEYS | keys)
-    return every
-
-
-@pytest.mark.parametrize(
-    "kind, change, name",
-    [
-        ("Experiment", {"renamed": {"sampled": "random", "learning_rate": "step_size"}}, "step_size"),
-        ("Recipe", {"renamed": {"averaging": "lookahead"}}, "lookahead"),
-        ("Record", {"renamed": {"losses": "costs", "tta_loss": "augmented", "threads": "cores"}}, "cores"),
-        ("Experiment", {"added": [DROPOUT]}, "dropout"),
-        ("Recipe", {"added": [DROPOUT]}, "dropout"),
-    ],
-)
-def test_a_field_that_is_renamed_or_added_leaves_every_record_valid(kind, change, name, monkeypatch):
-    before = {id: len(of) for id, of in records.read_study()[0].items()}
-    altered(monkeypatch, kind, **change)
-    held, faults = records.read_study()
-    assert not faults and {id: len(of) for id, of in held.items()} == before
-    one = held[FAST][0]
-    assert hasattr({"Record": one, "Experiment": one.experiment, "Recipe": one.experiment.recipe}[kind], name)
-
-
-@pytest.mark.parametrize("kind, named", [("Experiment", "dropout"), ("Recipe", "recipe")])
-def test_an_added_setting_that_has_not_its_default_makes_records_stale(kind, named, monkeypatch):
-    one = next(one for one in altered(monkeypatch, kind, added=[DROPOUT]) if one.id == FAST)
-    change = {"recipe": replace(one.recipe, dropout=0.5)} if kind == "Recipe" else {"dropout": 0.5}
-    held, faults = records.read_all(replace(one, **change))
-    assert not held and len(faults) == one.seeds
-    assert all(f"is stale (its experiment differs in {named})" in fault for fault in faults)
+def test_a_renamed_setting_keeps_its_key_in_the_file(monkeypatch):
+    for name in ("learning_rate", "averaging"):  # of an experiment, of a recipe
+        monkeypatch.setitem(records.SETTING_KEYS, name, f"old {name}")
+    content = records.to_json(record(FAST))
+    assert content["arm"]["old learning_rate"] == 0.73 and content["arm"]["recipe"]["old averaging"] is True
+    assert records.from_json(content).experiment.settings() == experiment(FAST).settings()
 
 
 def test_a_field_that_an_old_file_lacks_has_its_default():
@@ -129,6 +89,16 @@ def test_a_field_that_an_old_file_lacks_has_its_default():
     read = records.from_json(content)
     assert (read.precision, read.experiment.recipe, read.experiment.reshuffled) == ("float32", None, True)
     assert (read.tta_accuracy, read.tta_loss, read.tta_predictions) == (None, None, None)
+
+
+def test_a_setting_added_since_makes_a_record_stale_unless_it_has_its_default(runs_dir):  # noqa: F811
+    content, one = records.to_json(record(FAST)), experiment(FAST)
+    del content["arm"]["reshuffled"], content["arm"]["recipe"]["momentum"]
+    save(content, FAST)
+    assert records.read(one, 0).seed == 0
+    for named, value in (("reshuffled", False), ("recipe", replace(one.recipe, momentum=0.5))):
+        [fault] = records.read_all(replace(one, **{named: value}))[1]
+        assert f"is stale (its experiment differs in {named})" in fault
 
 
 # What can't be used
@@ -142,6 +112,8 @@ def test_a_field_that_an_old_file_lacks_has_its_default():
         ("arm.epochs", 11, "its experiment differs in epochs"),
         ("arm.drawn", True, "its experiment differs in sampled"),
         ("arm.recipe.averaging", False, "its experiment differs in recipe"),
+        ("arm.name", BASE, "its experiment differs in id"),
+        ("seed", 1, "its experiment differs in seed"),
         ("data.digest", "0" * 64, "of other data than CIFAR-10"),
         ("test", {}, "it has no test.best.loss"),
         ("arm", {}, "'id'"),
@@ -151,21 +123,9 @@ def test_a_record_of_anything_else_is_stale(place, value, reason, runs_dir, tell
     content = records.to_json(record(FAST))
     *outer, last = place.split(".")
     reduce(dict.__getitem__, outer, content)[last] = value
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    path = records.path_of(experiment(FAST), 0)
-    path.parent.mkdir()
-    path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
+    path = save(content, FAST)
     with tells(records.Unusable, f"{path.name} is stale ({reason}): lab study makes it anew"):
         records.read(experiment(FAST), 0)
-
-
-def test_a_copy_under_another_name_is_refused(runs_dir):  # noqa: F811
-    write(runs(BASE, [0.6]))
-    for id, seed, differs in ((BASE, 1, "seed)"), (FAST, 0, "id, network,")):
-        path = records.path_of(experiment(id), seed)
-        shutil.copy(records.path_of(experiment(BASE), 0), path)
-        [fault] = records.read_all(experiment(id))[1]
-        assert fault.startswith(f"{path.name} is stale (its experiment differs in {differs}")
 
 
 @pytest.mark.parametrize(

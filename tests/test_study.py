@@ -19,19 +19,16 @@ from test_faults import changed, full_disk, half, needs_mount, needs_posix, runn
 
 from labhelpers.study import experiments, records, runner
 
-# One real run
+# Real runs
 
 
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory):
     """The records of two short runs on stand-in images, one of them with a recipe, made twice in other processes."""
     code = """
-import json
-import os
-import sys
+import json, os, sys
 from functools import partial
 from pathlib import Path
-
 os.environ["LAB_THREADS"] = "1"
 from labhelpers import models
 from labhelpers.airbench import Recipe
@@ -47,10 +44,8 @@ fast = Experiment("tiny-fast", "tiny", "improvements", "three_blocks", 300, 2, 1
 runs = [runner.run_one(one, 0, "standin", precision="float32") for one in (short, fast)]
 print(json.dumps([records.to_json(run) for run in runs]))
 """
-    runs = [
-        subprocess.run([sys.executable, "-c", code, tmp_path_factory.mktemp("runs")], capture_output=True, text=True)
-        for _ in range(2)
-    ]
+    commands = [[sys.executable, "-c", code, tmp_path_factory.mktemp("runs")] for _ in range(2)]
+    runs = [subprocess.run(command, capture_output=True, text=True) for command in commands]
     assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
     return [json.loads(run.stdout) for run in runs]
 
@@ -60,43 +55,33 @@ def test_run_again_gives_the_same_record_but_for_the_time(contents):
         assert {name for name in first if first[name] != second[name]} <= {"seconds", "ended"}
 
 
-def test_record_of_a_run_with_a_recipe_has_the_last_weights_and_test_time_augmentation(contents):
-    from labhelpers import data
-
-    record, labels = records.from_json(contents[0][1]), data.load("standin").test_labels
-    assert (record.accuracy, record.loss) == (record.last_accuracy, record.last_loss)
-    assert record.accuracy == (record.predictions == labels).mean()
-    assert record.tta_accuracy == (record.tta_predictions == labels).mean()
-    assert (record.tta_predictions != record.predictions).any()
-    assert record.experiment.recipe.label_smoothing == 0.2
-    assert record.precision == "float32" and record.best_epoch == 2
-
-
 def test_record_fits_together(contents):
     from labhelpers import data
 
-    record, labels = records.from_json(contents[0][0]), data.load("standin").test_labels
-    matrix = np.histogram2d(labels, record.predictions, bins=(range(11), range(11)))[0]
-    assert (record.confusion_matrix == matrix).all()
-    assert record.accuracy == (record.predictions == labels).mean()
-    assert record.loss == pytest.approx(record.losses.astype(float).mean(), rel=1e-3)
-    assert {name: len(values) for name, values in record.history.items()} == dict.fromkeys(
-        ("loss", "accuracy", "val_loss", "val_accuracy"), 2
-    )
-    assert (record.parameters, record.multiplications) == (44_672, 1_838_720)
-    assert record.image_shape == [32, 32, 3] and sum(record.train_images_per_class) == 50_000
-    assert record.threads == 1 and record.versions["tensorflow"] and record.processor
-
-
-# The table of experiments
+    labels = data.load("standin").test_labels
+    plain, fast = map(records.from_json, contents[0])
+    for record in (plain, fast):
+        matrix = np.histogram2d(labels, record.predictions, bins=(range(11), range(11)))[0]
+        assert (record.confusion_matrix == matrix).all()
+        assert record.accuracy == (record.predictions == labels).mean()
+        assert record.loss == pytest.approx(record.losses.astype(float).mean(), rel=1e-3)
+        assert [len(record.history[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")] == [2] * 4
+        assert record.image_shape == [32, 32, 3] and sum(record.train_images_per_class) == 50_000
+        assert record.threads == 1 and record.versions["tensorflow"] and record.processor
+    assert (plain.parameters, plain.multiplications) == (44_672, 1_838_720)
+    assert (fast.accuracy, fast.loss) == (fast.last_accuracy, fast.last_loss)
+    assert fast.tta_accuracy == (fast.tta_predictions == labels).mean()
+    assert (fast.tta_predictions != fast.predictions).any()
+    assert fast.experiment.recipe.label_smoothing == 0.2
+    assert fast.precision == "float32" and fast.best_epoch == 2
 
 
 def test_most_wanted_come_first_and_the_experiments_of_a_group_side_by_side(monkeypatch, tmp_path):
     monkeypatch.setattr(records, "runs_dir", lambda: tmp_path)
-    units, faults = runner.missing()
-    assert not faults and len(units) == sum(one.seeds for one in experiments.EXPERIMENTS)
-    assert {unit.experiment.group for unit in units[:30]} == {experiments.MAIN}
-    assert [(unit.experiment.id, unit.seed) for unit in units[2:4]] == [("deeper-40000", 0), ("baseline-20000", 1)]
+    wanted = runner.missing()
+    assert len(wanted) == sum(one.seeds for one in experiments.EXPERIMENTS)
+    assert {one.group for one, _ in wanted[:30]} == {experiments.MAIN}
+    assert [(one.id, seed) for one, seed in wanted[2:4]] == [("deeper-40000", 0), ("baseline-20000", 1)]
 
 
 # The command, in a project in which training is quick
@@ -106,7 +91,6 @@ EXPERIMENTS = (
     Experiment("one", "one", MAIN, "baseline", 100, 1, 4),
     Experiment("two", "two", CHANGE, "deeper", 200, 1, 4),
 )
-BY_ID = {one.id: one for one in EXPERIMENTS}
 """
 RUN_ONE = '''
 
@@ -132,6 +116,7 @@ def run_one(experiment, seed, source, threads=1, precision=None):
         seconds=[time.time()],
     )
 '''
+NOWHERE = "tcp://127.0.0.1:1"
 ALL = {f"{id}-seed{seed}.json" for id in ("one", "two") for seed in range(4)}
 
 
@@ -166,25 +151,20 @@ def finished_runs(project):
     return Counter((note[0], note[1]) for note in notes(project) if note[-1] == "done")
 
 
-def test_study_makes_what_is_missing_and_then_starts_nothing_slow(quick):
+def test_study_makes_what_is_missing_or_damaged_and_then_starts_nothing_slow(quick):
     succeeds(quick, "lab study --experiments two --seeds 2 --workers 1")
     assert made(quick) == {"two-seed0.json", "two-seed1.json"}
     assert "made 6 records" in succeeds(quick, "lab study --workers 2")
     assert made(quick) == ALL and set(finished_runs(quick).values()) == {1}
-    before, quick.variables["PYTHONPROFILEIMPORTTIME"] = quick.state(), "1"
-    done = quick.lab("lab study")
-    imported = set(re.findall(r"\| +(\w+)$", done.stderr, re.M))
-    assert "nothing to do" in done.stdout and quick.state() == before
-    assert "pandas" in imported and not {"tensorflow", "keras", "joblib", "scipy"} & imported
-
-
-def test_damaged_record_is_reported_and_made_anew(quick):
-    succeeds(quick, "lab study --experiments one --workers 2")
     with changed("data/runs/one-seed1.json", half)(quick):
-        done = quick.lab("lab study --experiments one --workers 2")
+        done = quick.lab("lab study --workers 2")
         line = "WARNING: one-seed1.json is damaged: restore it with git, or let lab study make it anew"
-        assert done.returncode == 0 and line in done.stderr.splitlines()
-        assert "nothing to do" in succeeds(quick, "lab study --experiments one")
+        assert done.returncode == 0 and line in done.stderr.splitlines() and "made 1 records" in done.stdout
+        before, quick.variables["PYTHONPROFILEIMPORTTIME"] = quick.state(), "1"
+        done = quick.lab("lab study")
+        imported = set(re.findall(r"\| +(\w+)$", done.stderr, re.M))
+        assert "nothing to do" in done.stdout and quick.state() == before
+        assert "pandas" in imported and not {"tensorflow", "keras", "joblib", "scipy"} & imported
 
 
 @needs_mount
@@ -250,11 +230,8 @@ def test_two_studies_at_once(quick, held):
         ("--seeds 0", "seeds is 0: choose a whole number of at least 1"),
         ("--experiments three", "experiment is 'three': choose from 'one', 'two'"),
         ("--repeat one 0", "there is no record of one with seed 0 yet: run lab study --experiments one"),
-        ("--repeat one 9", "SEED is 9: one has seeds 0 to 3"),
-        (
-            "--scheduler tcp://127.0.0.1:1",
-            "there is no Dask scheduler at tcp://127.0.0.1:1: start one with dask scheduler",
-        ),
+        ("--repeat one 9", "SEED is '9': choose from '0', '1', '2', '3'"),
+        (f"--scheduler {NOWHERE}", f"there is no Dask scheduler at {NOWHERE}: start one with dask scheduler"),
     ],
 )
 def test_what_was_typed_is_checked(options, line, quick):
@@ -270,13 +247,9 @@ def test_repeat_compares_the_run_with_its_record_and_its_experiment(quick):
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
     out = succeeds(quick, "lab study --repeat one 2").splitlines()
-    assert out[0] == "the same record, but for seconds and date"
-    assert out[1] == "test accuracy 0.5200; recorded 0.5200"
+    assert out[:2] == ["the same record, but for seconds and date", "test accuracy 0.5200; recorded 0.5200"]
     assert out[2].startswith("The 4 recorded runs have a mean of 51.5 %")
     assert out[2].endswith("; today's 52.0 % is inside.")
-
-
-# A Dask cluster of two workers
 
 
 @needs_posix

@@ -1,8 +1,6 @@
-"""The claims of the original report: its numbers, and what each claim is tested on. To add one is to add a row.
+"""The claims of the original report (see CITATION.cff), and what each is tested on. To add one is to add a row.
 
-The report: Corentin Leloup and Wafa Bouzouita, "Lab 2: Deep learning for image classification" (Master 2 AIC, Image
-Mining). The margins were committed before the first record was made, and that the network of A3 is `ladder-averaging`
-before any run of it.
+The margins were committed before the first record was made; the network of A3, `ladder-averaging`, before any run of it.
 """
 
 from dataclasses import dataclass
@@ -48,6 +46,8 @@ class Claim:
 BASE, LARGER, DEEPER = "baseline-20000", "baseline-40000", "deeper-40000"
 SHORTER = f"{DEEPER}-10-epochs"
 RATES = tuple(f"{DEEPER}-{rate}" for rate in ("adam-1e-4", "adam-3e-4", "adam-3e-3", "adam-1e-2"))
+LOW_QUALITY = "nothing much better could be obtained, because of the images' low quality"
+OTHER_RATES = "another learning rate is no use, with Adam"
 
 CLAIMS = (
     Claim("D1", "there are ten classes", measures.CLASSES, (BASE,), 10),
@@ -64,31 +64,13 @@ CLAIMS = (
     Claim("A1 complexity", "the deeper network is more complex", measures.PARAMETERS, (DEEPER, LARGER)),
     Claim("A1 epochs", "so it takes more epochs", ACCURACY, (DEEPER, SHORTER), margin=POINT),
     Claim("A2", "the final network reaches {number}", ACCURACY, (DEEPER, LARGER), 0.67, 0.005, POINT),
-    Claim(
-        "A3",
-        "nothing much better could be had, for the images' low quality",
-        ACCURACY,
-        (DEEPER, "ladder-averaging"),
-        margin=POINT,
-        nothing_better=True,
-    ),
-    Claim(
-        "A4",
-        "another learning rate is no use, with Adam",
-        ACCURACY,
-        (DEEPER, *RATES),
-        margin=POINT,
-        nothing_better=True,
-    ),
+    Claim("A3", LOW_QUALITY, ACCURACY, (DEEPER, "ladder-averaging"), margin=POINT, nothing_better=True),
+    Claim("A4", OTHER_RATES, ACCURACY, (DEEPER, *RATES), margin=POINT, nothing_better=True),
 )
 
 
 def original(id: str) -> float:
-    """Return the number that the original gives for a claim, such as 0.67 for "A2".
-
-    Raises:
-        LabError: there is no such claim, or it has no number.
-    """
+    """Return the number that the original gives for a claim, such as 0.67 for "A2"; a `LabError` if it gives none."""
     numbers = {claim.id: claim.number for claim in CLAIMS if claim.number is not None}
     check_choice("the claim", id, numbers)
     return numbers[id]

@@ -1,10 +1,10 @@
 """The experiments of the study, as data, in the order in which `lab study` makes their runs: one line adds another.
 
-An experiment is one configuration, trained once for each of its seeds. A seed fixes the initial weights and the order
-of the images. The weights kept are those of the best validation loss, or, with a recipe, those of the last epoch.
+An experiment is one configuration, trained once for each of its seeds, which fix initial weights and order of images.
+It keeps the weights of the best validation loss, or, with a recipe, those of the last epoch.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from labhelpers.airbench import Recipe
@@ -32,20 +32,20 @@ class Experiment:
 
     def settings(self) -> dict:
         """Return what its runs depend on, by name: everything but `label`, `group` and `seeds`."""
-        names = [field.name for field in fields(self) if field.name not in ("label", "group", "seeds")]
-        return {name: getattr(self, name) for name in names}
+        return {name: value for name, value in vars(self).items() if name not in ("label", "group", "seeds")}
 
     def build(self, seed: int, **options):
         """Build its network with Keras's initial weights, compiled unless it has a recipe; `options` such as `dtype`."""
         from labhelpers.backend import keras
         from labhelpers.models import NETWORKS
 
+        check_choice("network", self.network, NETWORKS)
         model = NETWORKS[self.network](seed, **options)
         if self.recipe is None:
-            sgd = partial(keras.optimizers.SGD, momentum=0.9)
-            optimizer = {"adam": keras.optimizers.Adam, "sgd": sgd}[self.optimizer](self.learning_rate)
+            optimizers = {"adam": keras.optimizers.Adam, "sgd": partial(keras.optimizers.SGD, momentum=0.9)}
+            check_choice("optimizer", self.optimizer, optimizers)
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+            model.compile(optimizers[self.optimizer](self.learning_rate), loss, metrics=["accuracy"])
         return model
 
     def is_run(self, model, *, n_train: int, epochs: int, batch_size: int) -> bool:
@@ -58,9 +58,8 @@ class Experiment:
 
     def continues(self, other: "Experiment") -> bool:
         """Return whether it differs from another only by more epochs, so that its runs begin as the other's do."""
-        ours, theirs = self.settings(), other.settings()
-        differing = {name for name in ours if ours[name] != theirs[name]} - {"id"}
-        return differing == {"epochs"} and self.epochs > other.epochs
+        longer = replace(other, id=self.id, epochs=self.epochs)
+        return longer.settings() == self.settings() and self.epochs > other.epochs
 
 
 def _learns(model):
@@ -76,15 +75,6 @@ OTHER, IMPROVEMENTS = "what else could explain it", "improvements"
 
 def _variant(main, id, label, group=OTHER, seeds=5, **changes):
     return replace(main, id=f"{main.id}-{id}", label=f"{main.label}, {label}", group=group, seeds=seeds, **changes)
-
-
-def _changed(id, label, network):
-    return Experiment(f"{id}-40000", f"{label}, 40,000 images", CHANGE, network, 40_000, epochs=20, seeds=5)
-
-
-def _curve(n_train):
-    id, label = f"baseline-{n_train}", f"baseline, {n_train:,} images"
-    return Experiment(id, label, CURVE, "baseline", n_train, epochs=10, seeds=3)
 
 
 def _rate(optimizer, rate, seeds):
@@ -114,11 +104,16 @@ EXPERIMENTS = (
     LARGER,
     DEEPER,
     _variant(LARGER, "20-epochs", "20 epochs", CHANGE, epochs=20),
-    _changed("wider-masks", "5x5 kernels", "wider_masks"),
-    _changed("second-convolution", "second convolution", "second_convolution"),
+    Experiment("wider-masks-40000", "5x5 kernels, 40,000 images", CHANGE, "wider_masks", 40_000, 20, 5),
+    Experiment(
+        "second-convolution-40000", "second convolution, 40,000 images", CHANGE, "second_convolution", 40_000, 20, 5
+    ),
     _variant(DEEPER, "10-epochs", "10 epochs", CHANGE, 10, epochs=10),
     Experiment("deeper-20000", "deeper, 20,000 images", CHANGE, "deeper", 20_000, 20, 5),
-    *map(_curve, (5_000, 10_000, 30_000, 45_000)),
+    *(
+        replace(BASE, id=f"baseline-{n}", label=f"baseline, {n:,} images", group=CURVE, n_train=n, seeds=3)
+        for n in (5_000, 10_000, 30_000, 45_000)
+    ),
     *(_rate("adam", rate, seeds=5) for rate in (1e-4, 3e-4, 3e-3, 1e-2)),
     *(_rate("sgd", rate, seeds=3) for rate in (1e-3, 1e-2, 1e-1)),
     _variant(LARGER, "pytorch-weights", "PyTorch's initial weights", initial_weights="pytorch"),
@@ -142,14 +137,10 @@ EXPERIMENTS = (
     _improved("width", "four times the width", Recipe(), **FOUR_TIMES, seeds=2),
     _improved("longer", "twelve epochs", Recipe(), **FOUR_TIMES, epochs=12, seeds=5),
 )
-BY_ID = {experiment.id: experiment for experiment in EXPERIMENTS}
 
 
 def experiment(id: str) -> Experiment:
-    """Return the experiment of that id.
-
-    Raises:
-        LabError: there is none.
-    """
-    check_choice("experiment", id, BY_ID)
-    return BY_ID[id]
+    """Return the experiment of that id; a `LabError` says if there is none."""
+    by_id = {one.id: one for one in EXPERIMENTS}
+    check_choice("experiment", id, by_id)
+    return by_id[id]

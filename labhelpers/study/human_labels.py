@@ -1,8 +1,7 @@
 """What human annotators answered on the same test images: CIFAR-10H, 511,000 judgements, about 51 an image.
 
-Peterson, Battleday, Griffiths and Russakovsky, "Human uncertainty makes classification more robust", ICCV 2019,
-arXiv 1908.07086; data set under CC BY-NC-SA 4.0. This module holds only the published total over all images; the
-answers to each image are read from the authors' file, where it is available.
+Peterson et al., "Human uncertainty makes classification more robust", ICCV 2019, arXiv 1908.07086. Here is only the
+published total over all images; the answers to each image are in the authors' file (data/README.md).
 """
 
 import hashlib
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import entr
 
 from labhelpers import usage
 from labhelpers.cifar10 import CLASS_NAMES
@@ -74,8 +74,7 @@ def counts_path() -> Path | None:
 
 def disagreement(answers) -> np.ndarray:
     """Return how far annotators disagree on each image: entropy of their answers in bits, (N,), from counts (N, 10)."""
-    shares = answers / answers.sum(axis=1, keepdims=True)
-    return -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=1)
+    return entr(answers / answers.sum(axis=1, keepdims=True)).sum(axis=1) / np.log(2)
 
 
 def mistakes(matrices: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -88,11 +87,10 @@ def mistakes(matrices: dict[str, np.ndarray]) -> pd.DataFrame:
         For each, a row for each pair of a true class and a wrong answer: `who`, `true`, `answer`, and the `share` of
         all their mistakes, 0 to 1.
     """
-    names, is_wrong = np.array(CLASS_NAMES, object), ~np.eye(len(CLASS_NAMES), dtype=bool)
-    true, answer = np.nonzero(is_wrong)
+    names, (true, answer) = np.array(CLASS_NAMES, object), np.nonzero(1 - np.eye(len(CLASS_NAMES)))
     tables = []
     for who, matrix in matrices.items():
-        wrong = np.asarray(matrix)[is_wrong]
+        wrong = np.asarray(matrix)[true, answer]
         shares = wrong / max(wrong.sum(), 1)
         tables.append(pd.DataFrame({"who": who, "true": names[true], "answer": names[answer], "share": shares}))
     return pd.concat(tables, ignore_index=True)
@@ -104,7 +102,7 @@ def confused_pairs(matrix) -> dict[tuple[int, int], float]:
     For each pair of labels `(low, high)` it is the mean of the two shares of its classes' images, 0 to 1, from counts
     (10, 10) whose rows are true classes.
     """
-    share = matrix / matrix.sum(axis=1, keepdims=True)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     share = (share + share.T) / 2
     pairs = {pair: float(share[pair]) for pair in combinations(range(len(share)), 2)}
     return dict(sorted(pairs.items(), key=lambda item: -item[1]))
@@ -112,7 +110,6 @@ def confused_pairs(matrix) -> dict[tuple[int, int], float]:
 
 def agreement(matrix, top: int = 5) -> Agreement:
     """Compare the pairs that a network confuses with those that humans do; `matrix` as for `confused_pairs`."""
-    theirs, ours = confused_pairs(CONFUSION_MATRIX), confused_pairs(matrix)
-    correlation = pd.Series(theirs).corr(pd.Series(ours), method="spearman")
-    shared = {*list(theirs)[:top]} & {*list(ours)[:top]}
-    return Agreement(float(correlation), len(theirs), len(shared), top)
+    theirs, ours = pd.Series(confused_pairs(CONFUSION_MATRIX)), pd.Series(confused_pairs(matrix))
+    shared = theirs.index[:top].intersection(ours.index[:top])
+    return Agreement(float(theirs.corr(ours, method="spearman")), len(theirs), len(shared), top)

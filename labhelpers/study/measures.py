@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, VEHICLES
+from labhelpers.errors import check_choice
 from labhelpers.study.records import Record
 
 
@@ -53,9 +54,7 @@ class Measure:
     def write(self, value: float, interval=None, digits: int | None = None) -> str:
         """Write a value, and its interval where it has one: "60.3 % (59.8 to 60.9)"."""
         decimals = self.digits if digits is None else digits
-        number, *ends = (
-            f"{round(self.scale * part, decimals) + 0.0:,.{decimals}f}" for part in (value, *(interval or ()))
-        )  # + 0.0: no -0
+        number, *ends = (f"{self.scale * part:z,.{decimals}f}" for part in (value, *(interval or ())))  # z: no -0
         text = number if self.bare or not self.unit else f"{number} {self.unit}"
         return f"{text} ({ends[0]} to {ends[1]})" if ends else text
 
@@ -112,11 +111,13 @@ def _fact(name, of, words):
 
 
 def _between_classes(of, words):
-    return Measure("difference", of, "points", scale=100, digits=1, words=words)
+    return Measure("difference", of, "points", 100, 1, words=words)
 
 
 def easier(first: str, second: str) -> Measure:
     """Return the measure of how much more often images of one class are recognised than those of another."""
+    for name in (first, second):
+        check_choice("the class", name, CLASS_NAMES)
     labels = [[CLASS_NAMES.index(name)] for name in (first, second)]
     words = f"{first}s are recognised more often than {second}s"
     return _between_classes(lambda record: _easier(record, *labels), words)
@@ -125,27 +126,15 @@ def easier(first: str, second: str) -> Measure:
 CLASSES = _fact("classes", _classes, "The data has {n} classes, {first} to {last}.")
 SIDE = _fact("side", _side, "The images have {height}x{width} pixels.")
 BALANCE = _fact("training images", _balance, "There are {n} training images, {each} of each class.")
-PARAMETERS = _fact(
-    "parameters", lambda record: Measured(record.parameters), "and that is how complexity is measured here"
-)
+PARAMETERS = _fact("parameters", lambda run: Measured(run.parameters), "and that is how complexity is measured here")
 ACCURACY = Measure(
-    "test accuracy",
-    lambda record: Measured(record.accuracy),
-    "%",
-    scale=100,
-    digits=1,
-    last_epoch=lambda record: record.last_accuracy,
+    "test accuracy", lambda run: Measured(run.accuracy), "%", 100, 1, last_epoch=lambda run: run.last_accuracy
 )
 LOSS = Measure(
-    "test loss",
-    lambda record: Measured(record.loss),
-    "nats per image",
-    digits=3,
-    bare=True,
-    last_epoch=lambda record: record.last_loss,
+    "test loss", lambda run: Measured(run.loss), "nats per image", 1, 3, bare=True, last_epoch=lambda run: run.last_loss
 )
 ANIMALS_WITHIN = _between_classes(_animals_within, "mistakes on animals name another animal more often than by chance")
 VEHICLES_EASIER = _between_classes(
-    lambda record: _easier(record, VEHICLES, ANIMALS), "vehicles are recognised more often than animals"
+    lambda run: _easier(run, VEHICLES, ANIMALS), "vehicles are recognised more often than animals"
 )
 CARS_EASIEST = _between_classes(_cars_easiest, "cars are recognised more often than any other class")

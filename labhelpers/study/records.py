@@ -1,8 +1,6 @@
-"""One run, one record: a JSON file in `data/runs`, written whole or not at all, that anyone can analyse again.
+"""One run, one record: a JSON file in `data/runs`, written whole or not at all.
 
-The files have keys of their own, which never change: each field of `Record` names its place, and `SETTING_KEYS` those of
-an experiment's settings. So fields, classes and labels can be renamed without touching a file, and a field that a file
-lacks has its default.
+The files have keys of their own, which never change, so that fields and classes can be renamed without touching a file.
 """
 
 # ruff: noqa: RUF009 (`_at` declares a field)
@@ -35,25 +33,23 @@ class Unusable(LabError):
     """A record that can't be used: damaged, or stale."""
 
 
-def _packed(dtype):
-    """Return how a long array is written, compressed as text, and how it is read."""
-    return (
+def _at(keys: str, write=lambda value: value, read=lambda value: value, default=MISSING):
+    """Declare a field by its place in the file (keys, outermost first), and by how its value is written and read."""
+    return field(default=default, metadata={"keys": keys.split("."), "write": write, "read": read})
+
+
+def _packed(keys, dtype, default=MISSING):
+    """Declare a field that holds a long array, which is written compressed, as text."""
+    return _at(
+        keys,
         lambda array: base64.b64encode(zlib.compress(array.astype(dtype).tobytes(), 9)).decode(),
         lambda text: np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype),
+        default,
     )
 
 
-AS_IT_IS = (lambda value: value, lambda value: value)
-LIST = (np.ndarray.tolist, np.array)
-LISTS = (
-    lambda arrays: {name: array.tolist() for name, array in arrays.items()},
-    lambda lists: {name: np.array(values) for name, values in lists.items()},
-)
-
-
-def _at(keys: str, form=AS_IT_IS, default=MISSING):
-    """Declare a field by its place in the file (keys, outermost first), and by how its value is written and read."""
-    return field(default=default, metadata={"keys": keys.split("."), "write": form[0], "read": form[1]})
+def _each(convert):
+    return lambda items: {name: convert(values) for name, values in items.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +66,12 @@ class Record:
     train_images_per_class: list[int] = _at("data.train_images_per_class")  # of the whole data set
     test_images_per_class: list[int] = _at("data.test_images_per_class")
     # Per epoch: `loss`, `accuracy`, `val_loss`, `val_accuracy`; the latter two are empty without validation images.
-    history: dict[str, np.ndarray] = _at("history", LISTS)
+    history: dict[str, np.ndarray] = _at("history", _each(np.ndarray.tolist), _each(np.array))
     loss: float = _at("test.best.loss")  # with the weights of the best epoch
     accuracy: float = _at("test.best.accuracy")
-    confusion_matrix: np.ndarray = _at("test.confusion_matrix", LIST)  # rows are true classes
-    predictions: np.ndarray = _at("test.predictions", _packed("uint8"))  # of each image, as are losses
-    losses: np.ndarray = _at("test.losses", _packed("float16"))
+    confusion_matrix: np.ndarray = _at("test.confusion_matrix", np.ndarray.tolist, np.array)  # rows are true classes
+    predictions: np.ndarray = _packed("test.predictions", "uint8")  # of each image, as are losses
+    losses: np.ndarray = _packed("test.losses", "float16")
     last_loss: float = _at("test.last.loss")  # with the weights of the last epoch
     last_accuracy: float = _at("test.last.accuracy")
     threads: int = _at("threads")
@@ -86,7 +82,7 @@ class Record:
     precision: str = _at("precision", default="float32")  # one of `backend.PRECISIONS`
     tta_loss: float | None = _at("test.views.loss", default=None)  # with test-time augmentation, if there is a recipe
     tta_accuracy: float | None = _at("test.views.accuracy", default=None)
-    tta_predictions: np.ndarray | None = _at("test.views.predictions", _packed("uint8"), default=None)
+    tta_predictions: np.ndarray | None = _packed("test.views.predictions", "uint8", None)
 
     @property
     def best_epoch(self) -> int:
@@ -133,7 +129,7 @@ def from_json(content: dict) -> Record:
     for declared in fields(Record)[1:]:
         held: Any = content
         for key in declared.metadata["keys"]:
-            held = held.get(key) if held else None
+            held = (held or {}).get(key)
         if held is not None:
             values[declared.name] = declared.metadata["read"](held)
         elif declared.default is MISSING:
@@ -197,8 +193,7 @@ def read(experiment: Experiment, seed: int) -> Record | None:
     except PermissionError as error:
         raise Unusable(f"{path.name} may not be read: make it readable") from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        message = f"{path.name} is damaged: restore it with git, or let lab study make it anew"
-        raise Unusable(message) from error
+        raise Unusable(f"{path.name} is damaged: restore it with git, or let lab study make it anew") from error
     try:
         record = from_json(content)
         if record.digest != cifar10.digest():
@@ -212,14 +207,16 @@ def read(experiment: Experiment, seed: int) -> Record | None:
     return record
 
 
-def read_all(experiment: Experiment) -> tuple[list[Record], list[str]]:
-    """Return an experiment's usable records in order of seed, and a line for each that can't be used."""
+def read_all(experiment: Experiment, warn: bool = False) -> tuple[list[Record], list[str]]:
+    """Return an experiment's usable records in order of seed, and a line for each other one; `warn` prints it, too."""
     usable, faults = [], []
     for seed in range(experiment.seeds):
         try:
             record = read(experiment, seed)
         except Unusable as error:
             faults.append(str(error))
+            if warn:
+                print(f"WARNING: {error}", file=sys.stderr)
         else:
             usable += [record] if record else []
     return usable, faults
@@ -243,10 +240,7 @@ def table(ids: list[str], digest: str | None = None) -> pd.DataFrame:
     results = ("accuracy", "loss", "val_loss", "best_epoch")
     rows = []
     for one in map(experiment, ids):
-        usable, faults = read_all(one)
-        for fault in faults:
-            print(f"WARNING: {fault}", file=sys.stderr)
-        for record in usable:
+        for record in read_all(one, warn=True)[0]:
             if digest in (None, record.digest):
                 values = [getattr(one, name) for name in settings]
                 rows.append([one.id, record.seed, *values, *(getattr(record, name) for name in results)])

@@ -3,19 +3,17 @@
 import contextlib
 import os
 import platform
-import sys
 import threading
 import time
 import warnings
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from labhelpers import cifar10, data, machine
-from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged, check_whole_number
+from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged, check_choice, check_whole_number
 from labhelpers.paths import FREE_SPACE, exclusive, writing
 from labhelpers.progress import progress
 from labhelpers.study import records
@@ -24,34 +22,25 @@ from labhelpers.study.records import Record
 
 HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy")
 VERSIONS = ("tensorflow", "keras", "numpy", "labhelpers")
+_load = cache(data.load)  # by a process that makes several runs
 
 
-class Unit(NamedTuple):
-    """One run that is wanted."""
-
-    experiment: Experiment
-    seed: int
-
-
-def missing(ids=(), seeds=None) -> tuple[list[Unit], list[str]]:
-    """Return the runs without a usable record, most wanted first, and a line for each damaged or stale record.
+def missing(ids=(), seeds=None) -> list[tuple[Experiment, int]]:
+    """Return experiment and seed of each run that has no usable record, most wanted first.
 
     Args:
         ids: of experiments; none means all.
         seeds: how many of an experiment's seeds, at most; `None` means all.
     """
-    chosen = [experiment(id) for id in ids] or EXPERIMENTS
     if seeds is not None:
         check_whole_number("seeds", seeds, 1)
-    groups = list(dict.fromkeys(one.group for one in EXPERIMENTS))
-    wanted, faults = [], []
-    for one in chosen:
-        usable, unusable = records.read_all(one)
-        faults += unusable
-        recorded = {record.seed for record in usable}
-        wanted += [Unit(one, seed) for seed in range(one.seeds)[:seeds] if seed not in recorded]
+    wanted = []
+    for tested in [experiment(id) for id in ids] or EXPERIMENTS:
+        recorded = {record.seed for record in records.read_all(tested, warn=True)[0]}
+        wanted += [(tested, seed) for seed in range(tested.seeds)[:seeds] if seed not in recorded]
     # By seed within a group: a study that is cut off leaves experiments to be compared with equal numbers of runs.
-    return sorted(wanted, key=lambda unit: (groups.index(unit.experiment.group), unit.seed)), faults
+    groups = [one.group for one in EXPERIMENTS]
+    return sorted(wanted, key=lambda run: (groups.index(run[0].group), run[1]))
 
 
 def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
@@ -68,28 +57,30 @@ def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
     """
     if workers is not None:
         check_whole_number("workers", workers, 1)
-    if not missing(ids, seeds)[0]:
-        return 0
-    with _alone():
-        units, faults = missing(ids, seeds)
-        for fault in faults:
-            print(f"WARNING: {fault}", file=sys.stderr)
-        source = _cifar10()
-        print(f"runs to make: {len(units)}", flush=True)
+    folder = records.runs_dir()
+    with writing(folder, FREE_SPACE):
+        lock = exclusive(folder / ".lock", f"another lab study is at work in {folder}: wait for it, it makes the same")
+    with lock:
+        wanted = missing(ids, seeds)
+        if not wanted:
+            return 0
+        results = _run_all(wanted, _cifar10(), scheduler, workers)
+        print(f"runs to make: {len(wanted)}", flush=True)
         failed = []
-        with progress(len(units), "study", unit="run") as bar, _cluster(scheduler, workers) as run:
-            for done, (unit, record, fault) in enumerate(run(units, source), 1):
-                if fault:
-                    failed.append(f"{unit.experiment.id}, seed {unit.seed}: {fault}")
+        with progress(len(wanted), "study", unit="run") as bar:
+            for done, (tested, seed, result) in enumerate(results, 1):
+                name = f"{tested.id}, seed {seed}"
+                if isinstance(result, str):
+                    failed.append(f"{name}: {result}")
                 else:
-                    records.write(record)
-                    records.checkpoint_of(*unit).unlink(missing_ok=True)
+                    records.write(result)
+                    records.checkpoint_of(tested, seed).unlink(missing_ok=True)
                 bar.update()
                 if bar.disable:
-                    print(f"{done} of {len(units)}: {unit.experiment.id}, seed {unit.seed}", flush=True)
+                    print(f"{done} of {len(wanted)}: {name}", flush=True)
     if failed:
-        raise LabError(f"{len(failed)} of {len(units)} runs gave no record: {'; '.join(failed)}")
-    return len(units)
+        raise LabError(f"{len(failed)} of {len(wanted)} runs gave no record: {'; '.join(failed)}")
+    return len(wanted)
 
 
 def run_one(experiment: Experiment, seed: int, source: str, threads: int = 1, precision: str | None = None) -> Record:
@@ -101,11 +92,8 @@ def run_one(experiment: Experiment, seed: int, source: str, threads: int = 1, pr
     os.environ["LAB_PROGRESS"] = "0"
     from labhelpers import airbench, backend, models
 
-    cifar = _load(source)
-    if experiment.n_train > cifar10.N_TRAINABLE:
-        split = cifar.everything()
-    else:
-        split = cifar.split(experiment.n_train, seed=seed if experiment.sampled else None)
+    cifar, n = _load(source), experiment.n_train
+    split = cifar.everything() if n > cifar10.N_TRAINABLE else cifar.split(n, seed=seed if experiment.sampled else None)
     # The networks without a recipe are small: their records were made in float32, and lower precision gains nothing.
     options = {"dtype": precision or backend.precision()[0]} if experiment.recipe else {}
     model = experiment.build(seed, **options)
@@ -181,17 +169,12 @@ def _tested(model, part, history, tta) -> dict:
 
 
 def repeat(id: str, seed: str) -> str:
-    """Train one run again; returns lines that compare it with its record and with the experiment's other runs.
-
-    Raises:
-        LabError: there is no such experiment, or no usable record of that seed.
-    """
+    """Train one run again; returns lines that compare it with its record and with the experiment's other runs."""
     # Imported here, since it imports SciPy, which a study with nothing to do need not wait for.
     from labhelpers.study.comparison import among_runs
 
     repeated = experiment(id)
-    if not seed.isdecimal() or int(seed) not in range(repeated.seeds):
-        raise LabError(f"SEED is {seed}: {id} has seeds 0 to {repeated.seeds - 1}")
+    check_choice("SEED", seed, [str(number) for number in range(repeated.seeds)])
     record = records.read(repeated, int(seed))
     if record is None:
         raise LabError(f"there is no record of {id} with seed {seed} yet: run lab study --experiments {id}")
@@ -201,19 +184,13 @@ def repeat(id: str, seed: str) -> str:
     checkpoint.unlink(missing_ok=True)
     recorded, trained = records.to_json(record), records.to_json(again)
     differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != trained[key]]
-    lines = [
+    same = (
         f"differs from the record in: {', '.join(differing)}"
         if differing
-        else "the same record, but for seconds and date",
-        f"test accuracy {again.accuracy:.4f}; recorded {record.accuracy:.4f}",
-        among_runs(records.table([id])["accuracy"], again.accuracy),
-    ]
-    return "\n".join(lines)
-
-
-@cache
-def _load(source):
-    return data.load(source)
+        else "the same record, but for seconds and date"
+    )
+    accuracies = f"test accuracy {again.accuracy:.4f}; recorded {record.accuracy:.4f}"
+    return "\n".join([same, accuracies, among_runs(records.table([id])["accuracy"], again.accuracy)])
 
 
 def _cifar10() -> str:
@@ -223,57 +200,51 @@ def _cifar10() -> str:
     return str(Path(source.source).absolute())
 
 
-def _alone():
-    """Lock the folder of records, so that two studies at once don't train the same."""
-    folder = records.runs_dir()
-    busy = f"another lab study is at work in {folder}: wait for it, it makes the same"
-    with writing(folder, FREE_SPACE):
-        return exclusive(folder / ".lock", busy)
-
-
-@contextlib.contextmanager
-def _cluster(scheduler, workers):
-    """Give a function that runs units somewhere and yields each with its record, in any order."""
+def _run_all(wanted, source, scheduler, workers):
+    """Train in other processes; yields experiment, seed, and the record or why there is none, in any order."""
     import joblib
 
     os.environ["LAB_THREADS"] = "1"  # for the processes that are started from here
     # When workers are interrupted, loky's resource tracker cleans up after them and warns about it on stderr. It is a
     # process of its own, which only this variable reaches.
-    ignored = [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning"]
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     # Loky replaces a worker whose memory has grown, and warns about it; no run is lost.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-    if scheduler:
-        where, options, parent = _dask(scheduler), {}, None
-    else:
-        options = {"n_jobs": workers or joblib.cpu_count(), "backend": "loky"}
-        where, parent = contextlib.nullcontext(), os.getpid()
-    with where:
-        # Each unit is a task of its own, so that its record is written as soon as its run has ended. All are submitted
-        # at once, since joblib doesn't know how many workers a cluster has.
-        options |= {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
-        train = joblib.delayed(_unit_and_record)
-        yield lambda units, source: joblib.Parallel(**options)(train(unit, source, parent) for unit in units)
+    n_jobs = workers or joblib.cpu_count()
+    with _dask(scheduler) if scheduler else joblib.parallel_config("loky", n_jobs=n_jobs):
+        # Each run is a task of its own, so that its record is written as soon as it has ended. All are submitted at
+        # once, since joblib doesn't know how many workers a cluster has.
+        run = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+        yield from run(joblib.delayed(_run)(*one, source, os.getpid()) for one in wanted)
 
 
 @contextlib.contextmanager
 def _dask(scheduler):
-    """Let joblib send its work to a Dask cluster; if a worker dies, Dask gives its units to another."""
+    """Let joblib send its work to a Dask cluster; if a worker dies, Dask gives its runs to another."""
     import joblib
 
     try:
         from distributed import Client
+
+        client = Client(scheduler, timeout=5)
     except ImportError:
         raise LabError("--scheduler needs Dask: pip install -e '.[cluster]'") from None
-    try:
-        client = Client(scheduler, timeout=5)
     except (OSError, ValueError) as error:
         raise LabError(f"there is no Dask scheduler at {scheduler}: start one with dask scheduler") from error
     with client, joblib.parallel_config("dask"):
         yield
 
 
-@cache  # one watching thread for each process, however many units it gets
+def _run(tested, seed, source, parent):
+    if os.getppid() == parent:  # else it is on a cluster, or the parent itself, which works alone
+        _end_with(parent)
+    try:
+        return tested, seed, run_one(tested, seed, source)
+    except TrainingDiverged as error:  # in its first epoch; the other runs go on
+        return tested, seed, str(error)
+
+
+@cache  # one watching thread for each process, however many runs it gets
 def _end_with(parent):
     """End this process soon after its parent: joblib's workers outlive one that was killed, and go on training."""
 
@@ -283,15 +254,3 @@ def _end_with(parent):
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _unit_and_record(unit, source, parent):
-    # Not in the parent itself, where a single worker works, nor on a cluster, where Dask ends its workers.
-    if os.getppid() == parent:
-        _end_with(parent)
-    try:
-        return unit, run_one(*unit, source), None
-    except TrainingDiverged as error:  # in its first epoch; the other runs go on
-        return unit, None, str(error)
-    except LabError as error:
-        raise LabError(f"{unit.experiment.id}, seed {unit.seed}: {error}") from error

@@ -77,10 +77,7 @@ def prediction_interval(values) -> Interval:
 
 
 def chance_of_reaching(values, number: float) -> float:
-    """Return the probability that one further run gets as far from the mean as `number`, on its side.
-
-    It is 0 to 1, and nan with fewer than two runs.
-    """
+    """Return the probability that one further run gets as far from the mean as `number`, on its side; nan without two."""
     values = np.asarray(values, float)
     if len(values) < 2:
         return nan

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from labhelpers.errors import LabError
+from labhelpers.errors import LabError, check_choice
 from labhelpers.study import records, statistics
 from labhelpers.study.claims import CLAIMS, Claim
 from labhelpers.study.experiments import experiment
@@ -92,6 +92,8 @@ def judge(records: dict[str, list[Record]], claims=CLAIMS) -> list[Verdict]:
 
 def collect(claim: Claim, records: dict[str, list[Record]]) -> Evidence:
     """Return what the records say about a claim."""
+    for id in claim.experiments:
+        check_choice(f"{claim.id}: experiment", id, records)
     runs = {id: len(records[id]) for id in claim.experiments}
     if claim.measure is None:
         return Evidence(claim, runs)
