@@ -136,12 +136,21 @@ def _set_up():
 _set_up()
 
 
+def _facts(path: Path) -> dict[str, str]:
+    """Return what a file of Linux tells, by name, of several processors about the first; nothing on other systems."""
+    facts: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        for line in path.read_text().splitlines():
+            name, _, value = line.partition(":")
+            facts.setdefault(name.strip(), value.strip())
+    return facts
+
+
 def free_memory() -> float:
     """Return how many bytes this process may still take: the machine's, or fewer in a container."""
-    limits = [float("inf")]
-    with contextlib.suppress(OSError):  # Linux alone tells
-        facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        limits.append(1024 * int(facts["MemAvailable"].split()[0]))
+    limits = [float("inf")]  # where nothing is known, as on macOS and Windows
+    if available := _facts(Path("/proc/meminfo")).get("MemAvailable"):
+        limits.append(1024 * int(available.split()[0]))
     with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
         limit, taken = (Path("/sys/fs/cgroup", f"memory.{name}").read_text() for name in ("max", "current"))
         limits.append(int(limit) - int(taken))
@@ -149,39 +158,34 @@ def free_memory() -> float:
 
 
 PRECISIONS = ("float32", "mixed_bfloat16")  # Keras dtype policies
+CPUINFO = Path("/proc/cpuinfo")
 
 
-def precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
+def precision(cpuinfo: Path = CPUINFO) -> tuple[str, str]:
     """Return the Keras dtype policy in which this processor trains convolutions faster, and why.
 
-    bfloat16 has the range of float32 and a third of its digits. Processors with instructions for it gain much by it,
-    others lose much, since they emulate it.
+    bfloat16 has the range of float32 and a third of its digits. Processors with instructions for it become much faster,
+    others much slower, since they emulate it.
 
     Returns:
         "mixed_bfloat16" or "float32", and a sentence that gives the reason.
     """
-    try:
-        flags = cpuinfo.read_text().split()
-    except OSError:
-        return "float32", f"float32, since there is no {cpuinfo} that would list instructions for bfloat16"
+    facts = _facts(cpuinfo)
     for flag in ("avx512_bf16", "amx_bf16"):
-        if flag in flags:
+        if flag in facts.get("flags", "").split():
             return "mixed_bfloat16", f"bfloat16, since this processor has instructions for it ({flag})"
+    if not facts:
+        return "float32", f"float32, since there is no {cpuinfo} that would list instructions for bfloat16"
     return "float32", "float32, since this processor has no instructions for bfloat16"
 
 
 def processor() -> str:
-    """Return the name of this machine's processor, with its vector instructions where Linux tells them."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
+    """Return the name of this machine's processor, on Linux with its vector instructions."""
+    facts = _facts(CPUINFO)
+    if not facts:
         return platform.processor() or platform.machine()
-    facts: dict[str, str] = {}
-    for line in cpuinfo.read_text().splitlines():
-        name, _, value = line.partition(":")
-        facts.setdefault(name.strip(), value.strip())
-    vectors = [
-        name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in facts.get("flags", "").split()
-    ]
+    flags = facts.get("flags", "").split()
+    vectors = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
     family = f"family {facts['cpu family']} model {facts['model']}" if "model" in facts else platform.machine()
     return ", ".join([facts.get("model name", "unknown"), family, *vectors])
 

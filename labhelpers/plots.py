@@ -8,7 +8,7 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 
-from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, GROUPED, SIDE, VEHICLES
+from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, GROUPED, VEHICLES
 from labhelpers.errors import check_whole_number
 from labhelpers.style import COLUMN_WIDTH, PALETTE, plt, sns
 
@@ -258,5 +258,5 @@ def _show_rows(ax, rows, names):
     return side
 
 
-def _centres(n, side=SIDE):
+def _centres(n, side):
     return (side + GAP) * np.arange(n) + (side - 1) / 2

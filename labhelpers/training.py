@@ -134,7 +134,11 @@ def fit(
         error.history = history if history.epoch else None
         raise
     except KeyboardInterrupt:
-        raise TrainingInterrupted(_after_interruption(history, epochs)) from None
+        fault = "training was interrupted in its first epoch: run the cell that builds the model again"
+        if history.epoch:
+            kept = f"the model has the weights of epoch {history.best_epoch}, the best so far; model.history has the losses"
+            fault = f"training was interrupted after {len(history.epoch)} of {epochs} epochs: {kept}"
+        raise TrainingInterrupted(fault) from None
     finally:
         if best_weights is not None:
             model.set_weights(best_weights)
@@ -230,12 +234,3 @@ def _one_pass(run, order, bar, fault) -> dict[str, float]:
     # another order changes the last digit.
     sums = [np.cumsum(part)[-1] for part in np.split(losses * images, range(50, len(images), 50))]
     return {"loss": float(np.cumsum(sums)[-1] / len(order)), "accuracy": float(right.sum() / len(order))}
-
-
-def _after_interruption(history, epochs):
-    if not history.epoch:
-        return "training was interrupted in its first epoch: run the cell that builds the model again"
-    return (
-        f"training was interrupted after {len(history.epoch)} of {epochs} epochs: the model has the weights of epoch "
-        f"{history.best_epoch}, the best so far; model.history has the losses"
-    )
