@@ -204,9 +204,16 @@ class _Networks(dict):
         check_choice("network", name, self)
 
 
-# The networks of the study. Experiments and their records use these names, which never change.
-_BUILDERS = (baseline, deeper, wider_masks, second_convolution, batch_normalized, three_blocks, three_wide_blocks)
-NETWORKS = _Networks({build.__name__: build for build in _BUILDERS})
+# The networks of the study, by the name that experiments and their records have for them, which never changes.
+NETWORKS = _Networks(
+    baseline=baseline,
+    deeper=deeper,
+    wider_masks=wider_masks,
+    second_convolution=second_convolution,
+    batch_normalized=batch_normalized,
+    three_blocks=three_blocks,
+    three_wide_blocks=three_wide_blocks,
+)
 
 
 def network_name(model: keras.Model) -> str:

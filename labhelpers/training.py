@@ -122,9 +122,8 @@ def fit(
                 bar.set_description_str(f"epoch {epoch} of {epochs}")
                 if shuffle:
                     order = np.random.default_rng([seed, epoch]).permutation(len(x))
-                row = _one_pass(train, order, bar, f"training loss is no longer finite in epoch {epoch}")
-                fault = f"validation loss is no longer finite in epoch {epoch}"
-                held_out = _one_pass(validate, np.arange(len(val_x)), bar, fault)
+                row = _one_pass(train, order, bar, "training", epoch)
+                held_out = _one_pass(validate, np.arange(len(val_x)), bar, "validation", epoch)
                 row |= {f"val_{name}": value for name, value in held_out.items()}
                 history.add(row, time.perf_counter() - started, model.get_weights())
                 if history.best_epoch == epoch:
@@ -216,16 +215,17 @@ def _right(labels, outputs):
     return tf.math.count_nonzero(tf.equal(tf.argmax(outputs, 1), classes))
 
 
-def _one_pass(run, order, bar, fault) -> dict[str, float]:
-    """Run over the images in this order; return the mean loss and the accuracy, or raise `fault` as `TrainingDiverged`."""
+def _one_pass(run, order, bar, kind, epoch) -> dict[str, float]:
+    """Run over the images in this order; return the mean loss and the accuracy."""
     steps = []
     try:
         for done in run(order):
             steps.append(done)
             bar.update(int(done[:, 2].sum()))
             if not np.isfinite(done).all():
+                fault = f"the {kind} loss is no longer finite in epoch {epoch}"
                 raise TrainingDiverged(
-                    f"the {fault}: try a smaller learning_rate, and check that the images are finite numbers"
+                    f"{fault}: try a smaller learning_rate, and check that the images are finite numbers"
                 )
     except tf.errors.ResourceExhaustedError:
         raise LabError("the memory is full: make the network smaller, or batch_size, and restart the kernel") from None
