@@ -10,7 +10,7 @@ from labhelpers import usage
 
 __version__ = "0.1.0"
 
-# On its very first import matplotlib logs that it builds a font cache: noise in a notebook's outputs.
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+# matplotlib logs that it builds a font cache, or that a home can't be written: noise in a notebook's outputs.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 usage.watch()

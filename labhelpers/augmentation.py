@@ -10,8 +10,8 @@ SHIFT = 2  # the largest shift in each direction, in pixels
 def flip_and_shift(images, epoch: int, seed: int = 0) -> np.ndarray:
     """Mirror half of the images, in the next epoch the other half, and shift each by up to two pixels.
 
-    With alternating flips any two epochs show both sides of an image (section 3.6 of the paper). The reflected image
-    fills the border that a shift uncovers.
+    So any two successive epochs show an image both ways (section 3.6 of the paper). A shift fills the border that it
+    uncovers by reflection.
 
     Args:
         images: uint8, (N, 32, 32, 3); not changed.
@@ -34,16 +34,14 @@ def flip_and_shift(images, epoch: int, seed: int = 0) -> np.ndarray:
 
 
 def views(images) -> list[tuple[float, np.ndarray]]:
-    """Return six versions of each image for test-time augmentation (TTA; section 3.5): mirrored or not, shifted or not.
+    """Return 6 views of each image for test-time augmentation (TTA; section 3.5): mirrored or not, shifted or not.
 
     Args:
         images: uint8, (N, 32, 32, 3).
 
     Returns:
-        Pairs of a version's weight in the average (they sum to 1) and its images, uint8, (N, 32, 32, 3).
+        Pairs of a view's weight in the average (they sum to 1) and its images, uint8, (N, 32, 32, 3).
     """
-    _, height, width, _ = images.shape
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
-    shifted = [padded[:, start : start + height, start : start + width] for start in (0, 2)]
-    weighted = [(0.25, images), *((0.125, version) for version in shifted)]
-    return [(weight, side) for weight, version in weighted for side in (version, version[:, :, ::-1])]
+    weighted = (0.25, images), (0.125, padded[:, :-2, :-2]), (0.125, padded[:, 2:, 2:])
+    return [(weight, view) for weight, images in weighted for view in (images, images[:, :, ::-1])]

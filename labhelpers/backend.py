@@ -8,6 +8,7 @@ from pathlib import Path
 
 from labhelpers import machine
 from labhelpers.errors import LabError
+from labhelpers.quiet import without_stderr
 
 THREADS = machine.threads()
 # A batch of small images is cut into halves that pass through the network side by side: two threads share a
@@ -16,54 +17,97 @@ THREADS = machine.threads()
 # runs with one seed would differ, rarely.
 PARTS = min(THREADS, 2)
 
-# TensorFlow reads these once, when it is first imported.
+# What the project sets. TensorFlow and oneDNN read these variables once, when TensorFlow is first imported.
 SETTINGS = {
     "KERAS_BACKEND": "tensorflow",
-    "TF_DETERMINISTIC_OPS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_DETERMINISTIC_OPS": "1",
     # Intel's and AMD's own kernels, twice as fast; TensorFlow leaves them off where there is no AVX-512.
     "TF_ENABLE_ONEDNN_OPTS": "1",
     "TF_NUM_INTEROP_THREADS": str(THREADS),
     "TF_NUM_INTRAOP_THREADS": str(THREADS // PARTS),
 }
-IMPORTED_BEFORE = "tensorflow" in sys.modules and any(name not in os.environ for name in SETTINGS)
-for name, value in SETTINGS.items():
-    os.environ.setdefault(name, value)
+# All other variables that begin like this are a user's, and are removed: with some of them, such as TF_XLA_FLAGS or
+# ONEDNN_DEFAULT_FPMATH_MODE, numbers would be others.
+USERS = ("TF_", "XLA_", "ONEDNN_", "DNNL_", "KERAS_MAX_", "KERAS_NNX_")
 
-chosen = os.environ["KERAS_BACKEND"] if "keras" not in sys.modules else sys.modules["keras"].config.backend()
-if chosen != "tensorflow":
-    raise LabError(
-        f"Keras is set to run on {chosen}, and this project needs TensorFlow: set the variable KERAS_BACKEND to "
-        "tensorflow and start Python, or the kernel, again"
-    )
+
+def _check_backend():
+    """Refuse Keras's other backends, if somebody chose one, by KERAS_BACKEND or by importing Keras first."""
+    before = sys.modules.get("keras")
+    backend = before.config.backend() if before else os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend != "tensorflow":
+        raise LabError(
+            f"Keras is set to run on {backend}, and this project needs TensorFlow: set the variable KERAS_BACKEND to "
+            "tensorflow and start Python, or the kernel, again"
+        )
+
+
+def _set_variables():
+    """Replace a user's settings by the project's; return whether TensorFlow was imported without these."""
+    late = "tensorflow" in sys.modules
+    theirs = [name for name in os.environ if name.startswith(USERS) and name not in SETTINGS]
+    if late and theirs:
+        raise LabError(
+            f"TensorFlow was imported before labhelpers, with {' and '.join(theirs)} set: restart the kernel and import "
+            "labhelpers first"
+        )
+    for name in theirs:
+        del os.environ[name]
+    late = late and any(os.environ.get(name) != value for name, value in SETTINGS.items())
+    os.environ.update(SETTINGS)
+    return late
 
 
 @contextlib.contextmanager
-def _without_stderr():
-    """Send what native code writes to stderr nowhere; Python's exceptions pass as ever."""
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+def _without_keras_json():
+    """Let Keras, when it is imported, find no keras.json: a user's own may be broken, and would change results."""
+    home = os.environ.get("KERAS_HOME")
+    os.environ["KERAS_HOME"] = os.devnull
     try:
-        os.dup2(nowhere, 2)
         yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
+        del os.environ["KERAS_HOME"]
+        if home is not None:
+            os.environ["KERAS_HOME"] = home
 
 
+def _reason(error):
+    """Return the first line that says why an import failed."""
+    while str(error).startswith("Traceback") and error.__context__:  # TensorFlow quotes its cause so
+        error = error.__context__
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+_check_backend()
+IMPORTED_BEFORE = _set_variables()
 # It also warns whenever a second model is trained ("triggered retracing"), which is what a notebook does.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
-# TensorFlow logs about oneDNN and missing GPUs on import whatever its log level (tensorflow#100442); in a
-# notebook that would be an output nobody asked for.
-with _without_stderr():
-    import keras
-    import tensorflow as tf
-
-
-def _set_up_late():
-    """Make the settings that can still be made when a notebook imported TensorFlow before labhelpers."""
+# TensorFlow logs about oneDNN and missing GPUs on import whatever its log level (tensorflow#100442); in a notebook that
+# would be an output.
+with without_stderr(), _without_keras_json():
     try:
+        import keras
+        import tensorflow as tf
+        from keras.src.backend import config as keras_config
+    except Exception as error:  # of whatever kind, since a broken installation fails in many ways
+        raise LabError(f"TensorFlow can't be imported: {_reason(error)}; run lab doctor") from error
+
+
+def _set_up():
+    """Make the settings that are no variables, and, if TensorFlow was imported before, those that still can be made."""
+    keras_config._KERAS_DIR = os.environ.get("KERAS_HOME") or "~/.keras"  # for data sets that Keras downloads
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_max_epochs(None)
+    keras.config.set_max_steps_per_epoch(None)
+    try:
+        tf.config.set_visible_devices([], "GPU")  # whose numbers would be others
+        if not IMPORTED_BEFORE:
+            return
         tf.config.threading.set_inter_op_parallelism_threads(THREADS)
         tf.config.threading.set_intra_op_parallelism_threads(THREADS // PARTS)
         tf.config.experimental.enable_op_determinism()
@@ -78,29 +122,27 @@ def _set_up_late():
     )
 
 
-if IMPORTED_BEFORE:
-    _set_up_late()
+_set_up()
 
 
 PRECISIONS = ("float32", "mixed_bfloat16")  # Keras dtype policies
 
 
-def precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
+def precision(cpuinfo: Path = machine.CPUINFO) -> tuple[str, str]:
     """Return the Keras dtype policy in which this processor trains convolutions faster, and why.
 
-    bfloat16 has the range of float32 and a third of its digits. Processors with instructions for it gain much by it,
-    others lose much, since they emulate it.
+    bfloat16 has the range of float32 and a third of its digits. Processors with instructions for it become much faster,
+    others much slower, since they emulate it.
 
     Returns:
         "mixed_bfloat16" or "float32", and a sentence that gives the reason.
     """
-    try:
-        flags = cpuinfo.read_text().split()
-    except OSError:
-        return "float32", f"float32, since there is no {cpuinfo} that would list instructions for bfloat16"
+    facts = machine.facts(cpuinfo)
     for flag in ("avx512_bf16", "amx_bf16"):
-        if flag in flags:
+        if flag in facts.get("flags", "").split():
             return "mixed_bfloat16", f"bfloat16, since this processor has instructions for it ({flag})"
+    if not facts:
+        return "float32", f"float32, since there is no {cpuinfo} that would list instructions for bfloat16"
     return "float32", "float32, since this processor has no instructions for bfloat16"
 
 

@@ -1,4 +1,4 @@
-"""What `fit` and `predict` can't work with, each told in one line that says what to do."""
+"""Check what `fit` and `predict` are given; what they can't work with ends in one line that says what to do."""
 
 import math
 
@@ -32,14 +32,14 @@ def checked_pair(model, images, labels):
             f"({n},), or one-hot rows, ({n}, {N_CLASSES}), as numbers"
         )
     if labels.ndim == 1:
-        if (labels != labels.astype(int)).any() or labels.min() < 0 or labels.max() >= N_CLASSES:
+        if not np.isin(labels, range(N_CLASSES)).all():
             raise LabError(f"the labels must be whole numbers from 0 to {N_CLASSES - 1}")
         labels = labels.astype("int64")
     return images, labels
 
 
 def checked_for_recipe(model, *pairs):
-    """Return images and labels of the pairs that are given, one after the other, for `airbench.fit`."""
+    """Return images and labels of the pairs that aren't `None`, one after the other, for `airbench.fit`."""
     arrays = [array for pair in pairs if pair for array in checked_pair(model, *pair)]
     if any(labels.ndim > 1 for labels in arrays[1::2]):
         raise LabError("the labels are one-hot rows, and airbench smooths classes: give labels.argmax(axis=1)")
@@ -72,28 +72,23 @@ def checked_images(model, images):
 def _image_shape(model):
     """Return the shape of an image that the model takes; `None` means any size."""
     if not model.built:
-        raise LabError(
-            "the model isn't built, since it doesn't know the shape of its images: begin it with "
-            "keras.layers.Input((32, 32, 3))"
-        )
-    inputs = getattr(model, "inputs", None) or [None]
-    if len(inputs) > 1 or (inputs[0] is not None and len(inputs[0].shape) != 4):
+        unknown = "the model isn't built, since it doesn't know the shape of its images"
+        raise LabError(f"{unknown}: begin it with keras.layers.Input((32, 32, 3))")
+    shapes = [tuple(one.shape[1:]) for one in getattr(model, "inputs", None) or []] or [(SIDE, SIDE, 3)]
+    if [len(shape) for shape in shapes] != [3]:
         raise LabError("the model doesn't take images alone: train it with model.fit")
-    return (SIDE, SIDE, 3) if inputs[0] is None else tuple(inputs[0].shape[1:])
+    return shapes[0]
 
 
 def _scales_pixels(model):
     """Return whether pixels are scaled before the first layer with weights."""
-    for layer in kernels.layers_of(model):
-        if isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization):
-            return True
-        if layer.weights:
-            return False
-    return False
+    scaling = keras.layers.Rescaling | keras.layers.Normalization
+    first = next((layer for layer in kernels.layers_of(model) if isinstance(layer, scaling) or layer.weights), None)
+    return isinstance(first, scaling)
 
 
 def gives_probabilities(model):
-    """Return whether the outputs are probabilities, or else logits: tried on noise, since a softmax has many spellings."""
+    """Return whether the outputs are probabilities, not logits; tried on noise, as a softmax can be written in many ways."""
     shape = [side or SIDE for side in _image_shape(model)]
     noise = np.random.default_rng(0).random((16, *shape), np.float32)
     outputs = model((255 * noise).astype("uint8") if _scales_pixels(model) else noise, training=False)
@@ -117,15 +112,14 @@ def gives_probabilities(model):
 def check_model(model, labels, batch_size):
     """Check how the model was compiled, and that it is new."""
     if not model.compiled:
-        raise LabError(
-            'the model isn\'t compiled: call model.compile(optimizer="adam", loss=..., metrics=["accuracy"]) first'
-        )
+        call = 'model.compile(optimizer="adam", loss=..., metrics=["accuracy"])'
+        raise LabError(f"the model isn't compiled: call {call} first")
     if type(model).train_step is not keras.Model.train_step:
         raise LabError("the model has a train_step of its own, which fit would not use: train it with model.fit")
     compiled = model.get_compile_config()
-    measured = [metric for metric in compiled["metrics"] or [] if metric not in ("accuracy", "acc")]
-    for name, value in (("metrics", measured), *((name, compiled[name]) for name in UNUSED)):
-        if value:
+    compiled["metrics"] = [metric for metric in compiled["metrics"] or [] if metric not in ("accuracy", "acc")]
+    for name in ("metrics", "weighted_metrics", "loss_weights", "run_eagerly"):
+        if value := compiled[name]:
             raise LabError(
                 f"the model was compiled with {name}={value}, which fit can't use: compile it with optimizer, loss and "
                 'metrics=["accuracy"] alone, or train it with model.fit'
@@ -138,8 +132,8 @@ def check_model(model, labels, batch_size):
             "this model was trained before and would go on from there: run the cell that builds it first, or compile it "
             "again if that is what you want"
         )
-    # In addition to the weights, which are there already: their gradients, two numbers of Adam's for each, the best
-    # weights and the last; what the layers give, its gradients, and as much again as working space.
+    # For each weight: its gradient, two numbers of Adam's, the best and the last value. For each output of a layer: its
+    # value, its gradient, and as much again as working space.
     needed = 4 * (5 * model.count_params() + 3 * batch_size * numbers_per_image(model))
     if needed > free_memory():
         raise LabError(
@@ -148,14 +142,9 @@ def check_model(model, labels, batch_size):
         )
 
 
-UNUSED = ("weighted_metrics", "loss_weights", "run_eagerly")
-
-
 def _check_loss(model, labels):
-    """Check that the loss takes what the model gives, and labels as they are."""
-    loss = model.loss
-    if isinstance(loss, str):
-        loss = keras.losses.get(loss)
+    """Check that the loss fits the model's outputs and the labels."""
+    loss = keras.losses.get(model.loss) if isinstance(model.loss, str) else model.loss
     name = getattr(loss, "__name__", type(loss).__name__)
     name = name if name[0].isupper() else name.title().replace("_", "")  # the class, also for a function
     probabilities = gives_probabilities(model)
@@ -176,7 +165,7 @@ def _check_loss(model, labels):
 
 
 def numbers_per_image(model):
-    """Return how many numbers the layers give for one image; 0 where a model of a student's own doesn't tell."""
+    """Return how many numbers the layers' outputs for one image have; 0 if a model of a student's own doesn't tell."""
     try:
         return sum(math.prod(layer.output.shape[1:]) for layer in kernels.layers_of(model))
     except (AttributeError, TypeError):

@@ -1,4 +1,4 @@
-"""What a classifier got right and wrong, computed from labels and probabilities."""
+"""What a classifier gets right and wrong, computed from labels and probabilities."""
 
 from dataclasses import dataclass
 
@@ -62,12 +62,12 @@ class Evaluation:
         for group, members in (("animals", ANIMALS), ("vehicles", VEHICLES)):
             block = self.confusion_matrix[np.ix_(members, members)]
             images, correct = self.confusion_matrix[list(members)].sum(), np.trace(block)
+            row = {"group": group, "images": images, "accuracy": correct / max(images, 1)}
             errors, within = images - correct, block.sum() - correct
-            share, by_chance = within / max(errors, 1), (len(members) - 1) / 9
-            interval = accuracy_interval(within, errors)
-            rows.append((group, images, correct / max(images, 1), errors, within, share, *interval, by_chance))
-        names = ["group", "images", "accuracy", "errors", "within", "share", "low", "high", "by_chance"]
-        return pd.DataFrame(rows, columns=names)
+            row |= {"errors": errors, "within": within, "share": within / max(errors, 1)}
+            row["low"], row["high"] = accuracy_interval(within, errors)
+            rows.append(row | {"by_chance": (len(members) - 1) / 9})
+        return pd.DataFrame(rows)
 
 
 def evaluate(labels, probabilities) -> Evaluation:
@@ -84,21 +84,21 @@ def evaluate(labels, probabilities) -> Evaluation:
         >>> evaluate([3, 5], [[0, 0, 0, 0.9, 0, 0.1, 0, 0, 0, 0], [0, 0, 0, 0.6, 0, 0.4, 0, 0, 0, 0]]).accuracy
         0.5
     """
-    given, probabilities = np.asarray(labels), np.asarray(probabilities, float)
-    labels = given.astype(int)
-    n = len(labels)
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities, float)
+    n = labels.size
     if labels.ndim != 1 or n == 0 or probabilities.shape != (n, 10):
         shapes = f"labels {labels.shape} and probabilities {probabilities.shape}"
         raise LabError(f"the shapes are {shapes}: give labels of shape (N,) and probabilities of shape (N, 10)")
-    if (labels != given).any() or labels.min() < 0 or labels.max() > 9:
+    if not np.isin(labels, range(10)).all():
         raise LabError("a label is not a class: give whole numbers from 0 to 9")
+    labels = labels.astype(int)
     if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or probabilities.min() < 0:
         raise LabError("a row of the probabilities does not sum to 1: apply a softmax to logits first")
     of_truth = np.maximum(probabilities[np.arange(n), labels], np.finfo(np.float32).tiny)
     losses = -np.log(of_truth)
     predictions = probabilities.argmax(axis=1)
-    correct = int((predictions == labels).sum())
     matrix = np.bincount(10 * labels + predictions, minlength=100).reshape(10, 10)
+    correct = int(np.trace(matrix))
     interval = accuracy_interval(correct, n)
     return Evaluation(float(losses.mean()), correct / n, interval, losses, predictions, matrix)
 

@@ -1,12 +1,8 @@
-"""What makes training fast: faster replacements for parts of Keras, each tested against Keras's own.
+"""What makes training fast: replacements for parts of Keras, each tested to give what Keras's own code gives.
 
-A kernel is here what TensorFlow calls so: the code of one operation. `training` and `airbench` compute with them. The model
-keeps Keras's own layers and the student's optimizer: a part is replaced only inside the graph that TensorFlow builds of a
-training step, so that a saved model needs nothing from here. `used` says which are in use when a graph is built;
-`kernels.used = frozenset()` turns all of them off.
-
-The gain given for each is the time of an epoch without it over the time with it, the others in use
-(tests/benchmarks/kernels.md, on two cores without AVX-512).
+A part is replaced only in the graph that TensorFlow builds of a training step, so a saved model needs nothing from here.
+`kernels.used = frozenset()` turns all replacements off. Gain: the time of an epoch without a replacement, divided by the
+time with it (tests/benchmarks/kernels.md, on two cores without AVX-512).
 """
 
 import math
@@ -36,24 +32,22 @@ def layers_of(model):
 
 @contextmanager
 def _replaced(target, name, value):
-    """Give a layer or an optimizer another attribute for a while, past Keras's bookkeeping of attributes."""
-    missing = object()
-    own = vars(target).get(name, missing)
+    """Give a layer or an optimizer another attribute within the block, without Keras tracking it."""
+    own = dict(vars(target))
     object.__setattr__(target, name, value)
     try:
         yield
     finally:
-        if own is missing:
-            object.__delattr__(target, name)
-        else:
-            object.__setattr__(target, name, own)
+        object.__delattr__(target, name)
+        if name in own:
+            object.__setattr__(target, name, own[name])
 
 
 # The forward pass
 
 
-# Layers that give an image the same answer whatever else is in its batch, and on every call. Dropout is not
-# among them: its random numbers would depend on the number of parts, and so on the number of threads.
+# Layers whose result for an image doesn't depend on the other images of the batch. Dropout is not among them: its random
+# numbers would depend on the number of parts, and so on the number of threads.
 # fmt: off
 INDEPENDENT = frozenset({
     layers.InputLayer, layers.Rescaling, layers.Normalization, layers.Flatten, layers.Reshape, layers.ZeroPadding2D,
@@ -66,13 +60,15 @@ INDEPENDENT = frozenset({
 
 
 def parts(model, training: bool) -> int:
-    """Return into how many parts `forward` may cut a batch: 2, or 1 if a layer could tell or there is one thread."""
+    """Return into how many parts `forward` may cut a batch.
+
+    They are 2, or 1 if there is one thread, or if a layer's result depends on the rest of the batch.
+    """
     # Batch normalisation takes the statistics of a whole batch, and dropout is random, but only in training.
     known = INDEPENDENT if training else INDEPENDENT | {layers.BatchNormalization, layers.Dropout}
 
     def independent(layer):
-        if isinstance(layer, keras.Model):
-            # A student's own class may do anything in its `call`.
+        if isinstance(layer, keras.Model):  # but a student's own class may do anything in its `call`
             return type(layer).__module__.startswith("keras.") and all(map(independent, layer.layers))
         return type(layer) in known and layer.activity_regularizer is None
 
@@ -80,7 +76,7 @@ def parts(model, training: bool) -> int:
 
 
 def forward(model, images, *, training: bool, parts: int = 1):
-    """Return what the model gives for a batch, cut into parts that pass through it side by side.
+    """Return the model's outputs for a batch, cut into parts that pass through it side by side.
 
     Each thread then works on a half from the first layer to the last, and doesn't have to wait for the other after every
     small step. Gain: 1.5 (deeper network).
@@ -89,7 +85,7 @@ def forward(model, images, *, training: bool, parts: int = 1):
         images: of the dtype that the model takes, (n, 32, 32, 3), n at least `parts`: a part without images would
             crash the process in oneDNN.
         training: whether layers behave as in training.
-        parts: how many, as `parts` tells.
+        parts: the number of parts, from the function `parts`.
     """
     with ExitStack() as stack:
         for layer, name, function in _replacements(model):
@@ -100,14 +96,14 @@ def forward(model, images, *, training: bool, parts: int = 1):
         cuts = [part * size // parts for part in range(parts + 1)]
         outputs = [model(images[start:end], training=training) for start, end in pairwise(cuts)]
     whole = tf.concat(outputs, 0)
-    # Keras remembers the logits behind a softmax and computes the cross-entropy from them, without rounding to 0.
+    # From the logits before a softmax, which Keras notes, it computes the cross-entropy without rounding to 0.
     if all(hasattr(one, "_keras_logits") for one in outputs):
         whole._keras_logits = tf.concat([one._keras_logits for one in outputs], 0)
     return whole
 
 
 def _replacements(model):
-    """Yield a layer, the name of its attribute and the faster function, for whatever can be replaced."""
+    """Yield a layer, the name of its attribute and the faster function, for everything that can be replaced."""
     for layer in layers_of(model):
         if "gelu" in used and getattr(layer, "activation", None) is keras.activations.gelu:
             yield layer, "activation", gelu
@@ -117,7 +113,7 @@ def _replacements(model):
 
 
 def batch_normalization(layer, inputs, training=None, mask=None):
-    """Do what `layer.call` does; in training in one kernel instead of some twenty passes over the images.
+    """Return what `layer.call` returns; in training computed by one operation instead of some twenty.
 
     Gain: 1.02 in float32 (three blocks), which is within the noise; not measured in bfloat16.
     """
@@ -126,8 +122,8 @@ def batch_normalization(layer, inputs, training=None, mask=None):
     like = layer.moving_mean.value
     scale = layer.gamma.value if layer.scale else tf.ones_like(like)
     shift = layer.beta.value if layer.center else tf.zeros_like(like)
-    # The moving variance divides by n - 1 where Keras divides by n, the number of images times positions. With hundreds
-    # that differs by less than 1 %; only in a last, small batch by more.
+    # This variance is a sum of squares divided by n - 1, Keras's divided by n, where n is the number of images times that
+    # of positions in a channel. If n is above 100, as in all but tiny batches, they differ by less than 1 %.
     outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, scale, shift, epsilon=layer.epsilon)
     for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         moving.assign(moving * layer.momentum + value * (1 - layer.momentum))
@@ -136,9 +132,9 @@ def batch_normalization(layer, inputs, training=None, mask=None):
 
 @tf.custom_gradient
 def gelu(x):
-    """Return x times the normal distribution's share below x (Hendrycks & Gimpel 2016, arXiv 1606.08415, section 2).
+    """Return x times the standard normal distribution function at x (Hendrycks & Gimpel 2016, arXiv 1606.08415, section 2).
 
-    Keras's own computes the complementary error function, which has no fast kernel in bfloat16. Gain: 1.02
+    Keras's own computes the complementary error function, which TensorFlow computes slowly in bfloat16. Gain: 1.02
     in float32 (three blocks), which is within the noise; not measured in bfloat16, for which it was written.
     """
     wide = tf.cast(x, tf.float32)
@@ -151,10 +147,9 @@ def gelu(x):
 
 
 def apply_gradients(optimizer, gradients, variables) -> None:
-    """Let the optimizer take its step: Adam in one kernel instead of a dozen passes over the weights.
+    """Let the optimizer take its step; Adam's is computed by one operation instead of a dozen. Gain: 1.1 (deeper network).
 
-    Only Adam as Keras has it is replaced. A subclass may do anything, and what amsgrad, decay, clipping, averages of
-    the weights, accumulation and loss scaling add is left to Keras. Gain: 1.1 (deeper network).
+    Only Keras's Adam with none of the options below is replaced.
     """
     options = ["amsgrad", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema"]
     options += ["gradient_accumulation_steps", "loss_scale_factor"]
@@ -187,20 +182,19 @@ def _adam_step(optimizer, gradient, variable, learning_rate):
 
 # The loop over batches
 
-SECONDS_AT_ONCE = 0.25  # in which nothing can be shown or interrupted
-STEPS_AT_ONCE = 50
+SECONDS_AT_ONCE, STEPS_AT_ONCE = 0.25, 50  # the most between two updates of the progress bar
 
 
 def over_batches(step, x, y, batch_size: int, parts: int):
     """Return a function that applies `step` to images in a given order, many batches at a time inside TensorFlow.
 
-    Images and labels stay in TensorFlow's memory, which avoids the data pipeline that `model.fit` runs beside the
-    training. Gain: 1.5 (deeper network).
+    Images and labels stay in TensorFlow's memory, so no data pipeline runs beside the training, as in `model.fit`. Gain:
+    1.5 (deeper network).
 
     Args:
-        step: a function of a batch's images and labels and of `parts`, as for `forward`. It returns the loss and the
-            number of right answers.
-        parts: into how many to cut a whole batch; the rest at the end of an epoch may be a single image, and is not cut.
+        step: a function of a batch's images, labels and `parts` (see `forward`) that returns its loss and its number of
+            right answers.
+        parts: for whole batches; the rest at the end of an epoch may be a single image, and is not cut.
 
     Returns:
         A function of an order, int64, (N,), that yields float64 arrays (steps, 3): for each step its loss, its number

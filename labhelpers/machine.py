@@ -7,6 +7,7 @@ from pathlib import Path
 
 from labhelpers.errors import LabError
 
+CPUINFO = Path("/proc/cpuinfo")
 CGROUP = Path("/sys/fs/cgroup")  # the limits of a container
 
 
@@ -30,10 +31,9 @@ def quota() -> float:
 
 def free_memory() -> float:
     """Return how many bytes this process may still take: the machine's, or fewer in a container."""
-    limits = [float("inf")]
-    with contextlib.suppress(OSError):  # Linux alone tells
-        facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        limits.append(1024 * int(facts["MemAvailable"].split()[0]))
+    limits = [float("inf")]  # where nothing is known, as on macOS and Windows
+    if available := facts(Path("/proc/meminfo")).get("MemAvailable"):
+        limits.append(1024 * int(available.split()[0]))
     with contextlib.suppress(OSError, ValueError):
         limit, taken = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
         limits.append(limit - taken)
@@ -41,15 +41,21 @@ def free_memory() -> float:
 
 
 def processor() -> str:
-    """Return the name of this machine's processor, with its vector instructions where Linux tells them."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
+    """Return the name of this machine's processor, on Linux with its vector instructions."""
+    told = facts(CPUINFO)
+    if not told:
         return platform.processor() or platform.machine()
-    facts: dict[str, str] = {}
-    for line in cpuinfo.read_text().splitlines():
-        name, _, value = line.partition(":")
-        facts.setdefault(name.strip(), value.strip())
-    flags = facts.get("flags", "").split()
+    flags = told.get("flags", "").split()
     vectors = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
-    family = f"family {facts['cpu family']} model {facts['model']}" if "model" in facts else platform.machine()
-    return ", ".join([facts.get("model name", "unknown"), family, *vectors])
+    family = f"family {told['cpu family']} model {told['model']}" if "model" in told else platform.machine()
+    return ", ".join([told.get("model name", "unknown"), family, *vectors])
+
+
+def facts(path: Path) -> dict[str, str]:
+    """Return what a file of Linux says, by name, of several processors about the first; nothing on other systems."""
+    told: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        for line in path.read_text().splitlines():
+            name, _, value = line.partition(":")
+            told.setdefault(name.strip(), value.strip())
+    return told

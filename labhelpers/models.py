@@ -15,7 +15,7 @@ from labhelpers.errors import check_choice, check_seed
 layers = keras.layers
 
 IMAGE_SHAPE = (SIDE, SIDE, 3)
-# Of the 50,000 training images, values from 0 to 1.
+# Mean and standard deviation of the 50,000 training images, pixel values from 0 to 1.
 CHANNEL_MEANS = np.array([0.49140, 0.48216, 0.44653])
 CHANNEL_DEVIATIONS = np.array([0.24703, 0.24349, 0.26159])
 
@@ -69,61 +69,36 @@ def deeper(seed: int = 0) -> keras.Model:
 
 def wider_masks(seed: int = 0) -> keras.Model:
     """Build the baseline with 5x5 kernels: the first half of the step from it to `deeper`."""
-    _seed_weights(seed)
-    return keras.Sequential(
-        [
-            layers.Input(IMAGE_SHAPE, dtype="uint8", name="images"),
-            layers.Rescaling(1 / 127.5, offset=-1, name="rescaling"),  # to values from -1 to 1
-            layers.Conv2D(18, 5, padding="same", activation="relu", name="convolution"),
-            layers.MaxPooling2D(2, name="pooling"),
-            layers.Flatten(name="flatten"),
-            layers.Dense(64, activation="relu", name="dense"),
-            layers.Dense(N_CLASSES, name="logits"),
-        ],
-        name="wider_masks",
-    )
+    return _variant("wider_masks", seed, {"": (18, 5)})
 
 
 def second_convolution(seed: int = 0) -> keras.Model:
     """Build the baseline with a second convolution and pooling: the other half of the step to `deeper`."""
-    _seed_weights(seed)
-    return keras.Sequential(
-        [
-            layers.Input(IMAGE_SHAPE, dtype="uint8", name="images"),
-            layers.Rescaling(1 / 127.5, offset=-1, name="rescaling"),  # to values from -1 to 1
-            layers.Conv2D(18, 3, padding="same", activation="relu", name="convolution_1"),
-            layers.MaxPooling2D(2, name="pooling_1"),
-            layers.Conv2D(10, 3, padding="same", activation="relu", name="convolution_2"),
-            layers.MaxPooling2D(2, name="pooling_2"),
-            layers.Flatten(name="flatten"),
-            layers.Dense(64, activation="relu", name="dense"),
-            layers.Dense(N_CLASSES, name="logits"),
-        ],
-        name="second_convolution",
-    )
+    return _variant("second_convolution", seed, {"_1": (18, 3), "_2": (10, 3)})
 
 
 def batch_normalized(seed: int = 0) -> keras.Model:
     """Build `deeper` with batch normalisation (Ioffe & Szegedy 2015, arXiv 1502.03167) after each convolution."""
+    return _variant("batch_normalized", seed, {"_1": (18, 5), "_2": (10, 3)}, normalized=True)
+
+
+def _variant(name, seed, convolutions, normalized=False):
+    """Build a network like `deeper`; `convolutions` gives, by the ending of a layer's name, filters and kernel size."""
     _seed_weights(seed)
-    return keras.Sequential(
-        [
-            layers.Input(IMAGE_SHAPE, dtype="uint8", name="images"),
-            layers.Rescaling(1 / 127.5, offset=-1, name="rescaling"),  # to values from -1 to 1
-            layers.Conv2D(18, 5, padding="same", use_bias=False, name="convolution_1"),
-            layers.BatchNormalization(momentum=0.9, name="norm_1"),
-            layers.Activation("relu", name="relu_1"),
-            layers.MaxPooling2D(2, name="pooling_1"),
-            layers.Conv2D(10, 3, padding="same", use_bias=False, name="convolution_2"),
-            layers.BatchNormalization(momentum=0.9, name="norm_2"),
-            layers.Activation("relu", name="relu_2"),
-            layers.MaxPooling2D(2, name="pooling_2"),
-            layers.Flatten(name="flatten"),
-            layers.Dense(64, activation="relu", name="dense"),
-            layers.Dense(N_CLASSES, name="logits"),
-        ],
-        name="batch_normalized",
-    )
+    model = keras.Sequential(name=name)
+    model.add(layers.Input(IMAGE_SHAPE, dtype="uint8", name="images"))
+    model.add(layers.Rescaling(1 / 127.5, offset=-1, name="rescaling"))  # to values from -1 to 1
+    for ending, (filters, size) in convolutions.items():
+        options = {"use_bias": False} if normalized else {"activation": "relu"}
+        model.add(layers.Conv2D(filters, size, padding="same", name=f"convolution{ending}", **options))
+        if normalized:
+            model.add(layers.BatchNormalization(momentum=0.9, name=f"norm{ending}"))
+            model.add(layers.Activation("relu", name=f"relu{ending}"))
+        model.add(layers.MaxPooling2D(2, name=f"pooling{ending}"))
+    model.add(layers.Flatten(name="flatten"))
+    model.add(layers.Dense(64, activation="relu", name="dense"))
+    model.add(layers.Dense(N_CLASSES, name="logits"))
+    return model
 
 
 def three_blocks(seed: int = 0, widths=(16, 64, 64), dtype: str = "float32") -> keras.Model:
@@ -141,28 +116,25 @@ def three_blocks(seed: int = 0, widths=(16, 64, 64), dtype: str = "float32") -> 
     check_choice("dtype", dtype, PRECISIONS)
     model = keras.Sequential(name="three_blocks")
     model.add(layers.Input(IMAGE_SHAPE, dtype="uint8", name="images"))
-    # (x / 255 - mean) / deviation, the channels' own of the training set.
+    # (x / 255 - mean) / standard deviation, for each channel
     scale, offset = 1 / (255 * CHANNEL_DEVIATIONS), -CHANNEL_MEANS / CHANNEL_DEVIATIONS
     model.add(layers.Rescaling(scale.tolist(), offset.tolist(), dtype=dtype, name="standardising"))
     model.add(layers.Conv2D(24, 2, dtype=dtype, name="convolution_0"))
     model.add(layers.Activation("gelu", dtype=dtype, name="gelu"))
     for block, filters in enumerate(widths, 1):
         for half in (f"{block}a", f"{block}b"):
-            model.add(
-                layers.Conv2D(filters, 3, padding="same", use_bias=False, dtype=dtype, name=f"convolution_{half}")
-            )
+            options = {"padding": "same", "use_bias": False, "dtype": dtype}
+            model.add(layers.Conv2D(filters, 3, name=f"convolution_{half}", **options))
             if half.endswith("a"):
                 model.add(layers.MaxPooling2D(2, dtype=dtype, name=f"pooling_{block}"))
             # No scale, as in airbench94; its momentum is 0.6 and its epsilon 1e-12.
-            model.add(
-                layers.BatchNormalization(momentum=0.9, scale=False, epsilon=1e-5, dtype=dtype, name=f"norm_{half}")
-            )
+            options = {"momentum": 0.9, "scale": False, "epsilon": 1e-5, "dtype": dtype}
+            model.add(layers.BatchNormalization(name=f"norm_{half}", **options))
             model.add(layers.Activation("gelu", dtype=dtype, name=f"gelu_{half}"))
     model.add(layers.MaxPooling2D(3, dtype=dtype, name="pooling"))
     model.add(layers.Flatten(dtype=dtype, name="flatten"))
     model.add(layers.Dense(N_CLASSES, use_bias=False, dtype=dtype, name="dense"))
-    # Divided by 9, as in airbench94, so that training starts with small logits and small steps. They are float32 under
-    # mixed precision as well.
+    # As in airbench94, so that training starts with small logits; float32 also under mixed precision.
     model.add(layers.Rescaling(1 / 9, dtype="float32", name="logits"))
     return model
 
@@ -173,19 +145,16 @@ def three_wide_blocks(seed: int = 0, dtype: str = "float32") -> keras.Model:
 
 
 def _seed_weights(seed):
-    """Seed the layers that are created from now on, which draw their initial weights' seeds from Python's generator.
-
-    It seeds NumPy's and TensorFlow's global generators as well.
-    """
+    """Fix the initial weights of all layers that are created from now on, until the next call."""
     check_seed(seed)
     keras.utils.set_random_seed(int(seed))
 
 
 def start_like_pytorch(model: keras.Model, seed: int = 0) -> None:
-    """Give convolutions and dense layers the initial weights that PyTorch would.
+    """Give convolutions and dense layers initial weights as in PyTorch.
 
-    Kernels and biases alike are drawn from U(-b, b) with b = 1 / sqrt(fan_in); Keras draws kernels from Glorot's
-    uniform distribution and starts biases at 0.
+    Kernels and biases are sampled from U(-b, b) with b = 1 / sqrt(fan_in); Keras samples kernels from Glorot's
+    uniform distribution, and its biases start at 0.
     """
     check_seed(seed)
     random = np.random.default_rng(seed)
@@ -199,27 +168,17 @@ def layer_costs(model: keras.Model) -> pd.DataFrame:
     """Count what each layer costs for one image.
 
     Returns:
-        A row a layer: `layer`, `output` (its shape without the batch), `parameters`, and `multiplications`:
-        the products of a weight and a value that convolutions and dense layers form (biases, pooling and
-        activations multiply nothing worth counting).
+        A row for each layer: `layer`, `output` (its shape without the batch), `parameters`, and `multiplications` of a
+        weight and a value in convolutions and dense layers (other layers multiply nothing worth counting).
     """
     rows = []
     for layer in model.layers:
         output = layer.output.shape[1:]
-        multiplications = 0
-        if isinstance(layer, layers.Conv2D | layers.Dense):
-            # Every place of the output applies the whole kernel once; a dense layer has one place.
-            places = output[0] * output[1] if len(output) == 3 else 1
-            multiplications = places * math.prod(layer.kernel.shape)
-        rows.append(
-            {
-                "layer": layer.name,
-                "output": " x ".join(map(str, output)),
-                "parameters": layer.count_params(),
-                "multiplications": multiplications,
-            }
-        )
-    return pd.DataFrame(rows)
+        # A convolution applies its whole kernel at each position of its output, a dense layer once.
+        has_kernel = isinstance(layer, layers.Conv2D | layers.Dense)
+        multiplications = math.prod(output[:-1]) * math.prod(layer.kernel.shape) if has_kernel else 0
+        rows.append((layer.name, " x ".join(map(str, output)), layer.count_params(), multiplications))
+    return pd.DataFrame(rows, columns=["layer", "output", "parameters", "multiplications"])
 
 
 def layout(model: keras.Model) -> list:
@@ -227,7 +186,8 @@ def layout(model: keras.Model) -> list:
     described = []
     for layer in model.layers:
         if not isinstance(layer, layers.InputLayer):
-            settings = {name: value for name, value in layer.get_config().items() if name != "name"}
+            settings = layer.get_config()
+            del settings["name"]
             described.append((type(layer), settings))
     return [described, [tuple(weight.shape) for weight in model.weights]]
 
@@ -237,16 +197,23 @@ def same_network(first: keras.Model, second: keras.Model) -> bool:
     return layout(first) == layout(second)
 
 
+class _Networks(dict):
+    """Functions that build a network, by its name; an unknown name ends in one line."""
+
+    def __missing__(self, name):
+        check_choice("network", name, self)
+
+
 # The networks of the study, by the name that experiments and their records have for them, which never changes.
-NETWORKS = {
-    "baseline": baseline,
-    "deeper": deeper,
-    "wider_masks": wider_masks,
-    "second_convolution": second_convolution,
-    "batch_normalized": batch_normalized,
-    "three_blocks": three_blocks,
-    "three_wide_blocks": three_wide_blocks,
-}
+NETWORKS = _Networks(
+    baseline=baseline,
+    deeper=deeper,
+    wider_masks=wider_masks,
+    second_convolution=second_convolution,
+    batch_normalized=batch_normalized,
+    three_blocks=three_blocks,
+    three_wide_blocks=three_wide_blocks,
+)
 
 
 def network_name(model: keras.Model) -> str:

@@ -5,13 +5,12 @@ import io
 import sys
 from contextlib import contextmanager
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from labhelpers import data
 from labhelpers.paths import atomic_write, examples_dir, figures_dir
-from labhelpers.plots import PALETTE
+from labhelpers.style import PALETTE, plt
 
 PER_CELL = 12  # images for each cell of the confusion matrix
 STAMP = "stand-in images drawn by a program, not CIFAR-10"

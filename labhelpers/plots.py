@@ -5,32 +5,13 @@ All figures share one style: as wide as a text column, legible, in colours that 
 
 from itertools import cycle
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
 
-from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, GROUPED, SIDE, VEHICLES
+from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, GROUPED, VEHICLES
 from labhelpers.errors import check_whole_number
+from labhelpers.style import COLUMN_WIDTH, PALETTE, plt, sns
 
-COLUMN_WIDTH = 4.6  # inches
-STYLE = {
-    "figure.figsize": (COLUMN_WIDTH, 3.0),
-    "figure.dpi": 130,
-    "savefig.dpi": 220,
-    "savefig.bbox": "tight",
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    **dict.fromkeys(["xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize"], 8.5),
-}
-sns.set_theme(style="ticks", palette="colorblind", rc=STYLE)
-
-PALETTE = sns.color_palette("colorblind")
 GAP = 2  # white pixels between images
 
 
@@ -201,7 +182,7 @@ def confusion_matrix(matrix, *, ax=None):
     colours = {"cmap": "Blues", "vmin": 0, "vmax": 100, "cbar": False, "linewidths": 0.5}
     sns.heatmap(shares, square=True, xticklabels=names, yticklabels=names, ax=ax, **text, **colours)
     for start, size in ((0, len(VEHICLES)), (len(VEHICLES), len(ANIMALS))):
-        ax.add_patch(Rectangle((start, start), size, size, fill=False, edgecolor="black", linewidth=1.5))
+        ax.add_patch(plt.Rectangle((start, start), size, size, fill=False, edgecolor="black", linewidth=1.5))
     ax.tick_params(length=0)
     plt.setp(ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
     ax.set(xlabel="predicted class", ylabel="true class", title="Answers in % of the true class")
@@ -257,7 +238,7 @@ def _dots(table, column, ax):
 
 def count_epochs(ax):
     """Put whole numbers on the axis of epochs, so that it shows the last of 10 or 20."""
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
 def new_axes(ax, size=None):
@@ -277,5 +258,5 @@ def _show_rows(ax, rows, names):
     return side
 
 
-def _centres(n, side=SIDE):
+def _centres(n, side):
     return (side + GAP) * np.arange(n) + (side - 1) / 2

@@ -16,27 +16,20 @@ PREDICTION_BATCH_SIZE = 500
 
 
 class History:
-    """The record of a training, epoch by epoch; `history` and `epoch` are as in Keras's own `History`.
+    """The losses and accuracies of a training, epoch by epoch; `history` and `epoch` are as in Keras's own `History`.
 
     Attributes:
         history: lists of one number per epoch: `loss` and `accuracy` of the training images, averaged over the epoch while
             the weights were changing; `val_loss` and `val_accuracy` of the validation images, after the epoch.
         seconds: how long each epoch took, validation included.
         last_weights: those after the last epoch, as `model.get_weights` gives them.
-
-    Example:
-        >>> history = History()
-        >>> history.add({"loss": 1.2, "val_loss": 1.5}), history.add({"loss": 1.0, "val_loss": 1.4})
-        (None, None)
-        >>> history.history["val_loss"], history.best_epoch
-        ([1.5, 1.4], 2)
     """
 
     def __init__(self):
         self.history, self.seconds, self.last_weights = {}, [], None
 
     def add(self, row: dict, seconds: float = 0.0, weights=None) -> None:
-        """Note an epoch: its losses and accuracies by name, the seconds it took, and the weights after it."""
+        """Append an epoch: its losses and accuracies by name, the seconds it took, and the weights after it."""
         self.seconds.append(seconds)
         self.last_weights = weights
         for name, value in row.items():
@@ -53,7 +46,7 @@ class History:
         return int(np.argmin(self.history["val_loss"])) + 1
 
     def table(self) -> pd.DataFrame:
-        """Return a row an epoch: `epoch`, counted from 1, and the columns of `history`."""
+        """Return a row for each epoch: `epoch`, counted from 1, and the columns of `history`."""
         return pd.DataFrame({"epoch": np.array(self.epoch) + 1, **self.history})
 
 
@@ -69,11 +62,11 @@ def fit(
     seed: int = 0,
     **others,
 ) -> History:
-    """Train a compiled model as `model.fit` does, then put back the weights with the smallest validation loss.
+    """Train a compiled model as `model.fit` does, then restore the weights with the smallest validation loss.
 
-    So it ends like `model.fit` with `EarlyStopping(restore_best_weights=True)` and unlimited patience. It uses the
-    loss and the optimizer that the model was compiled with, gives each epoch an order of its own (a seeded `model.fit` on
-    arrays repeats the first one), and takes less time (`labhelpers.kernels`).
+    It ends like `model.fit` with `EarlyStopping(restore_best_weights=True)` and unlimited patience. It uses the loss and
+    the optimizer that the model was compiled with. Each epoch has a new order of the images (a seeded `model.fit` on arrays
+    repeats the first one), and training is faster (`labhelpers.kernels`).
 
     Args:
         model: compiled, new, with ten outputs: logits or, with a softmax at its end, probabilities. Trained in place.
@@ -83,30 +76,25 @@ def fit(
         epochs: passes over the images, at least 1.
         batch_size: images per step, 1 to N.
         shuffle: give the images a new order in each epoch; else all epochs have the order of `x`.
-        seed: fixes the orders. With the model's initial weights, machine, versions and thread count the same, two runs
-            are equal to the last bit.
+        seed: fixes the orders. With the same initial weights, machine, versions and number of threads, two runs are equal
+            to the last bit.
         others: none; any other argument of `model.fit` ends in one line.
 
     Returns:
-        The history. It is `model.history`, too, which is there after an interruption as well.
+        The history, which is also `model.history`, even after an interruption.
 
     Raises:
         LabError: an argument that `fit` can't use, or a model that it can't train; the line says what to do.
-        TrainingDiverged: the loss is no longer a finite number; the model has the best weights there were.
+        TrainingDiverged: the loss is no longer a finite number; the model has the best weights so far.
         TrainingInterrupted: Kernel → Interrupt, or Ctrl-C; the model has the best weights so far. If either happens in
             the first epoch there are none: build the model again.
 
     Example:
         >>> from labhelpers.data import load
         >>> split = load("standin").split(100)
-        >>> model = keras.Sequential(
-        ...     [
-        ...         keras.layers.Input((32, 32, 3), dtype="uint8"),
-        ...         keras.layers.Rescaling(1 / 255),
-        ...         keras.layers.Flatten(),
-        ...         keras.layers.Dense(10, activation="softmax"),
-        ...     ]
-        ... )
+        >>> scaling, flatten = keras.layers.Rescaling(1 / 255), keras.layers.Flatten()
+        >>> softmax = keras.layers.Dense(10, activation="softmax")
+        >>> model = keras.Sequential([keras.layers.Input((32, 32, 3), dtype="uint8"), scaling, flatten, softmax])
         >>> model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
         >>> history = fit(model, *split.train, validation_data=split.validation, epochs=2)
         fit: the model has the weights of epoch ... of 2, ...
@@ -122,37 +110,37 @@ def fit(
     check_model(model, y, batch_size)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    train = kernels.over_batches(partial(train_step, model), x, y, batch_size, kernels.parts(model, training=True))
-    validate = kernels.over_batches(
-        partial(test_step, model), val_x, val_y, _images_at_once(model), kernels.parts(model, training=False)
-    )
+    parts = [kernels.parts(model, training=training) for training in (True, False)]
+    train = kernels.over_batches(partial(train_step, model), x, y, batch_size, parts[0])
+    validate = kernels.over_batches(partial(test_step, model), val_x, val_y, _images_at_once(model), parts[1])
     history = model.history = History()
-    best_weights: list | None = None
+    best_weights, order = None, np.arange(len(x))
     try:
         with progress(epochs * (len(x) + len(val_x)), "training", unit="image") as bar:
             for epoch in range(1, epochs + 1):
                 started = time.perf_counter()
                 bar.set_description_str(f"epoch {epoch} of {epochs}")
-                order = np.arange(len(x))
                 if shuffle:
-                    order = np.random.default_rng([seed, epoch]).permutation(order)
-                row = _one_pass(train, order, bar, f"training loss is no longer finite in epoch {epoch}")
-                order = np.arange(len(val_x))
-                fault = f"validation loss is no longer finite in epoch {epoch}"
-                held = _one_pass(validate, order, bar, fault)
-                row |= {f"val_{name}": value for name, value in held.items()}
+                    order = np.random.default_rng([seed, epoch]).permutation(len(x))
+                row = _one_pass(train, order, bar, "training", epoch)
+                held_out = _one_pass(validate, np.arange(len(val_x)), bar, "validation", epoch)
+                row |= {f"val_{name}": value for name, value in held_out.items()}
                 history.add(row, time.perf_counter() - started, model.get_weights())
                 if history.best_epoch == epoch:
                     best_weights = history.last_weights
                 bar.set_postfix_str(f"val_loss {row['val_loss']:.3f}")
-    except (TrainingDiverged, KeyboardInterrupt) as error:
-        if best_weights is not None:
-            model.set_weights(best_weights)
-        if isinstance(error, KeyboardInterrupt):
-            raise TrainingInterrupted(_after_interruption(history, epochs)) from None
+    except TrainingDiverged as error:
         error.history = history if history.epoch else None
         raise
-    model.set_weights(best_weights)
+    except KeyboardInterrupt:
+        fault = "training was interrupted in its first epoch: run the cell that builds the model again"
+        if history.epoch:
+            kept = f"the model has the weights of epoch {history.best_epoch}, the best so far; model.history has the losses"
+            fault = f"training was interrupted after {len(history.epoch)} of {epochs} epochs: {kept}"
+        raise TrainingInterrupted(fault) from None
+    finally:
+        if best_weights is not None:
+            model.set_weights(best_weights)
     say(
         f"fit: the model has the weights of epoch {history.best_epoch} of {epochs}, whose validation loss is the smallest "
         "(model.fit would leave those of the last epoch)"
@@ -199,7 +187,7 @@ def predict(model: keras.Model, images) -> np.ndarray:
 
 
 def predictor(model: keras.Model):
-    """Return a function of images that works like `predict`, for use more than once: TensorFlow prepares it only once."""
+    """Return a function that works like `predict`, for repeated use: TensorFlow builds its graph only once."""
     probabilities = gives_probabilities(model)
     forward = tf.function(partial(kernels.forward, model, training=False), reduce_retracing=True)
     parts, size = kernels.parts(model, training=False), _images_at_once(model)
@@ -227,20 +215,17 @@ def _right(labels, outputs):
     return tf.math.count_nonzero(tf.equal(tf.argmax(outputs, 1), classes))
 
 
-def _one_pass(run, order, bar, fault) -> dict[str, float]:
-    """Run over the images in this order; return the mean loss and the accuracy.
-
-    Raises:
-        TrainingDiverged: the loss is infinite or not a number, which no later step could mend; `fault` says so.
-    """
+def _one_pass(run, order, bar, kind, epoch) -> dict[str, float]:
+    """Run over the images in this order; return the mean loss and the accuracy."""
     steps = []
     try:
         for done in run(order):
             steps.append(done)
             bar.update(int(done[:, 2].sum()))
             if not np.isfinite(done).all():
+                fault = f"the {kind} loss is no longer finite in epoch {epoch}"
                 raise TrainingDiverged(
-                    f"the {fault}: try a smaller learning_rate, and check that the images are finite numbers"
+                    f"{fault}: try a smaller learning_rate, and check that the images are finite numbers"
                 )
     except tf.errors.ResourceExhaustedError:
         raise LabError("the memory is full: make the network smaller, or batch_size, and restart the kernel") from None
@@ -249,12 +234,3 @@ def _one_pass(run, order, bar, fault) -> dict[str, float]:
     # another order changes the last digit.
     sums = [np.cumsum(part)[-1] for part in np.split(losses * images, range(50, len(images), 50))]
     return {"loss": float(np.cumsum(sums)[-1] / len(order)), "accuracy": float(right.sum() / len(order))}
-
-
-def _after_interruption(history, epochs):
-    if not history.epoch:
-        return "training was interrupted in its first epoch: run the cell that builds the model again"
-    return (
-        f"training was interrupted after {len(history.epoch)} of {epochs} epochs: the model has the weights of epoch "
-        f"{history.best_epoch}, the best so far; model.history has the losses"
-    )

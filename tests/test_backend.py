@@ -1,11 +1,14 @@
-"""Keras works as it should in whatever order things are imported, or one line says what to do."""
+"""Keras works in whatever order things are imported and whatever a user has set, or one line says what to do."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 
 import pytest
+
+from labhelpers import backend, models
 
 CODE = """
 {before}
@@ -17,35 +20,147 @@ except LabError as error:
 threading = tf.config.threading
 assert threading.get_inter_op_parallelism_threads() in (0, THREADS)
 assert threading.get_intra_op_parallelism_threads() in (0, THREADS // PARTS)
-keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+assert not tf.config.get_visible_devices("GPU")
+
+import numpy as np
+from labhelpers import models, training
+images = np.random.default_rng(0).integers(0, 256, (100, 32, 32, 3), np.uint8)
+model = models.batch_normalized()
+model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+data = images, np.arange(100) % 10
+training.fit(model, *data, validation_data=data, epochs=2)
+theirs = model.fit(*data, epochs=2, batch_size=50, shuffle=False, verbose=0).history["loss"]
+print(training.predict(model, images).tolist(), theirs)
 """
 
 
-def _last_line(before="", **variables):
+def _run(before="", **variables):
+    """Return the exit status, what it prints, and the last line that it writes to stderr."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS_"))}
     command = [sys.executable, "-c", CODE.format(before=before)]
-    run = subprocess.run(command, env=kept | variables, capture_output=True, text=True)
+    settings = kept | {"LAB_PROGRESS": "0"} | variables
+    run = subprocess.run(command, env=settings, capture_output=True, text=True)
     # TensorFlow's own lines, when it isn't us who import it, begin with a letter and the date.
     lines = [line for line in run.stderr.splitlines() if not re.match(r"[IWE]0000 ", line)]
-    return run.returncode, (lines or [""])[-1]
+    return run.returncode, run.stdout, (lines or [""])[-1]
 
 
-def test_by_itself_it_says_nothing():
-    assert _last_line() == (0, "")
+@pytest.fixture(scope="module")
+def by_itself():
+    return _run()
 
 
-def test_keras_may_be_imported_before():
-    code, line = _last_line("import keras")
+def _home(folder, settings):
+    """Make a home in which a user has settings for Keras."""
+    (folder / ".keras").mkdir()
+    (folder / ".keras" / "keras.json").write_text(settings)
+    return str(folder)
+
+
+def test_by_itself_it_says_nothing(by_itself):
+    code, printed, line = by_itself
+    assert (code, line) == (0, "") and printed
+
+
+THEIRS = {
+    "keras.json": (
+        json.dumps({"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-2, "backend": "torch"}),
+        {"KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "1", "TF_ENABLE_ONEDNN_OPTS": "0"},
+    ),
+    "a broken keras.json": (
+        '[{"floatx": "half"}',
+        {
+            "KERAS_MAX_EPOCHS": "many",
+            "TF_CPP_MIN_LOG_LEVEL": "0",
+            "TF_NUM_INTRAOP_THREADS": "7",
+            "TF_USE_LEGACY_KERAS": "1",
+            "TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
+            "XLA_FLAGS": "--no_such_flag",
+            "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("settings, variables", THEIRS.values(), ids=THEIRS)
+def test_a_users_settings_change_nothing(settings, variables, by_itself, tmp_path):
+    assert _run(HOME=_home(tmp_path, settings), **variables) == by_itself
+    assert (tmp_path / ".keras" / "keras.json").read_text() == settings
+
+
+def test_keras_may_be_imported_before_whatever_its_settings_are(tmp_path):
+    code, _, line = _run("import keras", HOME=_home(tmp_path, '{"image_data_format": "channels_first"}'))
     assert code == 0 and "import labhelpers first" in line
+
+
+ON_TORCH = """
+import sys, types
+sys.modules["keras"] = types.SimpleNamespace(config=types.SimpleNamespace(backend=lambda: "torch"))
+"""
 
 
 @pytest.mark.parametrize(
     "before, variables, words",
     [
         ("import keras; keras.ops.ones(3) + 1", {}, "restart the kernel and import labhelpers first"),
+        ("import keras", {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2"}, "with TF_XLA_FLAGS set: restart the kernel"),
         ("", {"KERAS_BACKEND": "numpy"}, "Keras is set to run on numpy"),
+        (
+            ON_TORCH,
+            {},
+            "Keras is set to run on torch, and this project needs TensorFlow: set the variable KERAS_BACKEND",
+        ),
+        ("", {"LAB_THREADS": "many"}, "LAB_THREADS is 'many'"),
     ],
 )
-def test_what_cannot_be_set_any_more_is_said(before, variables, words):
-    code, line = _last_line(before, **variables)
+def test_what_cannot_be_is_said_in_one_line(before, variables, words):
+    code, _, line = _run(before, **variables)
     assert code == 1 and line.startswith("LabError: ") and words in line
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'raise ImportError("DLL load failed\\n\\nSee the web for common causes.")',
+        """
+try:
+    raise ImportError("DLL load failed")
+except ImportError:
+    import traceback
+    raise ImportError(traceback.format_exc() + "\\nSee the web for common causes.")
+""",
+    ],
+    ids=["at first", "quoted"],
+)
+def test_why_tensorflow_does_not_load_is_said_in_one_line(code, tmp_path):
+    (tmp_path / "tensorflow.py").write_text(code)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    status, _, line = _run(PYTHONPATH=path)
+    assert (status, line) == (1, "LabError: TensorFlow can't be imported: DLL load failed; run lab doctor")
+
+
+# The precision
+
+
+@pytest.mark.parametrize(
+    "flags, policy, reason",
+    [
+        ("fpu avx512f avx512_bf16", "mixed_bfloat16", "instructions for it (avx512_bf16)"),
+        ("fpu amx_bf16 amx_tile", "mixed_bfloat16", "instructions for it (amx_bf16)"),
+        ("fpu avx2 avx512f not_avx512_bf16", "float32", "no instructions for bfloat16"),
+    ],
+)
+def test_precision_is_that_for_which_the_processor_has_instructions(tmp_path, flags, policy, reason):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nmodel name\t: Made Up\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+    found, why = backend.precision(cpuinfo)
+    assert found == policy and why.endswith(reason) and why.startswith(policy.removeprefix("mixed_"))
+
+
+def test_precision_is_float32_where_nothing_lists_instructions(tmp_path):
+    found, why = backend.precision(tmp_path / "cpuinfo")
+    assert found == "float32" and why.startswith("float32, since there is no ") and "cpuinfo" in why
+
+
+def test_precision_of_this_machine_is_one_that_networks_take():
+    assert models.three_blocks(0, (4, 8, 8), backend.precision()[0])

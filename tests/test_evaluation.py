@@ -28,19 +28,12 @@ case = pytest.mark.parametrize(("labels", "probabilities"), CASES.values(), ids=
 @pytest.fixture
 def by_hand():
     """37 answers: 4 airplanes, 20 cats, 10 frogs and 3 trucks."""
-    answers = {
-        ("airplane", "airplane"): 1,
-        ("airplane", "ship"): 2,
-        ("airplane", "bird"): 1,
-        ("cat", "cat"): 11,
-        ("cat", "dog"): 6,
-        ("cat", "truck"): 3,
-        ("frog", "frog"): 9,
-        ("frog", "cat"): 1,
-        ("truck", "truck"): 3,
-    }
-    pairs = [pair for pair, n in answers.items() for _ in range(n)]
-    true, predicted = np.array([[CLASS_NAMES.index(name) for name in pair] for pair in pairs]).T
+    answers = "airplane airplane 1, airplane ship 2, airplane bird 1, cat cat 11, cat dog 6, cat truck 3, frog frog 9"
+    pairs = []
+    for answer in f"{answers}, frog cat 1, truck truck 3".split(", "):
+        true, predicted, n = answer.split()
+        pairs += int(n) * [(CLASS_NAMES.index(true), CLASS_NAMES.index(predicted))]
+    true, predicted = np.array(pairs).T
     return evaluation.evaluate(true, np.eye(10)[predicted])
 
 
@@ -66,21 +59,21 @@ def test_certainty_in_a_wrong_class_costs_much_but_not_everything():
 ONE = np.eye(10)[[3]]
 
 
-@pytest.mark.parametrize(
-    ("labels", "probabilities"),
-    [
-        pytest.param([], np.empty((0, 10)), id="no images"),
-        pytest.param([3, 3], ONE, id="more labels than rows"),
-        pytest.param([[3]], ONE, id="labels in a column, as Keras has them"),
-        pytest.param([3], np.ones((1, 9)) / 9, id="nine classes"),
-        pytest.param([10], ONE, id="label 10"),
-        pytest.param([-1], ONE, id="label -1"),
-        pytest.param([2.5], ONE, id="label 2.5"),
-        pytest.param([3], 7 * ONE - 2, id="logits"),
-        pytest.param([3], 3 * ONE - np.eye(10)[[4]] - np.eye(10)[[5]], id="negative, though the sum is 1"),
-        pytest.param([3], ONE * np.nan, id="not numbers"),
-    ],
-)
+WRONG = {
+    "no images": ([], np.empty((0, 10))),
+    "more labels than rows": ([3, 3], ONE),
+    "labels in a column, as Keras has them": ([[3]], ONE),
+    "nine classes": ([3], np.ones((1, 9)) / 9),
+    "label 10": ([10], ONE),
+    "label -1": ([-1], ONE),
+    "label 2.5": ([2.5], ONE),
+    "logits": ([3], 7 * ONE - 2),
+    "negative, though the sum is 1": ([3], 3 * ONE - np.eye(10)[[4]] - np.eye(10)[[5]]),
+    "not numbers": ([3], ONE * np.nan),
+}
+
+
+@pytest.mark.parametrize("labels, probabilities", WRONG.values(), ids=WRONG)
 def test_what_cannot_be_evaluated_is_refused(labels, probabilities, tells):
     with tells(LabError):
         evaluation.evaluate(labels, probabilities)

@@ -1,5 +1,7 @@
 """Each faster replacement gives what Keras's own code gives, within rounding, and can be turned off."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -15,16 +17,8 @@ LABELS = np.random.default_rng(1).integers(0, 10, 70)
 
 def _network(*more):
     keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            layers.Input((32, 32, 3), dtype="uint8"),
-            layers.Rescaling(1 / 127.5, offset=-1),
-            layers.Conv2D(4, 3, strides=4),
-            *more,
-            layers.Flatten(),
-            layers.Dense(10),
-        ]
-    )
+    first = layers.Input((32, 32, 3), dtype="uint8"), layers.Rescaling(1 / 127.5, offset=-1)
+    model = keras.Sequential([*first, layers.Conv2D(4, 3, strides=4), *more, layers.Flatten(), layers.Dense(10)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, metrics=["accuracy"])
     return model
@@ -74,11 +68,10 @@ def test_batch_normalization_is_that_of_keras(dtype, tolerance, options):
         a, b = tf.cast(a, "float64").numpy(), tf.cast(b, "float64").numpy()
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max())
     np.testing.assert_allclose(layer.moving_mean, theirs.moving_mean, rtol=tolerance)
-    # n - 1 in place of n, in what the batch adds
-    n, kept = images[..., 0].size, 1.0 if not layer.trainable else 0.9
-    np.testing.assert_allclose(
-        layer.moving_variance - kept, (theirs.moving_variance - kept) * n / (n - 1), rtol=tolerance, atol=1e-7
-    )
+    # n - 1 instead of n, in what the batch adds
+    n, kept = images[..., 0].size, 0.9 if layer.trainable else 1.0
+    expected = (theirs.moving_variance - kept) * n / (n - 1)
+    np.testing.assert_allclose(layer.moving_variance - kept, expected, rtol=tolerance, atol=1e-7)
 
 
 def _in_model(layer, x):
@@ -116,21 +109,19 @@ class _OwnModel(keras.Model):
 
 
 @pytest.mark.parametrize(
-    ("more", "training", "prediction"),
+    "more, training, prediction",
     [
-        ((), True, True),
         ((layers.MaxPooling2D(2), layers.ReLU()), True, True),
         ((keras.Sequential([layers.Conv2D(3, 1)]),), True, True),
         ((layers.BatchNormalization(),), False, True),
         ((layers.Dropout(0.5),), False, True),
         ((keras.Sequential([keras.Sequential([layers.BatchNormalization()])]),), False, True),
         ((layers.GaussianNoise(0.1),), False, False),
-        ((_Own(),), False, False),
         ((keras.Sequential([_Own()]),), False, False),
         ((layers.Conv2D(3, 1, activity_regularizer="l2"),), False, False),
     ],
 )
-def test_a_batch_is_cut_only_where_no_layer_could_tell(more, training, prediction):
+def test_a_batch_is_cut_only_where_no_result_depends_on_the_rest_of_it(more, training, prediction):
     model = _network(*more)
     assert kernels.parts(model, training=True) == (PARTS if training else 1)
     assert kernels.parts(model, training=False) == (PARTS if prediction else 1)
@@ -183,66 +174,51 @@ class _Negated(keras.optimizers.Adam):
         super().update_step(-gradient, variable, learning_rate)
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        _Negated,
-        lambda: keras.optimizers.Adam(amsgrad=True),
-        lambda: keras.optimizers.Adam(weight_decay=0.1),
-        lambda: keras.optimizers.Adam(clipnorm=0.1),
-        lambda: keras.optimizers.Adam(clipvalue=0.1),
-        lambda: keras.optimizers.Adam(global_clipnorm=0.1),
-        lambda: keras.optimizers.Adam(use_ema=True, ema_overwrite_frequency=2),
-        lambda: keras.optimizers.Adam(gradient_accumulation_steps=2),
-        lambda: keras.optimizers.Adam(loss_scale_factor=16.0),
-        lambda: keras.optimizers.Nadam(),
-    ],
-)
-def test_any_other_optimizer_is_left_to_keras(build, monkeypatch):
-    def refuse(*_):
-        raise AssertionError("its step was replaced")
+def _steps(step, build, gradient, n):
+    """What is left of a variable of ones after n steps of an optimizer."""
+    variable, optimizer = keras.Variable(np.ones((4, 2), "float32")), build()
+    optimizer.build([variable])
+    for _ in range(n):
+        step(optimizer, [gradient], [variable])
+    return np.asarray(variable)
 
-    monkeypatch.setattr(kernels, "_adam_step", refuse)
-    found = []
-    for step in (kernels.apply_gradients, lambda optimizer, *rest: optimizer.apply(*rest)):
-        variable, optimizer = keras.Variable(np.ones(3, "float32")), build()
-        optimizer.build([variable])
-        for _ in range(4):
-            step(optimizer, [tf.constant([1.0, 2.0, 3.0])], [variable])
-        found.append(np.asarray(variable))
-    assert (found[0] == found[1]).all()
+
+Adam = keras.optimizers.Adam
+OPTIONS = {"amsgrad": True, "weight_decay": 0.1, "clipnorm": 0.1, "clipvalue": 0.1, "global_clipnorm": 0.1}
+OPTIONS |= {"use_ema": True, "gradient_accumulation_steps": 2, "loss_scale_factor": 16.0}
+OTHERS = {name: partial(Adam, **{name: value}) for name, value in OPTIONS.items()}
+OTHERS |= {"a subclass": _Negated, "Nadam": keras.optimizers.Nadam}
+
+
+@pytest.mark.parametrize("build", OTHERS.values(), ids=OTHERS)
+def test_any_other_optimizer_is_left_to_keras(build, monkeypatch):
+    monkeypatch.setattr(kernels, "_adam_step", lambda *_: pytest.fail("its step was replaced"))
+    gradient = tf.constant(np.arange(8, dtype="float32").reshape(4, 2))
+    ours, theirs = (_steps(step, build, gradient, 4) for step in (kernels.apply_gradients, keras.Optimizer.apply))
+    np.testing.assert_array_equal(ours, theirs)
 
 
 def test_sparse_gradients_are_left_to_keras():
-    found = []
-    for step in (kernels.apply_gradients, lambda optimizer, *rest: optimizer.apply(*rest)):
-        variable, optimizer = keras.Variable(np.ones((4, 2), "float32")), keras.optimizers.Adam(0.1)
-        optimizer.build([variable])
-        step(optimizer, [tf.IndexedSlices(tf.ones((1, 2)), [2], (4, 2))], [variable])
-        found.append(np.asarray(variable))
-    np.testing.assert_array_equal(*found)
+    gradient = tf.IndexedSlices(tf.ones((1, 2)), [2], (4, 2))
+    ours, theirs = (_steps(step, Adam, gradient, 1) for step in (kernels.apply_gradients, keras.Optimizer.apply))
+    np.testing.assert_array_equal(ours, theirs)
 
 
 # The loop
 
 
-def _collected(batch_size, parts=1, order=None):
-    sizes = []
+def test_the_loop_takes_the_batches_in_their_order_and_the_rest_at_last():
+    cut = set()
 
     def step(images, labels, parts):
-        sizes.append(parts)
+        cut.add(parts)
         return tf.reduce_sum(tf.cast(labels, tf.float32)), tf.constant(3)
 
-    run = kernels.over_batches(step, IMAGES, LABELS, batch_size, parts)
-    return np.concatenate(list(run(np.arange(70) if order is None else order))), set(sizes)
-
-
-def test_the_loop_takes_the_batches_in_their_order_and_the_rest_at_last():
     order = np.random.default_rng(2).permutation(70)
-    results, parts = _collected(16, 2, order)
+    results = np.concatenate(list(kernels.over_batches(step, IMAGES, LABELS, 16, 2)(order)))
     expected = [[LABELS[order[at : at + 16]].sum(), 3, min(16, 70 - at)] for at in range(0, 70, 16)]
     assert results.tolist() == expected
-    assert parts == {1, 2}, "the rest may be a single image, and is not cut"
+    assert cut == {1, 2}, "the rest may be a single image, and is not cut"
 
 
 @pytest.mark.parametrize("seconds, calls", [(0.0, 2), (1.0, 70)])

@@ -1,11 +1,18 @@
-"""Figures say what their numbers say, can be read, and are written whole, the same every time."""
+"""Figures show what their numbers say, can be read, and are the same whatever a user's settings are."""
+
+import hashlib
+import io
+import subprocess
+import sys
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from nbclient import NotebookClient
 
 from labhelpers import plots
 from labhelpers.cifar10 import CLASS_NAMES
@@ -83,21 +90,72 @@ def test_tick_labels_are_large_enough_and_do_not_overlap(draw):
         assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-@pytest.mark.parametrize(
-    ("name", "x", "y"),
-    [
-        ("channel_histogram", "pixel value", "share of pixels (%)"),
-        ("losses", "epoch", "loss (nats per image)"),
-        ("compare_losses", "epoch", "loss (nats per image)"),
-        ("confusion_matrix", "predicted class", "true class"),
-        ("class_accuracy", "test accuracy (%), 95 % interval", ""),
-        ("class_gain", "gain in test accuracy (points), 95 % interval", ""),
-        ("probabilities", "probability (%)", ""),
-    ],
-)
-def test_axes_are_labelled_with_their_units(name, x, y):
+LABELS_OF_AXES = {
+    "channel_histogram": ("pixel value", "share of pixels (%)"),
+    "losses": ("epoch", "cross-entropy loss (nats per image)"),
+    "compare_losses": ("epoch", "cross-entropy loss (nats per image)"),
+    "confusion_matrix": ("predicted class", "true class"),
+    "class_accuracy": ("test accuracy (%), 95 % interval", ""),
+    "class_gain": ("gain in test accuracy (points), 95 % interval", ""),
+    "probabilities": ("probability (%)", ""),
+}
+
+
+@pytest.mark.parametrize("name", LABELS_OF_AXES)
+def test_axes_are_labelled_with_their_units(name):
     ax = FIGURES[name]()
-    assert ax.get_xlabel().endswith(x) and ax.get_ylabel().endswith(y)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == LABELS_OF_AXES[name]
+
+
+# Settings of a user
+
+SETTINGS = "font.size: 30\nsavefig.dpi: 20\nfigure.facecolor: red\nfigure.max_open_warning: 1\nno_such_setting: 3\n"
+CELLS = (
+    """
+import hashlib, io
+from labhelpers import plots
+
+def digest(ax):
+    png = io.BytesIO()
+    ax.figure.savefig(png, format="png")
+    return hashlib.sha256(png.getvalue()).hexdigest()
+""",
+    """
+history = {"loss": [2.1, 1.5, 1.2], "val_loss": [1.9, 1.6, 1.7]}
+print(digest(plots.losses(history)), digest(plots.losses(history)))
+""",
+)
+
+
+@pytest.mark.parametrize(
+    "before, chosen", [("", "no_such_backend"), ("import matplotlib.pyplot as plt; plt.style.use('ggplot')", "Agg")]
+)
+def test_a_users_settings_change_no_figure_in_a_notebook(before, chosen, monkeypatch, tmp_path):
+    """They are shown below their cells, with nothing else, whatever matplotlibrc and MPLBACKEND say."""
+    (tmp_path / "matplotlibrc").write_text(SETTINGS)
+    monkeypatch.setenv("MPLBACKEND", chosen)
+    cells = [nbformat.v4.new_code_cell(code) for code in (before, *CELLS)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    _, nothing, outputs = (cell.outputs for cell in notebook.cells)
+    assert nothing == [] and [output.output_type for output in outputs] == ["stream", *2 * ["display_data"]]
+    assert all("image/png" in output.data for output in outputs[1:])
+    png = io.BytesIO()
+    plots.losses({"loss": [2.1, 1.5, 1.2], "val_loss": [1.9, 1.6, 1.7]}).figure.savefig(png, format="png")
+    assert outputs[0].text.split() == 2 * [hashlib.sha256(png.getvalue()).hexdigest()]
+
+
+@pytest.mark.parametrize(
+    "settings, backend, words", [(b"font.size: \xff\xfe", "Agg", "decode"), (b"", "no_such_backend", "no_such_backend")]
+)
+def test_settings_that_matplotlib_cannot_read_end_in_one_line(settings, backend, words, monkeypatch, tmp_path):
+    (tmp_path / "matplotlibrc").write_bytes(settings)
+    monkeypatch.setenv("MPLBACKEND", backend)
+    monkeypatch.chdir(tmp_path)
+    run = subprocess.run([sys.executable, "-c", "from labhelpers import plots"], capture_output=True, text=True)
+    line = run.stderr.splitlines()[-1]
+    assert line.startswith("labhelpers.errors.LabError: matplotlib can't read its settings: ") and words in line
+    assert line.endswith("correct MPLBACKEND or matplotlibrc")
 
 
 def _shown_at(ax, column, row, side):

@@ -5,14 +5,13 @@ As in `labhelpers.plots`, each takes data and `ax`, returns the Axes and never s
 
 from itertools import cycle
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from labhelpers.cifar10 import CLASS_NAMES, GROUPED
-from labhelpers.plots import COLUMN_WIDTH, PALETTE, count_epochs, new_axes
+from labhelpers.plots import count_epochs, new_axes
 from labhelpers.study.statistics import mean
+from labhelpers.style import COLUMN_WIDTH, PALETTE, plt, sns
 
 RUN, TODAY, ORIGINAL = PALETTE[0], PALETTE[1], PALETTE[3]
 OPTIMIZERS = {"adam": ("Adam", "o", PALETTE[0]), "sgd": ("SGD with momentum 0.9", "s", PALETTE[1])}

@@ -193,10 +193,10 @@ def floor(network):
     """the arithmetic alone: multiplications over the machine's measured float32 matrix-product rate"""
     import numpy as np
 
-    os.environ["TF_NUM_INTRAOP_THREADS"] = str(os.cpu_count())  # one product, all cores
     from labhelpers import cifar10, models
-    from labhelpers.backend import keras
+    from labhelpers.backend import keras, tf
 
+    tf.config.threading.set_intra_op_parallelism_threads(os.cpu_count())  # one product, all cores
     costs = models.layer_costs(getattr(models, network)())
     forward = costs["multiplications"].sum()
     first = costs.loc[costs["multiplications"] > 0, "multiplications"].iloc[0]

@@ -98,10 +98,10 @@ def torch_network(dtype):
 
 def floor():
     """the arithmetic alone, at the machine's measured matrix-product rate in our precision"""
-    os.environ["TF_NUM_INTRAOP_THREADS"] = str(os.cpu_count())
     from labhelpers import backend, models
     from labhelpers.backend import tf
 
+    tf.config.threading.set_intra_op_parallelism_threads(os.cpu_count())
     costs = models.layer_costs(models.three_wide_blocks())["multiplications"]
     first, second = costs[costs > 0].iloc[:2]
     an_image = 3 * costs.sum() - 2 * first - second  # the first layer is not learned: nothing goes back to it
