@@ -27,6 +27,7 @@ from labhelpers.errors import DataUnavailable
 
 ROOT = Path(__file__).parents[1]
 LONGEST = ("test_notebooks.py", "test_study.py", "test_faults.py")
+collect_ignore = ["fixtures"]  # by `pytest --nbval`: notebooks that are made to fail
 
 
 def pytest_collection_modifyitems(items):
