@@ -5,13 +5,11 @@ kernel is left running, results of earlier runs stay as they were to the byte, a
 next run succeeds. Each is caused for real, in a project with a good report of two notebooks.
 """
 
-import hashlib
 import os
 import re
 import shutil
 import signal
 import subprocess
-import tarfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -21,7 +19,6 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from conftest import packed, replace
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labhelpers import cifar10
@@ -389,29 +386,27 @@ ERRORS = {
 }
 
 
+def matches(line, said):
+    return re.fullmatch("lab: " + re.escape(line).replace("…", ".*"), said)
+
+
 @pytest.mark.parametrize(
     ("causes", "command", "line"),
     [
-        pytest.param(
-            causes if isinstance(causes, tuple) else (causes,),
-            command,
-            line,
-            id=name,
-            marks=[NEEDS[need] for need in needs],
-        )
+        pytest.param(causes, command, line, id=name, marks=[NEEDS[need] for need in needs])
         for (name, causes, command, *needs), line in ERRORS.items()
     ],
 )
 def test_error(causes, command, line, reported, finished):
     with ExitStack() as stack:
-        for cause in causes:
+        for cause in causes if isinstance(causes, tuple) else (causes,):
             stack.enter_context(cause(reported))
         outside = set(reported.root.parent.iterdir())
         before = reported.state()
         done = reported.lab(command)
         assert done.returncode == (130 if line == INTERRUPTED else 2), done
         *others, last = done.stderr.strip("\n").splitlines()
-        assert re.fullmatch("lab: " + re.escape(line).replace("…", ".*"), last)
+        assert matches(line, last)
         assert all(other.startswith("CIFAR-10: ") for other in others), "one line, but for the mirrors tried"
         assert reported.state() == before
         assert set(reported.root.parent.iterdir()) == outside
@@ -435,7 +430,7 @@ def test_notebook_that_another_tool_has_changed_is_named(edit, command, line, re
     with edited(edit)(reported):
         before = reported.state()
         done = reported.lab(command)
-        assert done.returncode == 2 and re.fullmatch("lab: " + re.escape(line).replace("…", ".*") + "\n", done.stderr)
+        assert done.returncode == 2 and matches(line, done.stderr.removesuffix("\n"))
         assert reported.state() == before
 
 
@@ -533,26 +528,33 @@ def test_without_data_and_network_the_report_uses_stand_in_images_with_warnings(
     assert "report/standin/index.html" in after and before.items() <= after.items()
 
 
-def test_archive_that_writes_outside_is_read_without_unpacking(reported, tmp_path):
-    """Even if it were the official one."""
-    with tarfile.open(reported.root / ARCHIVE) as tar:
-        batches = {member.name: tar.extractfile(member).read() for member in tar}
-    outside = {f"{tmp_path}/absolute": b"", "../outside": b"", "cifar-10-batches-py/../../outside": b""}
-    old = (reported.root / ARCHIVE).read_bytes()
-    new = packed(outside | batches | {f"{name}/../../../outside": b"" for name in batches})
-    constants = reported.root / "labhelpers" / "cifar10.py"
-    replace(constants, hashlib.sha256(old).hexdigest(), hashlib.sha256(new).hexdigest())
-    replace(constants, f"ARCHIVE_BYTES = {len(old)}", f"ARCHIVE_BYTES = {len(new)}")
-    (reported.root / ARCHIVE).write_bytes(new)
-    before = set(tmp_path.rglob("*"))
-    assert "verified" in succeeds(reported, f"lab data --data {ARCHIVE}")
-    assert set(tmp_path.rglob("*")) - before <= set(reported.root.rglob("__pycache__/*"))
-
-
 def test_works_in_the_c_locale_and_gives_the_same_bytes_again(reported, finished):
     out = succeeds(reported, "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 lab report --force")
     assert "made line\n11_writes_a_table: " in out and f"the page: {reported.root}/report/index.html" in out
     assert reported.results() == finished.results()
+
+
+def test_copies_of_notebooks_are_left_out_and_named(reported):
+    names = ["10_makes_its_figure-Copy1.ipynb", "10_makes_its_figure (1).ipynb", "Copy of 10_makes_its_figure.ipynb"]
+    for name in names:
+        shutil.copy(reported.root / FIRST, reported.root / "notebooks" / name)
+    done = reported.lab("lab report")
+    assert done.stdout.startswith("10_makes_its_figure: unchanged\n11_writes_a_table: unchanged\n")
+    assert re.findall("^WARNING: (.+) is left out: ", done.stderr, re.M) == sorted(names)
+
+
+@pytest.mark.parametrize("variables", ["HOME=/proc/none MPLCONFIGDIR=", "PYTHONSTARTUP={own} JUPYTER_PATH={data}"])
+def test_settings_of_jupyter_in_the_home_and_a_home_that_cannot_be_written_change_nothing(
+    variables, reported, finished
+):
+    home = reported.root.parent / "home"
+    own, data, used = home / ".ipython/profile_default/startup/own.py", home / ".local/share/jupyter", home / "used"
+    kernel = data / "kernels/python3/kernel.json"
+    for path, content in (own, f"open({str(used)!r}, 'w')"), (kernel, '{"argv": ["touch", "' + str(used) + '"]}'):
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    succeeds(reported, f"{variables.format(own=own, data=data)} lab report --force")
+    assert reported.results() == finished.results() and not used.exists()
 
 
 @needs_rights

@@ -27,8 +27,7 @@ def notebook(request):
 
 
 def run(*arguments, cwd=ROOT, **variables):
-    as_typed = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # the tests' own
-    as_typed["LAB_DATA"] = os.environ.get("LAB_DATA") or "standin"
+    as_typed = os.environ | {"LAB_DATA": os.environ.get("LAB_DATA") or "standin"}
     # Threads that wait for one another lose much of their time where tests run beside them.
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
     as_typed.setdefault("LAB_THREADS", str(max(1, os.cpu_count() // workers)))
@@ -86,16 +85,6 @@ def test_committed_report_is_consistent():
     assert publish.check().startswith("consistent: ")
 
 
-@pytest.mark.parametrize("name", ["N_TRAIN", "EPOCHS"])
-def test_library_refuses_what_papermill_lets_through(name, tmp_path):
-    # papermill itself checks no ranges; two notebook cells in, the library does, in one line.
-    done = run(
-        "papermill", ROOT / "notebooks/02_baseline.ipynb", "out.ipynb", "-p", name, 0, cwd=tmp_path, LAB_OUT=tmp_path
-    )
-    assert done.returncode != 0
-    assert re.search(rf"LabError: {name.lower()} is 0: choose a whole number", done.stderr)
-
-
 def test_papermill_runs_one_from_any_directory(tmp_path):
     arguments = ("-p", "N_TRAIN", 2000, "-p", "EPOCHS", 1)
     out = tmp_path / "somewhere else"
@@ -136,6 +125,12 @@ def test_nbval(path, tmp_path, real_cifar):
     assert done.returncode == 0, done.stdout[-4000:]
     assert not re.search(r"\d+ (failed|skipped|error)", done.stdout)
     assert committed() == before
+
+
+def test_nbval_without_a_path_collects_the_notebooks_and_no_fixture():
+    options = ("--nbval", "--nbval-current-env", "--collect-only", "-q", "-p", "no:cacheprovider")
+    done = run("pytest", *options, "--ignore-glob=*/test_*.py")
+    assert set(re.findall(r"^(\S+\.ipynb)::", done.stdout, re.M)) == {f"notebooks/{path.name}" for path in PATHS}
 
 
 @pytest.fixture(scope="session")
