@@ -1,5 +1,6 @@
 """The notebooks in the folder: their structure, and that they run under nbval, papermill and `lab report`."""
 
+import json
 import os
 import re
 import shutil
@@ -53,6 +54,26 @@ def test_readme_lists_every_notebook():
 @pytest.mark.parametrize("name", ["2", "02", "02_baseline", "02_baseline.ipynb", "notebooks/02_baseline.ipynb"])
 def test_a_notebook_is_selected_by_number_stem_or_file(name):
     assert [path.stem for path in notebooks.select(["07", name])] == ["02_baseline", "07_verdicts"]
+
+
+FORMATS = {
+    "no ids": lambda notebook: [cell.pop("id") for cell in notebook["cells"]],
+    "ids in an older format": lambda notebook: notebook.update(nbformat_minor=4),
+    "another kernel": lambda notebook: notebook["metadata"].update(kernelspec={"name": "ir", "display_name": "R"}),
+    "widgets": lambda notebook: notebook["metadata"].update(widgets={"application/vnd.jupyter.widget-state+json": {}}),
+    "attachments": lambda notebook: notebook["cells"][0].update(attachments={"a.png": {"image/png": ""}}),
+}
+
+
+@pytest.mark.parametrize("change", FORMATS.values(), ids=FORMATS)
+def test_what_other_tools_write_is_read_silently(change, tmp_path, capfd, recwarn):
+    notebook = json.loads(PATHS[0].read_text(encoding="utf-8"))
+    change(notebook)
+    (tmp_path / "01_changed.ipynb").write_text(json.dumps(notebook), encoding="utf-8-sig")
+    read = notebooks.read_source(tmp_path / "01_changed.ipynb")
+    assert notebooks.code(read) == notebooks.code(notebooks.read(PATHS[0]))
+    assert set(notebooks.clean(read).metadata) <= {"kernelspec", "language_info", "labhelpers"}
+    assert capfd.readouterr() == ("", "") and not recwarn.list
 
 
 def test_structure(notebook):

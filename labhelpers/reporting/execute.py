@@ -144,10 +144,8 @@ def _own_settings():
     with temporary as folder:
         folders = dict.fromkeys(("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"), folder)
         others = dict.fromkeys(("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "PYTHONSTARTUP"), "")
-        # Figures must become outputs; this Python's own kernel goes before those of the system.
-        chosen = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "JUPYTER_PREFER_ENV_PATH": "1"}
         logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that can't be written
-        with patch.dict(os.environ, folders | others | chosen):
+        with patch.dict(os.environ, folders | others, JUPYTER_PREFER_ENV_PATH="1"):  # this Python's kernel goes first
             yield folder
 
 
@@ -161,6 +159,7 @@ def _run(notebook, stem, folder, temporary, run) -> None:
     notes = staging.with_suffix(".json")  # where the kernel notes what it used
     started, before = time.time(), cache.snapshot()
     environment = {"LAB_OUT": str(staging), "LAB_PROGRESS": "0", "LAB_USAGE": str(notes)}
+    environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # else figures are not outputs
     try:
         with patch.dict(os.environ, environment), contextlib.chdir(staging):
             executed = kernel.run(notebook, stem, run["parameters"], temporary, progress=sys.stderr.isatty())

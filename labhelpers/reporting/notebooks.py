@@ -73,8 +73,8 @@ def read(path: Path):
             raise ValueError("a merge left its conflicts in it")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # cells of older notebooks get an id when they are read
-            notebook = nbformat.reads(text, as_version=4)
-            nbformat.validate(notebook)
+            notebook = nbformat.v4.upgrade(nbformat.reads(text, as_version=4))
+            nbformat.validate(notebook, relax_add_props=True)
     except Exception as error:  # nbformat raises what its JSON schema library raises
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise LabError(f"{path} is not a valid notebook ({reason}): restore it, for example with git") from error
