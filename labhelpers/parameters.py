@@ -1,6 +1,7 @@
 """The parameters of a notebook: `EPOCHS = 10  # passes over the training images (1 to 1000)`, and values given for them."""
 
 import ast
+import linecache
 import math
 import re
 import sys
@@ -98,8 +99,11 @@ def check_parameters() -> None:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is None:
         return
+    # IPython keeps the cells' sources in its history, in order, but not what nbval runs; that is only where tracebacks
+    # find it. Its entries there have no time of a file.
+    cached = ["".join(entry[2]) for entry in linecache.cache.values() if len(entry) == 4 and entry[1] is None]
     parameters: dict[str, Parameter] = {}
-    for source in shell.history_manager.input_hist_raw:
+    for source in [*cached, *shell.history_manager.input_hist_raw]:
         parameters |= declared(source, commented=True)
     for name in parameters.keys() & shell.user_ns.keys():
         parameters[name].check(shell.user_ns[name])
