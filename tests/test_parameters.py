@@ -68,7 +68,7 @@ def test_outside_a_notebook_nothing_is_checked():
 
 def written(tmp_path, parameters=CELL):
     cells = [new_code_cell(parameters, metadata={"tags": ["parameters"]}), new_code_cell(CHECK)]
-    python = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    python = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(new_notebook(cells=cells, metadata=python), tmp_path / "checks.ipynb")
     (tmp_path / "values.yaml").write_text("RATE: .nan\n")
 
