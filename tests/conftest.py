@@ -17,16 +17,17 @@ import tarfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib; subprocesses inherit it
-
+import matplotlib
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from labhelpers import cifar10, data
 from labhelpers.errors import DataUnavailable
 
+matplotlib.use("Agg")  # not by MPLBACKEND, which kernels would inherit
 ROOT = Path(__file__).parents[1]
 LONGEST = ("test_notebooks.py", "test_study.py", "test_faults.py")
+collect_ignore = ["fixtures"]  # by `pytest --nbval`: notebooks that are made to fail
 
 
 def pytest_collection_modifyitems(items):

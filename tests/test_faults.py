@@ -5,26 +5,26 @@ kernel is left running, results of earlier runs stay as they were to the byte, a
 next run succeeds. Each is caused for real, in a project with a good report of two notebooks.
 """
 
-import hashlib
 import os
 import re
 import shutil
 import signal
 import subprocess
-import tarfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
-from conftest import packed, replace
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labhelpers import cifar10
 
 ARCHIVE = f"data/{cifar10.ARCHIVE}"
+FIRST = "notebooks/10_makes_its_figure.ipynb"
 IN_A_CELL = "report/.staging/60_waits/begun"  # written by the cell of 60_waits
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 # A mount and a network that only one command sees; a container may forbid even its root to make them.
@@ -99,6 +99,42 @@ def added(project, name):
     project.add(name)
     yield
     (project.root / "notebooks" / f"{name}.ipynb").unlink()
+
+
+@cause
+def cells(project, *sources):
+    """The notebook 12_cells has these cells of code."""
+    path = project.root / "notebooks" / "12_cells.ipynb"
+    nbformat.write(new_notebook(cells=list(map(new_code_cell, sources))), path)
+    yield
+    path.unlink()
+
+
+def killed_by(name):
+    return cells("import os, signal", f"os.kill(os.getpid(), signal.{name})")
+
+
+@cause
+def edited(project, edit):
+    """The notebook 10_makes_its_figure is as another tool left it."""
+    path = project.root / FIRST
+    notebook = nbformat.read(path, as_version=4)
+    edit(notebook)
+    with changed(FIRST, to(nbformat.writes(notebook).encode()))(project):
+        yield
+
+
+def run_in_place(notebook):
+    notebook.cells.insert(2, new_code_cell("FACTOR = 3", metadata={"tags": ["injected-parameters"]}))
+
+
+def run_in_place_without_success(notebook):
+    notebook.cells.insert(0, new_markdown_cell("An exception", metadata={"tags": ["papermill-error-cell-tag"]}))
+
+
+def without_tags(notebook):
+    for cell in notebook.cells:
+        cell.metadata = {}
 
 
 @cause
@@ -226,7 +262,14 @@ NO_SPACE = f"No space left on device; {FREE_SPACE}"
 KEPT = "(see …/report/failed/…; earlier results are kept)"
 INTERRUPTED = "interrupted; what was finished is kept, run again to carry on"
 RUNS_CODE = b"cos\nsystem\n(S'touch outside'\ntR."  # a pickle
-OTHER_TITLE = changed("notebooks/10_makes_its_figure.ipynb", lambda text: text.replace(b"# A", b"# One"))
+RESTORE = "restore it, for example with git"
+IN_PLACE = (
+    f"…/{FIRST} was changed: papermill added cells to it when it was run in place; {RESTORE}, or delete these cells"
+)
+NO_TAGS = "10_makes_its_figure has no parameters in a cell with the tag `parameters`, so nothing can be set: restore …"
+CELLS = "12_cells.ipynb failed in cell"
+TRACEBACK = "Traceback (most recent call last):\n  import\nDLL load failed\n\nFailed to load TensorFlow.\nSee the web."
+OTHER_TITLE = changed(FIRST, lambda text: text.replace(b"# A", b"# One"))
 
 ERRORS = {
     # The data
@@ -264,8 +307,8 @@ ERRORS = {
     ),
     ("too small", (), "lab report -p FACTOR 0"): "FACTOR=0: must be from 1 to 10",
     ("too large", (), "lab report -p FACTOR 11"): "FACTOR=11: must be from 1 to 10",
-    ("not whole", (), "lab report -p FACTOR 2.5"): "FACTOR=2.5: must be a whole number, such as 2",
-    ("no number", (), "lab report 10 -p SHARE nan"): "SHARE=nan: must be a number, such as 0.5",
+    ("not whole", (), "lab report -p FACTOR 2.5"): "FACTOR=2.5: must be a whole number from 1 to 10",
+    ("no number", (), "lab report 10 -p SHARE nan"): "SHARE=nan: must be a number from 0.0 to 1.0",
     ("no such notebook", (), "lab report 77"): (
         "there is no notebook '77': choose from 10_makes_its_figure, 11_writes_a_table"
     ),
@@ -274,23 +317,45 @@ ERRORS = {
     ),
     # A notebook that fails
     ("not valid JSON", changed("notebooks/11_writes_a_table.ipynb", half), "lab report"): (
-        "…/notebooks/11_writes_a_table.ipynb is not a valid notebook (…): restore it, for example with git"
+        f"…/notebooks/11_writes_a_table.ipynb is not a valid notebook (…): {RESTORE}"
+    ),
+    # A notebook that another tool has changed
+    ("merge conflict", changed(FIRST, lambda text: text.replace(b"{", b"<<<<<<< HEAD\n{", 1)), "lab report"): (
+        f"…/{FIRST} is not a valid notebook (a merge left its conflicts in it): {RESTORE}"
+    ),
+    ("same number", changed("notebooks/10_copy.ipynb", to(b"")), "lab report 10"): (
+        "10_copy.ipynb and 10_makes_its_figure.ipynb have the same number: rename or delete one of them"
     ),
     ("no figure", added("20_draws_nothing"), "lab report"): (
         f"20_draws_nothing.ipynb ran to its end but did not make nothing.csv, nothing.png: check the cells … {KEPT}"
     ),
-    ("error in a cell", added("30_fails_in_its_second_cell"), "lab report"): (
-        f"30_fails_in_its_second_cell.ipynb failed in cell 2 with IndexError: list index out of range {KEPT}"
+    ("error in a cell", cells("numbers = [1]", "numbers[3]"), "lab report"): (
+        f"{CELLS} 2 with IndexError: list index out of range {KEPT}"
     ),
-    ("sys.exit()", added("31_exits_early"), "lab report"): (
-        f"31_exits_early.ipynb ended early in cell 2, with sys.exit(): take that out {KEPT}"
+    ("several lines", cells(r"raise ImportError('the cause\n\nSee the web.')"), "lab report"): (
+        f"{CELLS} 1 with ImportError: the cause {KEPT}"
     ),
-    ("SystemExit", added("32_raises_system_exit"), "lab report"): (
-        f"32_raises_system_exit.ipynb failed in cell 1 with SystemExit: no more {KEPT}"
+    ("traceback within", cells(f"raise ImportError({TRACEBACK!r})"), "lab report"): (
+        f"{CELLS} 1 with ImportError: DLL load failed {KEPT}"
     ),
-    ("kernel killed", added("50_kills_its_kernel"), "lab report", "posix"): (
-        "50_kills_its_kernel.ipynb failed in cell 1: its kernel was killed, most often for lack of memory; "
-        f"close other programs and run again {KEPT}"
+    ("sys.exit()", cells("import sys", "sys.exit()", "print()"), "lab report"): (
+        f"12_cells.ipynb ended early in cell 2, with sys.exit(): take that out {KEPT}"
+    ),
+    ("SystemExit", cells("raise SystemExit('no more')", "print()"), "lab report"): (
+        f"{CELLS} 1 with SystemExit: no more {KEPT}"
+    ),
+    ("kernel killed", killed_by("SIGKILL"), "lab report", "posix"): (
+        f"{CELLS} 2: its kernel was killed, most often for lack of memory; close other programs and run again {KEPT}"
+    ),
+    ("illegal instruction", killed_by("SIGILL"), "lab report", "posix"): (
+        f"{CELLS} 2: its kernel died of an illegal instruction: this processor lacks instructions that TensorFlow needs; "
+        f"see lab doctor {KEPT}"
+    ),
+    ("bus error", killed_by("SIGBUS"), "lab report", "posix"): (
+        f"{CELLS} 2: its kernel died of SIGBUS, an error in a library that it loaded; see lab doctor {KEPT}"
+    ),
+    ("exit status", cells("import os\n\nos._exit(3)"), "lab report"): (
+        f"{CELLS} 1: its kernel ended with exit status 3; take out what ends it, or see lab doctor {KEPT}"
     ),
     ("loss not finite", added("70_diverges"), "lab report"): (
         f"70_diverges.ipynb failed in cell 2 with TrainingDiverged: the training loss … finite…: try … {KEPT}"
@@ -299,8 +364,7 @@ ERRORS = {
         f"70_diverges.ipynb failed in cell 1 with LabError: LAB_THREADS is 'all': … {KEPT}"
     ),
     ("no kernel", changed("ipykernel_launcher.py", to(b"raise SystemExit(1)")), "lab report 11 --force"): (
-        "11_writes_a_table.ipynb could not start (Kernel died before replying to kernel_info): close other programs "
-        f"or install the packages again, then run again {KEPT}"
+        f"11_writes_a_table.ipynb could not start: its kernel ended with exit status 1; … see lab doctor {KEPT}"
     ),
     # The disk
     ("disk full", full_disk("report", 0), "lab report 11 --force", "mount"): (f"can't write …/report: {NO_SPACE}"),
@@ -322,29 +386,27 @@ ERRORS = {
 }
 
 
+def matches(line, said):
+    return re.fullmatch("lab: " + re.escape(line).replace("…", ".*"), said)
+
+
 @pytest.mark.parametrize(
     ("causes", "command", "line"),
     [
-        pytest.param(
-            causes if isinstance(causes, tuple) else (causes,),
-            command,
-            line,
-            id=name,
-            marks=[NEEDS[need] for need in needs],
-        )
+        pytest.param(causes, command, line, id=name, marks=[NEEDS[need] for need in needs])
         for (name, causes, command, *needs), line in ERRORS.items()
     ],
 )
 def test_error(causes, command, line, reported, finished):
     with ExitStack() as stack:
-        for cause in causes:
+        for cause in causes if isinstance(causes, tuple) else (causes,):
             stack.enter_context(cause(reported))
         outside = set(reported.root.parent.iterdir())
         before = reported.state()
         done = reported.lab(command)
         assert done.returncode == (130 if line == INTERRUPTED else 2), done
         *others, last = done.stderr.strip("\n").splitlines()
-        assert re.fullmatch("lab: " + re.escape(line).replace("…", ".*"), last)
+        assert matches(line, last)
         assert all(other.startswith("CIFAR-10: ") for other in others), "one line, but for the mirrors tried"
         assert reported.state() == before
         assert set(reported.root.parent.iterdir()) == outside
@@ -352,6 +414,24 @@ def test_error(causes, command, line, reported, finished):
     if causes:  # else only the words were wrong: the next run is any other test's
         succeeds(reported, command)
         assert reported.results() == finished.results()
+
+
+EDITS = [
+    (run_in_place, "lab report", IN_PLACE),
+    (run_in_place, "lab refresh", IN_PLACE),
+    (run_in_place_without_success, "lab check", IN_PLACE),
+    (without_tags, "lab report --quick", NO_TAGS),
+    (without_tags, "lab report 10 -p FACTOR 3", NO_TAGS),
+]
+
+
+@pytest.mark.parametrize(("edit", "command", "line"), EDITS)
+def test_notebook_that_another_tool_has_changed_is_named(edit, command, line, reported):
+    with edited(edit)(reported):
+        before = reported.state()
+        done = reported.lab(command)
+        assert done.returncode == 2 and matches(line, done.stderr.removesuffix("\n"))
+        assert reported.state() == before
 
 
 def succeeds(project, command):
@@ -448,26 +528,33 @@ def test_without_data_and_network_the_report_uses_stand_in_images_with_warnings(
     assert "report/standin/index.html" in after and before.items() <= after.items()
 
 
-def test_archive_that_writes_outside_is_read_without_unpacking(reported, tmp_path):
-    """Even if it were the official one."""
-    with tarfile.open(reported.root / ARCHIVE) as tar:
-        batches = {member.name: tar.extractfile(member).read() for member in tar}
-    outside = {f"{tmp_path}/absolute": b"", "../outside": b"", "cifar-10-batches-py/../../outside": b""}
-    old = (reported.root / ARCHIVE).read_bytes()
-    new = packed(outside | batches | {f"{name}/../../../outside": b"" for name in batches})
-    constants = reported.root / "labhelpers" / "cifar10.py"
-    replace(constants, hashlib.sha256(old).hexdigest(), hashlib.sha256(new).hexdigest())
-    replace(constants, f"ARCHIVE_BYTES = {len(old)}", f"ARCHIVE_BYTES = {len(new)}")
-    (reported.root / ARCHIVE).write_bytes(new)
-    before = set(tmp_path.rglob("*"))
-    assert "verified" in succeeds(reported, f"lab data --data {ARCHIVE}")
-    assert set(tmp_path.rglob("*")) - before <= set(reported.root.rglob("__pycache__/*"))
-
-
 def test_works_in_the_c_locale_and_gives_the_same_bytes_again(reported, finished):
     out = succeeds(reported, "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 lab report --force")
     assert "made line\n11_writes_a_table: " in out and f"the page: {reported.root}/report/index.html" in out
     assert reported.results() == finished.results()
+
+
+def test_copies_of_notebooks_are_left_out_and_named(reported):
+    names = ["10_makes_its_figure-Copy1.ipynb", "10_makes_its_figure (1).ipynb", "Copy of 10_makes_its_figure.ipynb"]
+    for name in names:
+        shutil.copy(reported.root / FIRST, reported.root / "notebooks" / name)
+    done = reported.lab("lab report")
+    assert done.stdout.startswith("10_makes_its_figure: unchanged\n11_writes_a_table: unchanged\n")
+    assert re.findall("^WARNING: (.+) is left out: ", done.stderr, re.M) == sorted(names)
+
+
+@pytest.mark.parametrize("variables", ["HOME=/proc/none MPLCONFIGDIR=", "PYTHONSTARTUP={own} JUPYTER_PATH={data}"])
+def test_settings_of_jupyter_in_the_home_and_a_home_that_cannot_be_written_change_nothing(
+    variables, reported, finished
+):
+    home = reported.root.parent / "home"
+    own, data, used = home / ".ipython/profile_default/startup/own.py", home / ".local/share/jupyter", home / "used"
+    kernel = data / "kernels/python3/kernel.json"
+    for path, content in (own, f"open({str(used)!r}, 'w')"), (kernel, '{"argv": ["touch", "' + str(used) + '"]}'):
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    succeeds(reported, f"{variables.format(own=own, data=data)} lab report --force")
+    assert reported.results() == finished.results() and not used.exists()
 
 
 @needs_rights

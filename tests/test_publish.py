@@ -22,9 +22,9 @@ NOTEBOOK, CSV, README = "notebooks/01_first.ipynb", "figures/curve.csv", "README
 def project(tmp_path, monkeypatch):
     """A consistent project: a notebook that shows a table and draws a figure of it, and the verdicts of the records."""
     monkeypatch.setenv("LAB_OUT", str(tmp_path))
-    monkeypatch.setattr(publish, "project", lambda: tmp_path)
+    for module in (publish, notebooks):
+        monkeypatch.setattr(module, "project", lambda: tmp_path)
     path = tmp_path / NOTEBOOK
-    monkeypatch.setattr(notebooks, "notebook_paths", lambda: [path])
     judged = verdicts.verdicts()[0]
     save_figure(Figure(), "curve", TABLE)
     save_figure(Figure(), "verdicts", tables.table(judged))
@@ -33,7 +33,8 @@ def project(tmp_path, monkeypatch):
     cells = [
         new_markdown_cell("# 1. A title\n\n**Question:** what is it that a figure of this kind can show us?"),
         new_code_cell("SEED = 0  # (0 to 9)", metadata={"tags": ["parameters"]}, execution_count=1),
-        new_code_cell("draw(figure)", outputs=outputs, execution_count=2),
+        new_code_cell("draw(figure)", outputs=outputs, execution_count=2, metadata={"tags": ["nbval-ignore-output"]}),
+        new_code_cell(""),
         new_markdown_cell(END),
     ]
     path.parent.mkdir()
@@ -69,7 +70,7 @@ def test_consistent(project):
 
 # After a change in a file, from one text to another: the lines of `lab check`.
 
-NOT_AS_RUN = "01_first.ipynb: its code or an output is not that of the run it was taken from"
+NOT_AS_RUN = "01_first.ipynb: its code, a tag or an output is not that of the run it was taken from"
 SHOWS, OURS, IN_README = "01_first.ipynb: cell 2 shows", "ours (95 % interval)", "README.md, table of the"
 D2 = "D2,the images have 30x30 pixels,30,"
 CHANGES = {
@@ -89,6 +90,7 @@ CHANGES = {
     (NOTEBOOK, "1.61", "1.71"): [NOT_AS_RUN, f"{SHOWS} loss 1.71 in row 1 (1), {CSV} has 1.61025"],
     (NOTEBOOK, "| 30 | 32 |", "| 30 | 31 |"): [NOT_AS_RUN, f"{SHOWS} {OURS} 31 in row 2 (D2), the records say 32"],
     (NOTEBOOK, "draw(figure)", "draw(other)"): [NOT_AS_RUN],
+    (NOTEBOOK, '"nbval-ignore-output"', ""): [NOT_AS_RUN],
     (README, "| 30 | 32 |", "| 30 | 31 |"): [f"{IN_README} verdicts, has {OURS} 31 in row 2 (D2), the records say 32"],
     (README, "| D1 |", "| X1 |"): [f"{IN_README} verdicts, has claim X1 in row 1 (X1), the records say D1"],
     (README, "| D1 |", "|  D1 |"): [f"{IN_README} verdicts, has another form than lab refresh gives it"],
@@ -132,7 +134,7 @@ def test_what_a_committed_notebook_must_not_hold_is_named(project):
 
 def test_what_a_notebook_lacks_is_named(project):
     notebook = nbformat.read(project / NOTEBOOK, 4)
-    notebook.cells[0].source, notebook.cells[3].source = "Without a title", "## Your turn"
+    notebook.cells[0].source, notebook.cells[4].source = "Without a title", "## Your turn"
     commit(notebook, project / NOTEBOOK)
     assert faults() == [
         "01_first.ipynb: the first cell is not a title that begins with '# '",

@@ -16,16 +16,13 @@ from importlib import metadata
 from pathlib import Path
 from unittest.mock import patch
 
-from traitlets.config import Config
-
 from labhelpers import data
 from labhelpers.errors import DataUnavailable, LabError
-from labhelpers.paths import QUICK_FOLDER, atomic_write, exclusive, out_dir, project, writing
+from labhelpers.paths import QUICK_FOLDER, atomic_write, exclusive, out_dir, writing
 from labhelpers.reporting import cache, notebooks
 
 # What `--quick` sets, wherever a notebook has the parameter: a rehearsal, not a result.
 QUICK = {"N_TRAIN": 2_000, "N_TRAIN_LARGER": 4_000, "EPOCHS": 1}
-LONGEST = 80  # characters of the path of a folder of sockets; with their names, systems take 103 and more
 VERSIONS = ("tensorflow", "keras", "numpy", "scipy", "matplotlib", "seaborn", "papermill")
 
 
@@ -46,7 +43,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
     Raises:
         LabError: a user error; the results of earlier runs are untouched then.
     """
-    chosen = {path.stem: notebooks.read(path) for path in notebooks.select(list(names))}
+    chosen = {path.stem: notebooks.read_source(path) for path in notebooks.select(names)}
     settings = _settings(chosen, values or {}, quick)
     if explain:
         os.environ["LAB_OFFLINE"] = "1"
@@ -62,16 +59,16 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
             reasons[stem] += cache.damaged(folder, run["files"])
         else:
             reasons[stem] += ["never ran to its end here"]
-    if explain:
-        for stem in chosen:
+        if explain:
             print(f"{stem}: would run: {', '.join(reasons[stem])}" if reasons[stem] else f"{stem}: unchanged")
+    if explain:
         return None
     versions = {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in VERSIONS}
     state = {"cifar": {"name": cifar.name, "digest": cifar.digest}, "versions": versions}
-    with _locked(folder):
+    with _locked(folder), _own_settings() as temporary:
         for stem, notebook in chosen.items():
             if reasons[stem]:
-                _run(notebook, stem, folder, state | {"parameters": settings[stem]})
+                _run(notebook, stem, folder, temporary, state | {"parameters": settings[stem]})
             else:
                 print(f"{stem}: unchanged")
         _write_page(folder)
@@ -90,6 +87,10 @@ def _find_or_stand_in(source):
 def _settings(chosen, values, quick) -> dict[str, dict]:
     """Return the parameters to set, by notebook; unknown names and impossible values are errors."""
     declared = {stem: notebooks.parameters(notebook) for stem, notebook in chosen.items()}
+    lost = [stem for stem, parameters in declared.items() if not parameters]
+    if lost and (quick or values):
+        what = f"{lost[0]} has no parameters in a cell with the tag `parameters`"
+        raise LabError(f"{what}, so nothing can be set: restore the notebook, for example with git, or tag that cell")
     for name in values:
         having = [stem for stem, parameters in declared.items() if name in parameters]
         if not having:
@@ -132,15 +133,36 @@ def _locked(folder):
                 partial.unlink()
 
 
-def _run(notebook, stem, folder, run) -> None:
+@contextlib.contextmanager
+def _own_settings():
+    """Keep the user's own settings of Jupyter, IPython and Python out of the report, and need no home for them.
+
+    Gives a temporary folder, in which the kernels find what they need.
+    """
+    with writing("temporary files", "free some space or choose another folder with TMPDIR"):
+        temporary = tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True)
+    with temporary as folder:
+        folders = dict.fromkeys(("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"), folder)
+        others = dict.fromkeys(("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "PYTHONSTARTUP"), "")
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that can't be written
+        with patch.dict(os.environ, folders | others, JUPYTER_PREFER_ENV_PATH="1"):  # this Python's kernel goes first
+            yield folder
+
+
+def _run(notebook, stem, folder, temporary, run) -> None:
     """Run one notebook into a staging folder and, if it succeeds, move its results into `folder`."""
+    from labhelpers.reporting import kernel  # here, since it takes a second to load
+
     staging = folder / ".staging" / stem
     shutil.rmtree(staging.parent, ignore_errors=True)
     (staging / "notebooks").mkdir(parents=True)
     notes = staging.with_suffix(".json")  # where the kernel notes what it used
     started, before = time.time(), cache.snapshot()
+    environment = {"LAB_OUT": str(staging), "LAB_PROGRESS": "0", "LAB_USAGE": str(notes)}
+    environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # else figures are not outputs
     try:
-        executed = _execute(notebook, stem, run["parameters"], staging, notes)
+        with patch.dict(os.environ, environment), contextlib.chdir(staging):
+            executed = kernel.run(notebook, stem, run["parameters"], temporary, progress=sys.stderr.isatty())
         # If the code has changed since the committed run, it may make other figures.
         missing = [name for name in notebooks.made(notebook) if not (staging / name).is_file()]
         if missing and notebooks.is_as_run(notebook):
@@ -169,64 +191,3 @@ def _run(notebook, stem, folder, run) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
     print(f"{stem}: {run['seconds']:.0f} s, made {', '.join(notebooks.figures(executed)) or 'no figures'}")
-
-
-def _execute(notebook, stem, settings, staging, notes):
-    """Run one notebook in the staging folder; returns it as it was executed."""
-    import papermill  # type: ignore[import-untyped]  # here, since it takes a second to load
-    from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
-
-    environment = {
-        "LAB_OUT": str(staging),
-        "LAB_PROGRESS": "0",
-        "LAB_USAGE": str(notes),
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # else figures are not outputs
-    }
-    for logger in ("papermill", "asyncio", "tornado"):  # errors are reported below, in one line
-        logging.getLogger(logger).setLevel(logging.CRITICAL + 1)
-    executed = f"notebooks/{stem}.ipynb"  # relative, since papermill writes it into the notebook
-    try:
-        with (
-            patch.dict(os.environ, environment),
-            contextlib.chdir(staging),
-            tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as sockets,
-        ):
-            ran = papermill.execute_notebook(
-                notebook,
-                executed,
-                parameters=settings,
-                kernel_name="python3",
-                language="python",  # which a notebook from elsewhere may not say
-                cwd=project() / "notebooks",
-                progress_bar={"desc": stem, "leave": False} if sys.stderr.isatty() else False,
-                config=_kernel_config(sockets),
-            )
-    except PapermillExecutionError as error:
-        reason = str(error.evalue).strip().splitlines() or ["no message"]
-        raise LabError(f"failed in cell {error.exec_count} with {error.ename}: {reason[-1]}") from error
-    except RuntimeError as error:  # the kernel died, or never answered
-        cells = notebooks.read(staging / executed).cells
-        begun = [cell for cell in cells if cell.cell_type == "code" and cell.metadata.papermill.start_time]
-        killed = "its kernel was killed, most often for lack of memory; close other programs and run again"
-        silent = f"({error}): close other programs or install the packages again, then run again"
-        how = f"failed in cell {len(begun)}: {killed}" if begun else f"could not start {silent}"
-        raise LabError(how) from error
-    for cell in ran.cells:
-        if cell.metadata.papermill.exception:  # papermill takes sys.exit() for success
-            raise LabError(f"ended early in cell {cell.execution_count}, with sys.exit(): take that out")
-    return ran
-
-
-def _kernel_config(folder) -> Config:
-    """Return a configuration for one kernel, which is reached through files in a temporary folder.
-
-    They are safer than network ports, which other programs could take first (papermill#511).
-    """
-    manager = {"connection_file": f"{folder}/kernel.json"}
-    if sys.platform != "win32" and folder.isascii() and len(folder) <= LONGEST:
-        manager["transport"] = "ipc"
-    # Immediate: the cells have saved all results, and a kernel that ends by itself may still print errors.
-    # 120 s: on a busy machine the last output may be late; the default of 4 s would end the run.
-    client = {"shutdown_kernel": "immediate", "iopub_timeout": 120}
-    return Config({"KernelManager": manager, "NotebookClient": client})

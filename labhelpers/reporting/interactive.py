@@ -4,11 +4,11 @@ Both are plain HTML, which a screen reader can read; style.css and script.js do 
 """
 
 import json
-from math import ceil, floor, log10
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from labhelpers.cifar10 import CLASS_NAMES, GROUPED, VEHICLES
 from labhelpers.evaluation import percent
@@ -77,10 +77,11 @@ def strip_charts(verdicts: list[Verdict]) -> list[dict]:
 
 def _chart(strip):
     claim, (start, end) = strip.verdict.claim, strip.span
-    width = max(end - start, 1e-9)
+    end = max(end, start + 1e-9)
+    ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(start, end)
 
     def at(number):
-        return round(100 * (MARGIN + (1 - 2 * MARGIN) * (number - start) / width), 2)
+        return round(100 * (MARGIN + (1 - 2 * MARGIN) * (number - start) / (end - start)), 2)
 
     runs = records.read_all(experiment(strip.experiment))[0] if len(strip.dots) else []
     return {
@@ -88,7 +89,7 @@ def _chart(strip):
         "statement": text.statement(claim),
         "verdict": strip.verdict.outcome,
         "unit": strip.axis,
-        "ticks": [{"at": at(tick), "label": f"{tick:g}"} for tick in _ticks(start, width)],
+        "ticks": [{"at": at(tick), "label": f"{tick:g}"} for tick in ticks if start <= tick <= end],
         "bar": [at(end) for end in strip.interval],
         "band": [at(end) for end in strip.band or ()],
         "rounded": [at(end) for end in strip.rounded or ()],
@@ -105,12 +106,3 @@ def _run(record, at):
     more = f"test loss {record.loss:.3f}, best epoch {record.best_epoch} of {len(record.history['loss'])}"
     file = records.path_of(record.experiment, record.seed).name
     return {"at": at, "label": label, "description": f"{label}, {more}; record data/runs/{file}"}
-
-
-def _ticks(start, width):
-    """Return three to seven round numbers within the span."""
-    rough = width / 5
-    power = 10 ** floor(log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-    numbers = range(ceil(start / step), floor((start + width) / step) + 1)
-    return [round(number * step, 10) for number in numbers]

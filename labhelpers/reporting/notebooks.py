@@ -1,55 +1,30 @@
-"""Read and write notebooks: their structure, parameters, outputs, and what is kept of them when they are committed."""
+"""Read and write notebooks: their structure, their outputs, and what is kept of them when they are committed."""
 
-import ast
 import hashlib
 import json
 import re
 import shutil
-from dataclasses import dataclass
+import sys
+import warnings
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import nbformat
 
 from labhelpers.errors import LabError
+from labhelpers.parameters import Parameter, declared
 from labhelpers.paths import FREE_SPACE, project, writing
 
 OURS = "labhelpers"  # the key of our own metadata in notebooks and outputs
 SECTIONS = ["## What this does not show", "## Your turn"]  # headings that every notebook has, in this order
 LINK_AT_END = re.compile(r"\]\(\d\d_\w+\.ipynb\)\s*$")
-RANGE = re.compile(r"\(([-+.\de_]+) to ([-+.\de_]+)\)")
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """An assignment in the cell tagged `parameters`; its comment gives meaning and range, such as `(1 to 45000)`."""
-
-    name: str
-    default: Any
-    low: float | None
-    high: float | None
-
-    def parse(self, text: str):
-        """Return `text` as a value of the default's type; raise a `LabError` if it is none, or out of range."""
-        kind = type(self.default)
-        try:
-            value: Any = text if kind is str else ast.literal_eval(text.strip())
-            if kind is float and type(value) is int:
-                value = float(value)
-            if type(value) is not kind:
-                raise ValueError
-        except (ValueError, SyntaxError):
-            names = {int: "a whole number", float: "a number", bool: "True or False"}
-            wanted = f"{names.get(kind, kind.__name__)}, such as {self.default!r}"
-            raise LabError(f"{self.name}={text}: must be {wanted}") from None
-        if self.low is not None and self.high is not None and not self.low <= value <= self.high:
-            raise LabError(f"{self.name}={text}: must be from {self.low} to {self.high}")
-        return value
+NAME = re.compile(r"\d\d_\w+\.ipynb")
+INJECTED = "injected-parameters"  # papermill's tag of the cell that it inserts
 
 
 def notebook_paths() -> list[Path]:
-    """Return the project's notebooks in reading order."""
-    return sorted((project() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    """Return the project's notebooks in reading order; a copy such as `01_title-Copy1.ipynb` is none of them."""
+    return sorted(path for path in (project() / "notebooks").glob("*.ipynb") if NAME.fullmatch(path.name))
 
 
 def copy_for_student() -> Path:
@@ -63,13 +38,21 @@ def copy_for_student() -> Path:
     return folder
 
 
-def select(names: list[str]) -> list[Path]:
+def select(names=()) -> list[Path]:
     """Return the notebooks named by number, stem or file, in reading order; all of them for no names.
 
+    A line on stderr names the files among the notebooks that are left out.
+
     Raises:
-        LabError: no notebook has one of the names.
+        LabError: no notebook has one of the names, or two have the same number.
     """
     paths = notebook_paths()
+    for path in sorted({*(project() / "notebooks").glob("*.ipynb")} - {*paths}):
+        why = "the name of a notebook is two digits, _, then letters, digits or _: rename it, or delete it if it is a copy"
+        print(f"WARNING: {path.name} is left out: {why}", file=sys.stderr)
+    for first, second in pairwise(paths):
+        if first.name[:2] == second.name[:2]:
+            raise LabError(f"{first.name} and {second.name} have the same number: rename or delete one of them")
     chosen = set()
     for name in names:
         stem = Path(name).name.removesuffix(".ipynb")
@@ -85,30 +68,31 @@ def select(names: list[str]) -> list[Path]:
 def read(path: Path):
     """Read a notebook; raise a `LabError` if it is missing or not valid."""
     try:
-        notebook = nbformat.read(path, as_version=4)
-        nbformat.validate(notebook)
+        text = path.read_text(encoding="utf-8-sig")
+        if "<<<<<<< " in text:
+            raise ValueError("a merge left its conflicts in it")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # cells of older notebooks get an id when they are read
+            notebook = nbformat.v4.upgrade(nbformat.reads(text, as_version=4))
+            nbformat.validate(notebook, relax_add_props=True)
     except Exception as error:  # nbformat raises what its JSON schema library raises
-        reason, remedy = str(error).splitlines()[0], "restore it, for example with git"
-        raise LabError(f"{path} is not a valid notebook ({reason}): {remedy}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise LabError(f"{path} is not a valid notebook ({reason}): restore it, for example with git") from error
+    return notebook
+
+
+def read_source(path: Path):
+    """Read a notebook of the project; raise a `LabError` if it is not valid, or papermill has added cells to it."""
+    notebook = read(path)
+    if any(_tags(cell) & {INJECTED, "papermill-error-cell-tag"} for cell in notebook.cells):
+        how = "papermill added cells to it when it was run in place"
+        raise LabError(f"{path} was changed: {how}; restore it, for example with git, or delete these cells")
     return notebook
 
 
 def parameters(notebook) -> dict[str, Parameter]:
     """Return the parameters that a notebook declares in its cell tagged `parameters`, by name."""
-    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    declared = {}
-    for line in "\n".join(cell.source for cell in cells).splitlines():
-        code, _, comment = line.partition("#")
-        if "=" in code:
-            name, text = (side.strip() for side in code.split("=", 1))
-            try:
-                default = ast.literal_eval(text)
-            except (ValueError, SyntaxError):
-                raise LabError(f"parameter {name} = {text}: write a number, a text or True") from None
-            limits = RANGE.search(comment)
-            low, high = map(ast.literal_eval, limits.groups()) if limits else (None, None)
-            declared[name] = Parameter(name, default, low, high)
-    return declared
+    return declared("\n".join(cell.source for cell in notebook.cells if "parameters" in _tags(cell)))
 
 
 def structure_faults(notebook) -> list[str]:
@@ -123,7 +107,7 @@ def structure_faults(notebook) -> list[str]:
         "the first cell is not a title that begins with '# '": first.source.startswith("# "),
         "the first cell has no **Question:**": "**Question:**" in first.source,
         f"the first cell does not name the figures {', '.join(unnamed)}": not unnamed,
-        "the second cell is not tagged `parameters`": "parameters" in second.metadata.get("tags", []),
+        "the second cell is not tagged `parameters`": "parameters" in _tags(second),
         f"not there, or not in this order: {' and '.join(SECTIONS)}": headings == SECTIONS,
         "the last text does not end with a link to a notebook": LINK_AT_END.search(prose),
         f"the longest cell has {lengths[-1]} lines of code, more than 20": lengths[-1] <= 20,
@@ -150,7 +134,7 @@ def figures(notebook) -> list[str]:
 
 def code(notebook) -> list[str]:
     """Return the sources of the code cells, without those that papermill injected."""
-    return [cell.source for cell in notebook.cells if cell.cell_type == "code" and not _is_injected(cell)]
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code" and INJECTED not in _tags(cell)]
 
 
 def with_outputs(source, executed):
@@ -161,7 +145,7 @@ def with_outputs(source, executed):
     for cell in cells:
         if cell.cell_type == "code":
             run = next(ran)
-            if _is_injected(run):
+            if INJECTED in _tags(run):
                 merged.cells.append(run)
                 run = next(ran)
             cell.outputs, cell.execution_count = run.outputs, run.execution_count
@@ -198,7 +182,7 @@ def with_provenance(notebook, run: dict):
 
 
 def is_as_run(notebook) -> bool:
-    """Return whether code and outputs are still those of the committed run; prose may change."""
+    """Return whether code, tags and outputs are still those of the committed run; prose may change."""
     return notebook.metadata.get(OURS, {}).get("sha256") == _digest(notebook)
 
 
@@ -219,9 +203,9 @@ def read_record(folder: Path) -> dict:
 
 
 def _digest(notebook):
-    run = [(cell.source, cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
+    run = [(cell.source, cell.outputs, sorted(_tags(cell))) for cell in notebook.cells if cell.cell_type == "code"]
     return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
 
 
-def _is_injected(cell):
-    return "injected-parameters" in cell.metadata.get("tags", [])
+def _tags(cell):
+    return set(cell.metadata.get("tags", []))

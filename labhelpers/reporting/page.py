@@ -34,7 +34,7 @@ def write(folder: Path) -> Path:
     for path in notebooks.notebook_paths():
         executed = folder / "notebooks" / path.name
         if executed.exists():
-            source, ran = notebooks.read(path), notebooks.read(executed)
+            source, ran = notebooks.read_source(path), notebooks.read(executed)
             same = notebooks.code(source) == notebooks.code(ran)
             sections[path.stem] = notebooks.clean(notebooks.with_outputs(source, ran) if same else ran)
     with atomic_write(folder / "index.html") as temporary:

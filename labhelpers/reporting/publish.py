@@ -50,7 +50,7 @@ def refresh(names=()) -> list[str]:
     """
     folder = out_dir()
     runs = notebooks.read_record(folder)["notebooks"]
-    chosen = [path for path in notebooks.select(list(names)) if names or path.stem in runs]
+    chosen = [path for path in notebooks.select(names) if names or path.stem in runs]
     if not chosen:
         raise LabError(f"no notebook was run into {folder}: run lab report first")
     refreshed = {path: _refreshed(path, runs.get(path.stem), folder) for path in chosen}
@@ -82,7 +82,7 @@ def refresh(names=()) -> list[str]:
 
 def _refreshed(path, run, folder):
     """Return a notebook with the outputs of its run, as it is committed."""
-    source, stem = notebooks.read(path), path.stem
+    source, stem = notebooks.read_source(path), path.stem
     if run is None:
         raise LabError(f"{stem} has no run in {folder}: run lab report {stem} first")
     if run["cifar"]["name"] != "CIFAR-10" or run["parameters"]:
@@ -115,8 +115,8 @@ def check() -> str:
     faults: list[str] = []
     made: dict[str, str] = {}
     expected = {name: make() for name, make in TABLES.items()}
-    for path in notebooks.notebook_paths():
-        notebook = notebooks.read(path)
+    for path in notebooks.select():
+        notebook = notebooks.read_source(path)
         made |= notebooks.made(notebook)
         held = {"the records say": _markdown_rows(expected["verdicts"])}
         for name in notebooks.made(notebook):
@@ -149,13 +149,13 @@ def _faults(notebook):
     if notebooks.clean(notebook) != notebook:
         yield "is not cleaned"
     if not notebooks.is_as_run(notebook):
-        yield "its code or an output is not that of the run it was taken from"
+        yield "its code, a tag or an output is not that of the run it was taken from"
     elif reasons := cache.outdated(notebook.metadata[notebooks.OURS].get("key", {}), notebook):
         yield f"is outdated ({', '.join(reasons)})"
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        if cell.execution_count is None:
+        if cell.execution_count is None and cell.source.strip():
             yield "has a cell that was not executed"
         for output in cell.outputs:
             if output.output_type == "error" or output.get("name") == "stderr":
