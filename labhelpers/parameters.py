@@ -4,12 +4,12 @@ import ast
 import linecache
 import math
 import re
-import sys
 import textwrap
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
+from labhelpers import usage
 from labhelpers.errors import LabError
 
 NUMBER = r"([-+]?[\d_]*\.?\d+(?:e[-+]?\d+)?)"
@@ -96,7 +96,7 @@ def check_parameters() -> None:
     Raises:
         LabError: a value is of another kind than declared, or out of its range.
     """
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    shell = usage.shell()
     if shell is None:
         return
     # IPython keeps the cells' sources in its history, in order, but not what nbval runs; that is only where tracebacks

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 from labhelpers import data
 from labhelpers.errors import DataUnavailable, LabError
-from labhelpers.paths import QUICK_FOLDER, atomic_write, exclusive, out_dir, writing
+from labhelpers.paths import QUICK_FOLDER, atomic_write, claim, exclusive, out_dir, writing
 from labhelpers.reporting import cache, notebooks
 
 # What `--quick` sets, wherever a notebook has the parameter: a rehearsal, not a result.
@@ -65,6 +65,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
         return None
     versions = {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in VERSIONS}
     state = {"cifar": {"name": cifar.name, "digest": cifar.digest}, "versions": versions}
+    claim(out_dir())
     with _locked(folder), _own_settings() as temporary:
         for stem, notebook in chosen.items():
             if reasons[stem]:
@@ -159,6 +160,7 @@ def _run(notebook, stem, folder, temporary, run) -> None:
     notes = staging.with_suffix(".json")  # where the kernel notes what it used
     started, before = time.time(), cache.snapshot()
     environment = {"LAB_OUT": str(staging), "LAB_PROGRESS": "0", "LAB_USAGE": str(notes)}
+    environment["PWD"] = str(Path.cwd())  # where paths among the parameters were typed
     environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # else figures are not outputs
     try:
         with patch.dict(os.environ, environment), contextlib.chdir(staging):

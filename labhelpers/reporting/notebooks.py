@@ -108,6 +108,7 @@ def structure_faults(notebook) -> list[str]:
         "the first cell has no **Question:**": "**Question:**" in first.source,
         f"the first cell does not name the figures {', '.join(unnamed)}": not unnamed,
         "the second cell is not tagged `parameters`": "parameters" in _tags(second),
+        "no cell after the parameters calls check_parameters()": "check_parameters()" in "".join(code(notebook)[1:2]),
         f"not there, or not in this order: {' and '.join(SECTIONS)}": headings == SECTIONS,
         "the last text does not end with a link to a notebook": LINK_AT_END.search(prose),
         f"the longest cell has {lengths[-1]} lines of code, more than 20": lengths[-1] <= 20,
