@@ -1,7 +1,4 @@
-"""Compare today's run with recorded runs of the same experiment, and with the original's numbers.
-
-It is a separate module so that notebooks that train don't depend on how verdicts are worded.
-"""
+"""Compare today's run with the original's numbers and with recorded runs, without the modules behind verdicts."""
 
 import pandas as pd
 
@@ -19,8 +16,7 @@ def beside_original(id: str, model, evaluation: Evaluation, cifar: Cifar10, **se
     Args:
         id: of the experiment that the original's numbers belong to, such as "baseline-20000".
         model: the network that was trained.
-        evaluation: ours.
-        cifar: the data it is of.
+        evaluation: of that network, on the test images of `cifar`.
         settings: how it was trained: `n_train`, `epochs`, `batch_size`.
 
     Returns:
