@@ -12,6 +12,7 @@ import numpy as np
 from labhelpers import data
 from labhelpers.cifar10 import CLASS_NAMES, N_TEST
 from labhelpers.errors import LabError, check_choice
+from labhelpers.evaluation import typeset
 from labhelpers.study import human_labels, improvements, records
 from labhelpers.study.experiments import EXPERIMENTS, RATE, experiment
 from labhelpers.study.statistics import chance_of_reaching, prediction_interval
@@ -43,7 +44,7 @@ def check(exercise: str, *answers) -> str:
     for answer in answers:
         check_kind(answer)
     right = function(*answers)
-    return f"Not yet. {right}" if isinstance(right, str) else "Yes." if right else f"Not yet. {hint}"
+    return typeset(f"Not yet. {right}" if isinstance(right, str) else "Yes." if right else f"Not yet. {hint}")
 
 
 def _exercise(number, check_kind, hint=""):

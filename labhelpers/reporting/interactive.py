@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from labhelpers.cifar10 import CLASS_NAMES, GROUPED, VEHICLES
-from labhelpers.evaluation import percent
+from labhelpers.evaluation import percent, typeset
 from labhelpers.study import human_labels, records, text
 from labhelpers.study.experiments import experiment
 from labhelpers.study.verdicts import Verdict, strips
@@ -88,7 +88,7 @@ def _chart(strip):
         "statement": text.statement(claim),
         "verdict": strip.verdict.outcome,
         "unit": strip.axis,
-        "ticks": [{"at": at(tick), "label": f"{tick:g}"} for tick in _ticks(start, width)],
+        "ticks": [{"at": at(tick), "label": typeset(f"{tick:g}")} for tick in _ticks(start, width)],
         "bar": [at(end) for end in strip.interval],
         "band": [at(end) for end in strip.band or ()],
         "rounded": [at(end) for end in strip.rounded or ()],

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from labhelpers.data import Cifar10
-from labhelpers.evaluation import Evaluation, percent
+from labhelpers.evaluation import Evaluation, percent, typeset
 from labhelpers.study import statistics
 from labhelpers.study.claims import CLAIMS
 from labhelpers.study.experiments import experiment
@@ -50,8 +50,8 @@ def among_runs(accuracies, today: float | None = None) -> str:
         f"{percent(accuracies.max())}) and a standard deviation of {100 * accuracies.std():.2f} points. The 95 % prediction "
         f"interval for one more run is {percent(expected.low)} to {percent(expected.high)}"
     )
-    if today is None:
-        return f"{text}."
-    if expected.low <= today <= expected.high:
-        return f"{text}; today's {percent(today)} is inside."
-    return f"{text}; today's {percent(today)} is outside: it is one of the other 5 %, or more than the seed differs."
+    if today is not None:
+        inside = expected.low <= today <= expected.high
+        where = "inside" if inside else "outside: it is one of the other 5 %, or more than the seed differs"
+        text += f"; today's {percent(today)} is {where}"
+    return typeset(f"{text}.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, VEHICLES
+from labhelpers.evaluation import typeset
 from labhelpers.study.records import Record
 
 
@@ -57,7 +58,7 @@ class Measure:
             f"{round(self.scale * part, decimals) + 0.0:,.{decimals}f}" for part in (value, *(interval or ()))
         )  # + 0.0: no -0
         text = number if self.bare or not self.unit else f"{number} {self.unit}"
-        return f"{text} ({ends[0]} to {ends[1]})" if ends else text
+        return typeset(f"{text} ({ends[0]} to {ends[1]})" if ends else text)
 
 
 def _classes(record):

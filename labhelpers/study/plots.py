@@ -11,6 +11,7 @@ import pandas as pd
 import seaborn as sns
 
 from labhelpers.cifar10 import CLASS_NAMES, GROUPED
+from labhelpers.evaluation import percent, typeset
 from labhelpers.plots import COLUMN_WIDTH, PALETTE, count_epochs, new_axes
 from labhelpers.study.statistics import mean
 
@@ -53,7 +54,7 @@ def runs_by_experiment(runs: pd.DataFrame, *, original: float | None = None, ax=
         _row_of_runs(ax, group["accuracy"], row + 0.14, row - 0.18)
     _original(ax, original)
     ax.set(yticks=range(len(groups)), yticklabels=list(groups), ylim=(len(groups) - 0.5, -0.5))
-    ax.set(xlabel="test accuracy (%): runs, and mean with 95 % interval")
+    ax.set_xlabel(typeset("test accuracy (%): runs, and mean with 95 % interval"))
     ax.grid(axis="x", color="0.9")
     if original is not None:
         ax.legend(**LEGEND_ABOVE)
@@ -141,10 +142,11 @@ def improvements(steps: pd.DataFrame, *, humans: float, original: float, ax=None
     ax.plot(minutes, accuracy, "-", color="0.75", linewidth=1, zorder=0)
     ax.errorbar(minutes, accuracy, yerr=reach, fmt="o", color=RUN, markersize=5, capsize=2.5)
     line = {"linewidth": 1.2, "zorder": 0}
-    ax.axhline(100 * humans, color=PALETTE[2], linestyle=":", label=f"one human: {100 * humans:.2f} %", **line)
-    ax.axhline(100 * original, color=ORIGINAL, linestyle="--", label=f"original: {100 * original:.0f} %", **line)
+    ax.axhline(100 * humans, color=PALETTE[2], linestyle=":", label=typeset(f"one human: {100 * humans:.2f} %"), **line)
+    label = typeset(f"original: {100 * original:.0f} %")
+    ax.axhline(100 * original, color=ORIGINAL, linestyle="--", label=label, **line)
     ax.set(xscale="log", ylim=(min(accuracy.min(), 100 * original) - 3, 100))
-    ax.set(xlabel="training (minutes on two cores)", ylabel="test accuracy (%), 95 % interval")
+    ax.set(xlabel="training (minutes on two cores)", ylabel=typeset("test accuracy (%), 95 % interval"))
     ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50, 100) if minutes.min() / 2 < t < minutes.max() * 2]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
@@ -152,7 +154,7 @@ def improvements(steps: pd.DataFrame, *, humans: float, original: float, ax=None
     order = np.argsort(accuracy, kind="stable")
     for height, at in zip(np.linspace(0.04, 0.96, max(len(order), 2)), order, strict=False):
         step, point = steps.iloc[at], (minutes.iloc[at], accuracy[at])
-        name = f"{step['step'] + 1}  {'+ ' if step['step'] else ''}{step['change']}: {accuracy[at]:.1f} %"
+        name = f"{step['step'] + 1}  {'+ ' if step['step'] else ''}{step['change']}: {percent(step['accuracy'])}"
         place = {"textcoords": "axes fraction", "va": "center", "fontsize": 8.5, "arrowprops": LINE_TO_POINT}
         ax.annotate(name, point, (1.08, height), **place)
     ax.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
@@ -230,5 +232,5 @@ def _bar(ax, value, low, high, y):
 
 def _original(ax, value):
     if value is not None:
-        line = {"color": ORIGINAL, "linestyle": "--", "linewidth": 1.5}
-        ax.axvline(100 * value, label=f"original: {100 * value:.0f} %", **line)
+        label = typeset(f"original: {100 * value:.0f} %")
+        ax.axvline(100 * value, color=ORIGINAL, linestyle="--", linewidth=1.5, label=label)

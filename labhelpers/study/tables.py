@@ -5,7 +5,7 @@ from math import isnan
 
 import pandas as pd
 
-from labhelpers.evaluation import percent
+from labhelpers.evaluation import percent, typeset
 from labhelpers.study import text
 
 WIDTH, INDENT = 98, "    "
@@ -54,7 +54,7 @@ def improvements_as_markdown(steps: pd.DataFrame) -> str:
 
 def _markdown(columns, rows):
     lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return typeset("".join(f"| {' | '.join(line)} |\n" for line in lines))
 
 
 def as_text(verdicts) -> str:
@@ -74,4 +74,4 @@ def as_text(verdicts) -> str:
         for part in (tested, row["why"], row["remark"]):
             lines += textwrap.wrap(part, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False)
         lines.append("")
-    return "\n".join(lines[:-1])
+    return typeset("\n".join(lines[:-1]))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from labhelpers.evaluation import percent
+from labhelpers.evaluation import percent, typeset
 from labhelpers.study import human_labels, measures, remarks, statistics
 from labhelpers.study.experiments import experiment
 from labhelpers.study.verdicts import OUTCOMES, REPRODUCED
@@ -60,9 +60,9 @@ def remark(verdict) -> str:
     if claim.measure is None or evidence.missing:
         return ""
     if claim.id in remarks.BY_CLAIM:
-        return remarks.BY_CLAIM[claim.id](claim, verdict.records)
+        return typeset(remarks.BY_CLAIM[claim.id](claim, verdict.records))
     if evidence.prediction and verdict.outcome != REPRODUCED:
-        return remarks.explanations(claim, verdict.records)
+        return typeset(remarks.explanations(claim, verdict.records))
     return ""
 
 
@@ -89,7 +89,7 @@ def why(verdict) -> str:
             f"smallest is that of {experiment(second).label} ({next_loss:.3f})."
         )
     reasons = {_why_number: evidence.prediction, _why_difference: evidence.difference}
-    return " ".join(write(verdict) for write, numbers in reasons.items() if numbers)
+    return typeset(" ".join(write(verdict) for write, numbers in reasons.items() if numbers))
 
 
 def _why_number(verdict):
@@ -144,7 +144,7 @@ def abstract(verdicts, steps) -> list[str]:
     accuracies = [
         _result(verdict) for verdict in verdicts if verdict.claim.measure is measures.ACCURACY and verdict.claim.number
     ]
-    return [
+    paragraphs = [
         "A student's lab report on classifying the images of CIFAR-10 is reproduced, step by step, and each of its "
         "claims is tested on several runs of the same training, with different seeds.",
         f"On the test images, {'; '.join(accuracies)}.",
@@ -154,6 +154,7 @@ def abstract(verdicts, steps) -> list[str]:
         "rounded, it is inside our 95 % prediction interval for one more run, which is wider than the interval of our mean. "
         "The sections below also train networks of their own, one run each.",
     ]
+    return [typeset(paragraph) for paragraph in paragraphs]
 
 
 def _how_far(steps):
