@@ -1,6 +1,7 @@
 """The `lab` command: reads the command line, calls the library, reports errors in one line."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -25,6 +26,8 @@ def main(arguments=None) -> int:
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # for a true minus sign, which code pages of Windows lack
     try:
         command(**options)
         print(end="", flush=True)

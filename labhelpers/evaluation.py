@@ -1,5 +1,6 @@
 """What a classifier gets right and wrong, computed from labels and probabilities."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,4 +145,9 @@ def accuracy_gain(labels, before, after) -> pd.DataFrame:
 def percent(share: float, interval: tuple[float, float] | None = None) -> str:
     """Write a share as text, `"59.4 %"`, and with its interval `"59.4 % (58.4 to 60.4)"`."""
     text = f"{100 * share:.1f} %"
-    return text if interval is None else f"{text} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+    return typeset(text if interval is None else f"{text} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})")
+
+
+def typeset(text: str) -> str:
+    """Return text for readers: a true minus sign before numbers, a non-breaking space before %."""
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text).replace(" %", "\N{NO-BREAK SPACE}%")

@@ -1,6 +1,6 @@
 """The notebooks' exercises: `check` answers with a hint, never with the solution.
 
-An exercise is a function of the answers that returns whether they are right, and the hint to give if they are not.
+An exercise is a function of the answers that returns whether they are right, or a hint for a mistake that it knows.
 """
 
 import inspect
@@ -12,11 +12,12 @@ import numpy as np
 from labhelpers import data
 from labhelpers.cifar10 import CLASS_NAMES, N_TEST
 from labhelpers.errors import LabError, check_choice
+from labhelpers.evaluation import typeset
 from labhelpers.study import human_labels, improvements, records
 from labhelpers.study.experiments import EXPERIMENTS, RATE, experiment
 from labhelpers.study.statistics import chance_of_reaching, prediction_interval
 
-EXERCISES: dict[str, tuple] = {}  # by number: the function, and the one that checks the kind of each answer
+EXERCISES: dict[str, tuple] = {}  # by number: the function, what checks the kind of each answer, the hint for others
 NEVER = 0.001  # a probability too small to be expected of a run with the right settings
 
 
@@ -35,21 +36,20 @@ def check(exercise: str, *answers) -> str:
         'Not yet. How many blocks of 8x8 pixels has an image of 32x32?'
     """
     check_choice("exercise", exercise, EXERCISES)
-    function, check_kind = EXERCISES[exercise]
-    names = list(inspect.signature(function).parameters)
+    function, check_kind, hint = EXERCISES[exercise]
+    names = inspect.signature(function).parameters
     if len(answers) != len(names):
         wanted = ", ".join(names)
         raise LabError(f'exercise {exercise} asks for {wanted}: check("{exercise}", {wanted})')
     for answer in answers:
         check_kind(answer)
-    right, hint = function(*answers)
-    return "Yes." if right else f"Not yet. {hint}"
+    right = function(*answers)
+    return typeset(f"Not yet. {right}" if isinstance(right, str) else "Yes." if right else f"Not yet. {hint}")
 
 
-def _exercise(number, check_kind):
+def _exercise(number, check_kind, hint=""):
     def register(function):
-        EXERCISES[number] = function, check_kind
-        return function
+        EXERCISES[number] = function, check_kind, hint
 
     return register
 
@@ -90,142 +90,119 @@ def _accuracies(id):
 def _hardest_class(name):
     right = sum(record.confusion_matrix.diagonal() for record in _runs("baseline-20000"))
     harder = (right < right[CLASS_NAMES.index(name)]).sum()
-    return harder == 0, f"{harder} of the ten were harder for the recorded runs of the baseline."
+    return harder == 0 or f"{harder} of the ten were harder for the recorded runs of the baseline."
 
 
-@_exercise("01.2", _number)
+@_exercise("01.2", _number, "How many blocks of 8x8 pixels has an image of 32x32?")
 def _numbers_left(numbers):
     places = (32 // 8) ** 2
-    if numbers == places:
-        return False, "And how many colours has each of these places?"
-    return numbers == 3 * places, "How many blocks of 8x8 pixels has an image of 32x32?"
+    return "And how many colours has each of these places?" if numbers == places else numbers == 3 * places
 
 
-@_exercise("01.3", _share)
-def _mean_colour(share):
+@_exercise("01.3", _share, "Average over height and width, not over the colours.")
+def _mean_colour(accuracy):
     cifar = data.load()
     train, test = (images.mean(axis=(1, 2)) for images in (cifar.train_images, cifar.test_images))
     means = np.stack([train[cifar.train_labels == label].mean(axis=0) for label in range(10)])
     nearest = ((test[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
-    right = (nearest == cifar.test_labels).mean()
-    if share > right + 0.02:
-        return False, "That is more than colour alone can do: do you use just three numbers of each image?"
-    return abs(share - right) < 0.002, "Average over height and width, not over the colours."
+    truth = (nearest == cifar.test_labels).mean()
+    if accuracy > truth + 0.02:
+        return "That is more than colour alone can do: do you use just three numbers of each image?"
+    return abs(accuracy - truth) < 0.002
 
 
-@_exercise("02.1", _choice("a", "b", "c"))
+@_exercise("02.1", _choice("a", "b", "c"), "With overfitting, the training loss is the smaller one.")
 def _starts_above(letter):
-    hints = {
-        "a": "The validation images are as hard as the others: compare the last epochs.",
-        "c": "With overfitting, the training loss is the smaller one.",
-    }
-    return letter == "b", hints.get(letter)
+    easier = "The validation images are as hard as the others: compare the last epochs."
+    return easier if letter == "a" else letter == "b"
 
 
-@_exercise("02.2", _share)
+@_exercise("02.2", _share, "A run with these settings practically never has this accuracy: did you change others?")
 def _own_seed(accuracy):
-    recorded = _accuracies("baseline-20000")
-    if accuracy in recorded:
-        return False, "That is the accuracy of a recorded run: choose a seed of your own."
-    plausible = chance_of_reaching(recorded, accuracy) > NEVER
-    return plausible, "A run with these settings practically never has this accuracy: did you change others?"
+    if accuracy in _accuracies("baseline-20000"):
+        return "That is the accuracy of a recorded run: choose a seed of your own."
+    return chance_of_reaching(_accuracies("baseline-20000"), accuracy) > NEVER
 
 
 @_exercise("02.3", _losses_by_rate)
 def _best_rate(val_losses):
     best = min(val_losses, key=val_losses.get)
-    return best == 1e-3, f"{best:g} came out best. Were all trained for as many epochs, on as many images?"
+    return best == 1e-3 or f"{best:g} came out best. Were all trained for as many epochs, on as many images?"
 
 
-@_exercise("02.4", _share)
+@_exercise("02.4", _share, "Which of the two belongs to the images that were classified correctly?")
 def _confidence(right, wrong):
     if right == wrong:
-        return False, "Split the images by whether the answer is right, before you average."
-    return right > wrong, "Which of the two belongs to the images that were classified correctly?"
+        return "Split the images by whether the answer is right, before you average."
+    return right > wrong
 
 
-@_exercise("03.1", _choice("larger", "smaller"))
+@_exercise("03.1", _choice("larger", "smaller"), "Look at the learning curve: where is it steeper?")
 def _doubling(word):
-    means = [np.mean(_accuracies(f"baseline-{n}")) for n in (10_000, 20_000, 40_000)]
-    truth = "larger" if means[1] - means[0] > means[2] - means[1] else "smaller"
-    return word == truth, "Look at the learning curve: where is it steeper?"
+    first, second = np.diff([np.mean(_accuracies(f"baseline-{n}")) for n in (10_000, 20_000, 40_000)])
+    return word == ("larger" if first > second else "smaller")
 
 
-@_exercise("03.2", _share)
+@_exercise("03.2", _share, "That is as good as with the larger set: did you train on the smaller one?")
 def _longer(accuracy):
-    low, _ = prediction_interval(_accuracies("baseline-40000"))
     if accuracy <= 0.1:
-        return False, "Guessing would do as well: is it an accuracy, from 0 to 1?"
-    return accuracy < low, "That is as good as with the larger set: did you train on the smaller one?"
+        return "Guessing would do as well: is it an accuracy, from 0 to 1?"
+    return accuracy < prediction_interval(_accuracies("baseline-40000")).low
 
 
-@_exercise("03.3", _choice("a", "b", "c"))
+@_exercise("03.3", _choice("a", "b", "c"), "Look at the average over the classes: it hardly moves.")
 def _pattern(letter):
-    hints = {
-        "a": "Then it should be the same classes with every seed.",
-        "b": "Look at the average over the classes: it hardly moves.",
-    }
-    return letter == "c", hints.get(letter)
+    return "Then it should be the same classes with every seed." if letter == "a" else letter == "c"
 
 
-@_exercise("04.1", _choice("yes", "no"))
+@_exercise("04.1", _choice("yes", "no"), "In how many of the recorded runs does the best epoch come after the tenth?")
 def _worth_it(word):
     early = np.mean([record.best_epoch <= 10 for record in _runs("deeper-40000")])
-    hint = "In how many of the recorded runs does the best epoch come after the tenth?"
-    return word == ("no" if early > 0.5 else "yes"), hint
+    return word == ("no" if early > 0.5 else "yes")
 
 
-@_exercise("04.2", _choice("baseline", "deeper"))
+@_exercise("04.2", _choice("baseline", "deeper"), "Compare the differences, not the accuracies.")
 def _suffers_more(network):
-    networks = ("baseline", "deeper")
-    losses = [np.mean(_accuracies(f"{n}-40000")) - np.mean(_accuracies(f"{n}-20000")) for n in networks]
-    return network == networks[np.argmax(losses)], "Compare the differences, not the accuracies."
+    loss = {n: np.mean(_accuracies(f"{n}-40000")) - np.mean(_accuracies(f"{n}-20000")) for n in ("baseline", "deeper")}
+    return loss[network] == max(loss.values())
 
 
-@_exercise("04.3", _number)
+@_exercise("04.3", _number, "Count layer by layer: inputs times outputs, and biases.")
 def _pooled_twice(parameters):
-    convolution, dense, logits = 3 * 3 * 3 * 18, 8 * 8 * 18 * 64, 64 * 10
-    biases = 18 + 64 + 10
+    convolution, dense, logits, biases = 3 * 3 * 3 * 18, 8 * 8 * 18 * 64, 64 * 10, 18 + 64 + 10
     if parameters == convolution + dense + logits:
-        return False, "Each channel and each unit has a bias, too."
-    if parameters == convolution + 16 * 16 * 18 * 64 + logits + biases:
-        hint = "That is the baseline as it is: how many places does the dense layer see after a second pooling?"
-        return False, hint
-    right = parameters == convolution + dense + logits + biases
-    return right, "Count layer by layer: inputs times outputs, and biases."
+        return "Each channel and each unit has a bias, too."
+    if parameters == convolution + 4 * dense + logits + biases:
+        return "That is the baseline as it is: how many places does the dense layer see after a second pooling?"
+    return parameters == convolution + dense + logits + biases
 
 
-@_exercise("05.1", _share)
+@_exercise("05.1", _share, "That is far from what 0.001 gives: is it the rate, or did you change other settings?")
 def _own_rate(accuracy):
-    plausible = chance_of_reaching(_accuracies("deeper-40000"), accuracy) > NEVER
-    return plausible, "That is far from what 0.001 gives: is it the rate, or did you change other settings?"
+    return chance_of_reaching(_accuracies("deeper-40000"), accuracy) > NEVER
 
 
-@_exercise("05.2", _number)
+@_exercise("05.2", _number, "Test accuracy: the mean over the runs of a rate.")
 def _chosen_twice(by_validation, by_test):
     _runs("deeper-40000")
     runs = records.table(["deeper-40000", *(other.id for other in EXPERIMENTS if other.group == RATE)])
     means = runs.query("optimizer == 'adam'").groupby("learning_rate")[["val_loss", "accuracy"]].mean()
     if not math.isclose(by_validation, means["val_loss"].idxmin()):
-        return False, "Validation loss: the smaller the better, averaged over the runs of a rate."
-    return math.isclose(by_test, means["accuracy"].idxmax()), "Test accuracy: the mean over the runs of a rate."
+        return "Validation loss: the smaller the better, averaged over the runs of a rate."
+    return math.isclose(by_test, means["accuracy"].idxmax())
 
 
-@_exercise("05.3", _choice("a", "b", "c"))
+@_exercise("05.3", _choice("a", "b", "c"), "Then its validation loss would have stopped falling, or risen.")
 def _not_done(letter):
-    hints = {
-        "a": "Then its validation loss would have stopped falling, or risen.",
-        "c": "Adam divides by the size of the gradients, not by that of the rate.",
-    }
-    return letter == "b", hints.get(letter)
+    return "Adam divides by the size of the gradients, not by that of the rate." if letter == "c" else letter == "b"
 
 
-@_exercise("06.1", _number)
+@_exercise("06.1", _number, "What share of the images does one person name rightly?")
 def _wrong_by_one_person(number):
     truth = N_TEST * (1 - human_labels.ONE_HUMAN)
     if math.isclose(number, truth / 100, abs_tol=0.05):
-        return False, "That is per hundred images: how many is it of 10,000?"
-    return abs(number - truth) < 1, "What share of the images does one person name rightly?"
+        return "That is per hundred images: how many is it of 10,000?"
+    return abs(number - truth) < 1
 
 
 @_exercise("06.2", _choice(*(step.change for step in improvements.STEPS[1:])))
@@ -234,24 +211,19 @@ def _largest_gain(change):
         _runs(step.experiment, fewest=1)
     gains = improvements.summary(improvements.runs()).set_index("change")["gain"]
     larger = (gains > gains[change]).sum()
-    return larger == 0, f"{larger} of them gain more."
+    return larger == 0 or f"{larger} of them gain more."
 
 
-@_exercise("07.1", _number)
+@_exercise("07.1", _number, "Compare the two columns of verdicts, claim by claim.")
 def _changed_verdicts(number):
     from labhelpers.study import verdicts  # here, so that other notebooks don't depend on the rules of verdicts
 
     runs, _ = records.read_study()
-    all_runs, five_runs = (
-        [verdict.outcome for verdict in verdicts.judge({id: records[:most] for id, records in runs.items()})]
-        for most in (None, 5)
-    )
-    changed = sum(a != b for a, b in zip(all_runs, five_runs, strict=True))
-    return number == changed, "Compare the two columns of verdicts, claim by claim."
+    fewer = {id: of_id[:5] for id, of_id in runs.items()}
+    before, after = ([verdict.outcome for verdict in verdicts.judge(found)] for found in (runs, fewer))
+    return number == sum(a != b for a, b in zip(before, after, strict=True))
 
 
-@_exercise("07.2", _share)
+@_exercise("07.2", _share, "67 % is a rounded number: which is the smallest accuracy that rounds to it?")
 def _luck(probability):
-    truth = chance_of_reaching(_accuracies("deeper-40000"), 0.665)
-    right = math.isclose(probability, truth, abs_tol=5e-4)
-    return right, "67 % is a rounded number: which is the smallest accuracy that rounds to it?"
+    return math.isclose(probability, chance_of_reaching(_accuracies("deeper-40000"), 0.665), abs_tol=5e-4)

@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from labhelpers.errors import LabError
+from labhelpers.evaluation import typeset
 from labhelpers.reporting.interactive import strip_charts
 from labhelpers.study import plots, records, statistics, tables, verdicts
 from labhelpers.study.claims import BASE, CLAIMS, DEEPER, LARGER, RATES, SHORTER, Claim, original
@@ -79,7 +80,7 @@ def test_one_row_adds_a_claim_everywhere():
     low, high = truth.confidence_interval()
     assert added.evidence.estimate == pytest.approx((sum(gaps) / 10, low, high, truth.pvalue))
     assert added.outcome == verdicts.UNDECIDED and added.p > added.evidence.estimate.p, "after Holm"
-    ours = f"{10 * sum(gaps):.1f} points ({100 * low:.1f} to {100 * high:.1f})"
+    ours = typeset(f"{10 * sum(gaps):.1f} points ({100 * low:.1f} to {100 * high:.1f})")
     row = tables.table(judged).iloc[-1]
     assert (row["claim"], row["ours (95 % interval)"], row["margin"]) == ("X1", ours, "1 point")
     assert row["why"].startswith(f"In {sum(gap > 0 for gap in gaps)} of 10 runs ships are recognised more often; ")

@@ -239,7 +239,7 @@ def test_cell_of_the_matrix_shows_its_images(browser, page):
     key = browser.see(f"{full}.dataset.key")
     browser.click(f".matrix button[data-key='{key}']")
     said, images = shown(browser)
-    assert re.match(r"\w+ (recognised|taken for \w+): [\d,]+ images, [\d.]+ % of the class\.", said)
+    assert re.match(r"\w+ (recognised|taken for \w+): [\d,]+ images, [\d.]+\s% of the class\.", said)
     assert 1 <= len(images) <= 12
     assert all(re.match(r"test image \d+: \w+, answered \w+, \d+% sure", text) for text in images)
     by_mouse = said
@@ -265,7 +265,7 @@ def test_dot_among_the_verdicts_shows_its_run(browser, page):
     told = "document.querySelector('.strip .told').textContent"
     browser.click(".strip input")
     first = browser.see(told)
-    assert re.match(r"[\w-]+, seed 0: test accuracy [\d.]+ %, .*; record data/runs/[\w-]+-seed0\.json", first)
+    assert re.match(r"[\w-]+, seed 0: test accuracy [\d.]+\s%, .*; record data/runs/[\w-]+-seed0\.json", first)
     browser.press("ArrowRight")
     assert "seed 1" in browser.see(told)
 

@@ -9,6 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from labhelpers import cifar10
 from labhelpers.errors import LabError
+from labhelpers.evaluation import typeset
 from labhelpers.output import save_figure
 from labhelpers.reporting import cache, notebooks, publish
 from labhelpers.study import tables, verdicts
@@ -88,10 +89,15 @@ CHANGES = {
         f"figures/verdicts.png shows {OURS} 32 in row 2 (D2), figures/verdicts.csv has 31",
     ],
     (NOTEBOOK, "1.61", "1.71"): [NOT_AS_RUN, f"{SHOWS} loss 1.71 in row 1 (1), {CSV} has 1.61025"],
-    (NOTEBOOK, "| 30 | 32 |", "| 30 | 31 |"): [NOT_AS_RUN, f"{SHOWS} {OURS} 31 in row 2 (D2), the records say 32"],
+    (NOTEBOOK, "| 30 | 32 |", "| 30 | 31 |"): [
+        NOT_AS_RUN,
+        f"{SHOWS} {typeset(OURS)} 31 in row 2 (D2), the records say 32",
+    ],
     (NOTEBOOK, "draw(figure)", "draw(other)"): [NOT_AS_RUN],
     (NOTEBOOK, '"nbval-ignore-output"', ""): [NOT_AS_RUN],
-    (README, "| 30 | 32 |", "| 30 | 31 |"): [f"{IN_README} verdicts, has {OURS} 31 in row 2 (D2), the records say 32"],
+    (README, "| 30 | 32 |", "| 30 | 31 |"): [
+        f"{IN_README} verdicts, has {typeset(OURS)} 31 in row 2 (D2), the records say 32"
+    ],
     (README, "| D1 |", "| X1 |"): [f"{IN_README} verdicts, has claim X1 in row 1 (X1), the records say D1"],
     (README, "| D1 |", "|  D1 |"): [f"{IN_README} verdicts, has another form than lab refresh gives it"],
     (README, "| 1 | the original's network |", "| 1 | a network |"): [

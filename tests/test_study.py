@@ -247,9 +247,10 @@ def test_repeat_compares_the_run_with_its_record_and_its_experiment(quick):
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
     out = succeeds(quick, "lab study --repeat one 2").splitlines()
-    assert out[:2] == ["the same record, but for seconds and date", "test accuracy 0.5200; recorded 0.5200"]
-    assert out[2].startswith("The 4 recorded runs have a mean of 51.5 %")
-    assert out[2].endswith("; today's 52.0 % is inside.")
+    assert out[0] == "the same record, but for seconds and date"
+    assert out[1] == "test accuracy 0.5200; recorded 0.5200"
+    assert out[2].startswith("The 4 recorded runs have a mean of 51.5\u00a0%")
+    assert out[2].endswith("; today's 52.0\u00a0% is inside.")
 
 
 @needs_posix

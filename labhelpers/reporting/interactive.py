@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from labhelpers.cifar10 import CLASS_NAMES, GROUPED, VEHICLES
-from labhelpers.evaluation import percent
+from labhelpers.evaluation import percent, typeset
 from labhelpers.study import human_labels, records, text
 from labhelpers.study.experiments import experiment
 from labhelpers.study.verdicts import Verdict, strips
@@ -89,7 +89,7 @@ def _chart(strip):
         "statement": text.statement(claim),
         "verdict": strip.verdict.outcome,
         "unit": strip.axis,
-        "ticks": [{"at": at(tick), "label": f"{tick:g}"} for tick in ticks if start <= tick <= end],
+        "ticks": [{"at": at(tick), "label": typeset(f"{tick:g}")} for tick in ticks if start <= tick <= end],
         "bar": [at(end) for end in strip.interval],
         "band": [at(end) for end in strip.band or ()],
         "rounded": [at(end) for end in strip.rounded or ()],

@@ -1,12 +1,9 @@
-"""Compare today's run with recorded runs of the same experiment, and with the original's numbers.
-
-It is a separate module so that notebooks that train don't depend on how verdicts are worded.
-"""
+"""Compare today's run with the original's numbers and with recorded runs, without the modules behind verdicts."""
 
 import pandas as pd
 
 from labhelpers.data import Cifar10
-from labhelpers.evaluation import Evaluation, percent
+from labhelpers.evaluation import Evaluation, percent, typeset
 from labhelpers.study import statistics
 from labhelpers.study.claims import CLAIMS
 from labhelpers.study.experiments import experiment
@@ -19,8 +16,7 @@ def beside_original(id: str, model, evaluation: Evaluation, cifar: Cifar10, **se
     Args:
         id: of the experiment that the original's numbers belong to, such as "baseline-20000".
         model: the network that was trained.
-        evaluation: ours.
-        cifar: the data it is of.
+        evaluation: of that network, on the test images of `cifar`.
         settings: how it was trained: `n_train`, `epochs`, `batch_size`.
 
     Returns:
@@ -54,8 +50,8 @@ def among_runs(accuracies, today: float | None = None) -> str:
         f"{percent(accuracies.max())}) and a standard deviation of {100 * accuracies.std():.2f} points. The 95 % prediction "
         f"interval for one more run is {percent(expected.low)} to {percent(expected.high)}"
     )
-    if today is None:
-        return f"{text}."
-    if expected.low <= today <= expected.high:
-        return f"{text}; today's {percent(today)} is inside."
-    return f"{text}; today's {percent(today)} is outside: it is one of the other 5 %, or more than the seed differs."
+    if today is not None:
+        inside = expected.low <= today <= expected.high
+        where = "inside" if inside else "outside: it is one of the other 5 %, or more than the seed differs"
+        text += f"; today's {percent(today)} is {where}"
+    return typeset(f"{text}.")

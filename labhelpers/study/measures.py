@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, VEHICLES
 from labhelpers.errors import check_choice
+from labhelpers.evaluation import typeset
 from labhelpers.study.records import Record
 
 
@@ -56,7 +57,7 @@ class Measure:
         decimals = self.digits if digits is None else digits
         number, *ends = (f"{self.scale * part:z,.{decimals}f}" for part in (value, *(interval or ())))  # z: no -0
         text = number if self.bare or not self.unit else f"{number} {self.unit}"
-        return f"{text} ({ends[0]} to {ends[1]})" if ends else text
+        return typeset(f"{text} ({ends[0]} to {ends[1]})" if ends else text)
 
 
 def _classes(record):

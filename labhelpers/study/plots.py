@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from labhelpers.cifar10 import CLASS_NAMES, GROUPED
+from labhelpers.evaluation import percent, typeset
 from labhelpers.plots import count_epochs, new_axes
 from labhelpers.study.statistics import mean
 from labhelpers.style import COLUMN_WIDTH, PALETTE, plt, sns
@@ -24,21 +25,16 @@ LEGEND_ABOVE = {"frameon": False, "loc": "lower center", "bbox_to_anchor": (0.5,
 
 def among_runs(recorded, *, today: float | None = None, original: float | None = None, ax=None):
     """Show recorded accuracies of one experiment on a line, and where today's run and the original's number fall."""
-    ax = new_axes(ax, (COLUMN_WIDTH, 1.5))
-    values = 100 * np.asarray(recorded, float)
-    if len(values):
-        label = f"{len(values)} recorded runs"
-        ax.plot(values, np.zeros(len(values)), marker="o", color=RUN, label=label, **DOTS)
-        _mean_with_interval(ax, values, 0.35)
-    else:
-        _no_runs(ax)
+    ax, n = new_axes(ax, (COLUMN_WIDTH, 1.5)), len(recorded)
+    if not n:
+        return _no_runs(ax)
+    _row_of_runs(ax, recorded, 0, 0.35, label=f"{n} recorded run{'s' if n > 1 else ''}")
     if today is not None:
         ax.plot(100 * today, 0, label="today's run", **DIAMOND)
     _original(ax, original)
     ax.set(xlabel="test accuracy (%)", yticks=[], ylim=(-0.6, 0.8))
     sns.despine(ax=ax, left=True)
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend(ncols=2, handletextpad=0.3, **LEGEND_ABOVE)
+    ax.legend(ncols=2, handletextpad=0.3, **LEGEND_ABOVE)
     return ax
 
 
@@ -54,12 +50,10 @@ def runs_by_experiment(runs: pd.DataFrame, *, original: float | None = None, ax=
     if not groups:
         return _no_runs(ax)
     for row, group in enumerate(groups.values()):
-        values = 100 * group["accuracy"].to_numpy()
-        ax.plot(values, np.full(len(values), row + 0.14), marker="o", color=RUN, **DOTS)
-        _mean_with_interval(ax, values, row - 0.18)
+        _row_of_runs(ax, group["accuracy"], row + 0.14, row - 0.18)
     _original(ax, original)
     ax.set(yticks=range(len(groups)), yticklabels=list(groups), ylim=(len(groups) - 0.5, -0.5))
-    ax.set(xlabel="test accuracy (%): runs, and mean with 95 % interval")
+    ax.set_xlabel(typeset("test accuracy (%): runs, and mean with 95 % interval"))
     ax.grid(axis="x", color="0.9")
     if original is not None:
         ax.legend(**LEGEND_ABOVE)
@@ -80,7 +74,7 @@ def learning_curve(runs: pd.DataFrame, *, original: dict[int, float] | None = No
     means = 100 * runs.groupby("n_train")["accuracy"].mean()
     ax.plot(means.index, means, "-", color="0.3", linewidth=1.2, label="mean", zorder=1.8)
     if original:
-        accuracies = [100 * accuracy for accuracy in original.values()]
+        accuracies = 100 * np.array(list(original.values()))
         ax.plot(list(original), accuracies, "X", color=ORIGINAL, markersize=9, label="original")
     ax.set_xticks(means.index, [f"{size // 1000}k" for size in means.index])
     ax.set(xlabel="training images", ylabel="test accuracy (%)")
@@ -125,8 +119,7 @@ def losses_by_rate(curves: pd.DataFrame, *, ax=None):
     rates = list(curves.groupby("learning_rate"))
     colours = sns.color_palette("viridis", len(rates))  # from dark to light: the rates have an order
     for (rate, curve), colour, marker in zip(rates, colours, cycle("os^Dv"), strict=False):
-        style = {"marker": marker, "markersize": 4, "color": colour, "label": f"{rate:g}"}
-        ax.plot(curve["epoch"], curve["val_loss"], **style)
+        ax.plot(curve["epoch"], curve["val_loss"], marker=marker, markersize=4, color=colour, label=f"{rate:g}")
     ax.set(xlabel="epoch", ylabel="validation loss (nats per image)")
     count_epochs(ax)
     ax.legend(title="learning rate", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -147,29 +140,22 @@ def improvements(steps: pd.DataFrame, *, humans: float, original: float, ax=None
     reach = np.abs(100 * steps[["low", "high"]].to_numpy().T - accuracy)
     ax.plot(minutes, accuracy, "-", color="0.75", linewidth=1, zorder=0)
     ax.errorbar(minutes, accuracy, yerr=reach, fmt="o", color=RUN, markersize=5, capsize=2.5)
-    for height, label, colour, style in (
-        (100 * humans, f"one human: {100 * humans:.2f} %", PALETTE[2], ":"),
-        (100 * original, f"original: {100 * original:.0f} %", ORIGINAL, "--"),
-    ):
-        ax.axhline(height, color=colour, linestyle=style, label=label, linewidth=1.2, zorder=0)
+    line = {"linewidth": 1.2, "zorder": 0}
+    ax.axhline(100 * humans, color=PALETTE[2], linestyle=":", label=typeset(f"one human: {100 * humans:.2f} %"), **line)
+    label = typeset(f"original: {100 * original:.0f} %")
+    ax.axhline(100 * original, color=ORIGINAL, linestyle="--", label=label, **line)
     ax.set(xscale="log", ylim=(min(accuracy.min(), 100 * original) - 3, 100))
-    ax.set(xlabel="training (minutes on two cores)", ylabel="test accuracy (%), 95 % interval")
+    ax.set(xlabel="training (minutes on two cores)", ylabel=typeset("test accuracy (%), 95 % interval"))
     ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50, 100) if minutes.min() / 2 < t < minutes.max() * 2]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     # The names are spread over the whole height, in the order of their points, so that none overlaps another.
     order = np.argsort(accuracy, kind="stable")
     for height, at in zip(np.linspace(0.04, 0.96, max(len(order), 2)), order, strict=False):
-        step = steps.iloc[at]
-        ax.annotate(
-            f"{step['step'] + 1:.0f}  {'+ ' if step['step'] else ''}{step['change']}: {accuracy[at]:.1f} %",
-            (step["minutes"], accuracy[at]),
-            (1.08, height),
-            textcoords="axes fraction",
-            va="center",
-            fontsize=8.5,
-            arrowprops=LINE_TO_POINT,
-        )
+        step, point = steps.iloc[at], (minutes.iloc[at], accuracy[at])
+        name = f"{step['step'] + 1}  {'+ ' if step['step'] else ''}{step['change']}: {percent(step['accuracy'])}"
+        place = {"textcoords": "axes fraction", "va": "center", "fontsize": 8.5, "arrowprops": LINE_TO_POINT}
+        ax.annotate(name, point, (1.08, height), **place)
     ax.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
     return ax
 
@@ -180,28 +166,21 @@ def mistakes(shares: pd.DataFrame):
     Args:
         shares: as `human_labels.mistakes` gives them.
     """
-    groups = dict(list(shares.groupby("who", sort=False)))
+    groups, names = list(shares.groupby("who", sort=False)), [CLASS_NAMES[label] for label in GROUPED]
     width = 1.2 * COLUMN_WIDTH
     size = (width, width / len(groups) + 0.8)
     fig, axes = plt.subplots(1, len(groups), figsize=size, layout="constrained", squeeze=False)
-    names = [CLASS_NAMES[label] for label in GROUPED]
-    for ax, (who, rows) in zip(axes.flat, groups.items(), strict=True):
+    style = {"cmap": "Blues", "vmin": 0, "vmax": 100 * shares["share"].max(), "square": True, "linewidths": 0.3}
+    bar = {"label": "% of all mistakes", "shrink": 0.7}
+    for ax, (who, rows) in zip(axes.flat, groups, strict=True):
+        first, last = ax is axes.flat[0], ax is axes.flat[-1]
+        square = 100 * rows.pivot_table("share", "true", "answer").loc[names, names]  # the diagonal stays empty
         sns.heatmap(
-            100 * rows.pivot_table("share", "true", "answer").loc[names, names],  # the diagonal stays empty
-            cmap="Blues",
-            vmin=0,
-            vmax=100 * shares["share"].max(),
-            square=True,
-            cbar=ax is axes.flat[-1],
-            cbar_kws={"label": "% of all mistakes", "shrink": 0.7},
-            xticklabels=names,
-            yticklabels=names if ax is axes.flat[0] else False,
-            linewidths=0.3,
-            ax=ax,
+            square, cbar=last, cbar_kws=bar, xticklabels=names, yticklabels=names if first else False, ax=ax, **style
         )
         ax.set_facecolor("0.93")
         ax.tick_params(length=0, labelsize=7)
-        ax.set(title=who, xlabel="answer", ylabel="true class" if ax is axes.flat[0] else "")
+        ax.set(title=who, xlabel="answer", ylabel="true class" if first else "")
     return fig
 
 
@@ -209,48 +188,48 @@ def verdicts(judged):
     """Show what each verdict that rests on runs is based on, one below the other; returns the figure.
 
     Each chart has our runs, and their mean with its 95 % interval. For a claim with a number, the grey band is where one
-    further run would fall in 95 % of cases, and the dashed line the original's number. For a claim that something is
-    larger or no better, the chart shows the difference, and the line it is compared with.
+    further run would fall in 95 % of cases, and the dashed line the original's number. For other claims, the chart
+    shows the difference, and the line it is compared with.
     """
     from labhelpers.study import text  # here, so that other notebooks don't depend on verdicts
     from labhelpers.study.verdicts import strips
 
     shown = strips(judged)
-    size = (COLUMN_WIDTH, 1.25 * max(len(shown), 1))
-    fig, axes = plt.subplots(max(len(shown), 1), figsize=size, layout="constrained", squeeze=False)
-    if not shown:
-        axes.flat[0].set_axis_off()
-    for strip, ax in zip(shown, axes.flat, strict=False):
-        claim, (low, high) = strip.verdict.claim, strip.interval
-        ax.plot(strip.dots, np.full(len(strip.dots), 0.3), marker="o", color=RUN, **DOTS | {"markersize": 4})
-        ax.errorbar(strip.mean, -0.3, xerr=[[strip.mean - low], [high - strip.mean]], **BAR)
+    fig = plt.figure(figsize=(COLUMN_WIDTH, 1.25 * max(len(shown), 1)), layout="constrained")
+    for number, strip in enumerate(shown, 1):
+        ax, claim = fig.add_subplot(len(shown), 1, number), strip.verdict.claim
+        ax.plot(strip.dots, [0.3] * len(strip.dots), marker="o", color=RUN, **DOTS | {"markersize": 4})
+        _bar(ax, strip.mean, *strip.interval, -0.3)
         if strip.band:
             ax.axvspan(*strip.band, color="0.9", linewidth=0, zorder=0)
             ax.axvspan(*strip.rounded, color=ORIGINAL, alpha=0.2, linewidth=0, zorder=0)
         ax.axvline(strip.line, color=ORIGINAL, linestyle="--", linewidth=1.5)
         ax.set(xlabel=strip.axis, yticks=[], ylim=(-0.8, 0.8))
-        title = f"{claim.id}: {text.statement(claim)}\n{strip.verdict.outcome}"
-        ax.set_title(title, loc="left", fontsize=9)
+        ax.set_title(f"{claim.id}: {text.statement(claim)}\n{strip.verdict.outcome}", loc="left", fontsize=9)
         sns.despine(ax=ax, left=True)
     return fig
 
 
 def _no_runs(ax):
     """Say in an empty chart why it is one."""
-    text = "no runs on these images are recorded"
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center")
+    ax.text(0.5, 0.5, "no runs on these images are recorded", transform=ax.transAxes, ha="center", va="center")
     ax.set(xticks=[], yticks=[])
     sns.despine(ax=ax, left=True, bottom=True)
     return ax
 
 
-def _mean_with_interval(ax, values, y):
-    """Draw the mean of values in per cent, with its 95 % interval if there are two runs or more."""
-    value, low, high, _ = mean(values)
-    ax.errorbar(value, y, xerr=[[value - low], [high - value]] if len(values) > 1 else None, **BAR)
+def _row_of_runs(ax, accuracies, y, above, label=None):
+    """Draw runs as dots at height y, and their mean with its 95 % interval, if there is one, at another."""
+    values = 100 * np.asarray(accuracies, float)
+    ax.plot(values, np.full(len(values), y), marker="o", color=RUN, label=label, **DOTS)
+    _bar(ax, *mean(values)[:3], above)
+
+
+def _bar(ax, value, low, high, y):
+    ax.errorbar(value, y, xerr=[[value - low], [high - value]] if np.isfinite(low) else None, **BAR)
 
 
 def _original(ax, value):
     if value is not None:
-        label = f"original: {100 * value:.0f} %"
+        label = typeset(f"original: {100 * value:.0f} %")
         ax.axvline(100 * value, color=ORIGINAL, linestyle="--", linewidth=1.5, label=label)

@@ -7,44 +7,36 @@ import numpy as np
 from labhelpers.cifar10 import CLASS_NAMES
 from labhelpers.evaluation import percent
 from labhelpers.study import human_labels, improvements, statistics
-from labhelpers.study.experiments import EXPERIMENTS, OTHER, experiment
+from labhelpers.study.experiments import EXPERIMENTS, OTHER, RATE, experiment
 
 
 def explanations(claim, records) -> str:
     """Say what would give the original's number: other settings of the same network, or a lucky seed."""
     main = experiment(claim.experiments[0])
     values = _measured(claim, records[main.id])
-    tried: dict[str, list[float]] = {}
+    tried = {}
     if claim.measure.last_epoch:
         tried["the last epoch"] = [claim.measure.last_epoch(record) for record in records[main.id]]
     for other in EXPERIMENTS:
         alike = (other.network, other.n_train, other.epochs) == (main.network, main.n_train, main.epochs)
-        if other.group == OTHER and alike:
+        if other.group == OTHER and alike and len(records[other.id]) >= statistics.FEWEST:
             tried[other.label.removeprefix(f"{main.label}, ")] = _measured(claim, records[other.id])
-    reaching: list[str] = []
-    not_reaching: list[str] = []
-    unknown: list[str] = []
-    for label, accuracies in tried.items():
-        if len(accuracies) < statistics.FEWEST:
-            unknown.append(label)
-            continue
-        one_run = statistics.prediction_interval(accuracies)
+    reaching: dict[bool, list[str]] = {True: [], False: []}
+    for label, measured in tried.items():
+        one_run = statistics.prediction_interval(measured)
         low, high = map(claim.measure.write, one_run)
-        reaches = statistics.distance(one_run, claim.interval) == 0
-        (reaching if reaches else not_reaching).append(f"{label} ({low} to {high})")
+        reaching[statistics.distance(one_run, claim.interval) == 0].append(f"{label} ({low} to {high})")
     # The end of the interval that is nearer to our runs: what just rounds to the original's number.
     above = claim.number > values.mean()
     needed = claim.interval.low if above else claim.interval.high
     reached = (values >= needed if above else values <= needed).sum()
     chance = statistics.chance_of_reaching(values, needed)
-    sentences = [
-        f"One run can give {claim.number_text} with: {', '.join(reaching) or 'nothing we tried'}",
-        f"It can't with: {', '.join(not_reaching)}" if not_reaching else "",
-        f"Not known yet: {', '.join(unknown)}" if unknown else "",
+    no = f"It can't with: {', '.join(reaching[False])}. " if reaching[False] else ""
+    return (
+        f"One run can give {claim.number_text} with: {', '.join(reaching[True]) or 'nothing we tried'}. {no}"
         f"By a lucky seed, {reached} of {len(values)} runs reach it, and one more would with probability "
-        f"{'below 0.1 %' if chance < 0.001 else percent(chance)}.",
-    ]
-    return ". ".join(filter(None, sentences))
+        f"{'below 0.1 %' if chance < 0.001 else percent(chance)}."
+    )
 
 
 def _measured(claim, runs):
@@ -54,12 +46,11 @@ def _measured(claim, runs):
 def human_confusions(claim, records) -> str:
     """Compare the confusions of each run with those of human annotators."""
     compared = [human_labels.agreement(record.confusion_matrix) for record in records[claim.experiments[0]]]
-    correlations = [agreement.correlation for agreement in compared]
-    shared, pairs, top = np.mean([agreement.shared for agreement in compared]), *compared[0][1::2]
+    correlations, pairs, shared, top = map(np.array, zip(*compared, strict=True))
     return (
-        f"Human annotators of the same images (CIFAR-10H): over all {pairs} pairs of classes, Spearman's correlation of "
-        f"their confusions with a run's is {min(correlations):.2f} to {max(correlations):.2f}; on average, {shared:.1f} of "
-        f"a run's {top} most confused pairs are among the humans' {top}."
+        f"Human annotators of the same images (CIFAR-10H): over all {pairs[0]} pairs of classes, Spearman's correlation "
+        f"of their confusions with a run's is {correlations.min():.2f} to {correlations.max():.2f}; on average, "
+        f"{shared.mean():.1f} of a run's {top[0]} most confused pairs are among the humans' {top[0]}."
     )
 
 
@@ -114,18 +105,15 @@ def best_network(claim, records) -> str:
 
 def learning_rates(claim, records) -> str:
     """Compare Adam with SGD, which does not scale its steps and so cannot make up for a wrong rate."""
-    reference, other = map(experiment, claim.experiments[:2])
-    tried: dict[str, dict[float, float]] = {"adam": {}, "sgd": {}}
-    for tested in (reference, *(one for one in EXPERIMENTS if one.group == other.group)):
-        if records[tested.id]:
-            accuracies = [record.accuracy for record in records[tested.id]]
-            tried[tested.optimizer][tested.learning_rate] = np.mean(accuracies)
-    spans = [
-        f"{ {'adam': 'Adam', 'sgd': 'SGD'}[optimizer] } from {min(means):g} to {max(means):g}: mean test accuracies of "
-        f"{percent(min(means.values()))} to {percent(max(means.values()))}"
-        for optimizer, means in tried.items()
-        if means
-    ]
+    tried = [experiment(claim.experiments[0]), *(one for one in EXPERIMENTS if one.group == RATE)]
+    spans = []
+    for optimizer, name in (("adam", "Adam"), ("sgd", "SGD")):
+        recorded = [one for one in tried if one.optimizer == optimizer and records[one.id]]
+        if recorded:
+            rates = [one.learning_rate for one in recorded]
+            means = [np.mean([record.accuracy for record in records[one.id]]) for one in recorded]
+            accuracies = f"mean test accuracies of {percent(min(means))} to {percent(max(means))}"
+            spans.append(f"{name} from {min(rates):g} to {max(rates):g}: {accuracies}")
     return f"{'; '.join(spans)}."
 
 

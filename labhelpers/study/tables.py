@@ -2,11 +2,10 @@
 
 import textwrap
 from math import isnan
-from typing import Any
 
 import pandas as pd
 
-from labhelpers.evaluation import percent
+from labhelpers.evaluation import percent, typeset
 from labhelpers.study import text
 
 WIDTH, INDENT = 98, "    "
@@ -44,17 +43,18 @@ def improvements_as_markdown(steps: pd.DataFrame) -> str:
     """Return what `improvements.summary` gives as a table in Markdown."""
     columns = ["step", "change", "test accuracy (95 % interval)", "gain", "runs", "minutes on two cores"]
     rows = []
-    step: Any  # whose attributes are the columns
-    for step in steps.itertuples():
-        accuracy = percent(step.accuracy, None if isnan(step.low) else (step.low, step.high))
-        gain = "" if isnan(step.gain) else f"{100 * step.gain:+.1f}"
-        rows.append((str(step.step + 1), step.change, accuracy, gain, str(step.runs), f"{step.minutes:.1f}"))
+    for step in steps.to_dict("records"):
+        accuracy = percent(step["accuracy"], None if isnan(step["low"]) else (step["low"], step["high"]))
+        gain = "" if isnan(step["gain"]) else f"{100 * step['gain']:+.1f}"
+        rows.append(
+            (f"{step['step'] + 1}", step["change"], accuracy, gain, f"{step['runs']}", f"{step['minutes']:.1f}")
+        )
     return _markdown(columns, rows)
 
 
 def _markdown(columns, rows):
     lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return typeset("".join(f"| {' | '.join(line)} |\n" for line in lines))
 
 
 def as_text(verdicts) -> str:
@@ -70,12 +70,8 @@ def as_text(verdicts) -> str:
     for _, row in rows.iterrows():
         margin = f"; margin {row['margin']}" if row["margin"] else ""
         lines.append(line(row[columns]))
-        for reason in (
-            f"Claim: {row['statement']}. Tested on: {row['experiments']}{margin}",
-            row["why"],
-            row["remark"],
-        ):
-            wrapped = textwrap.wrap(reason, WIDTH - len(INDENT), break_on_hyphens=False)
-            lines += [INDENT + part for part in wrapped]
+        tested = f"Claim: {row['statement']}. Tested on: {row['experiments']}{margin}"
+        for part in (tested, row["why"], row["remark"]):
+            lines += textwrap.wrap(part, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False)
         lines.append("")
-    return "\n".join(lines[:-1])
+    return typeset("\n".join(lines[:-1]))

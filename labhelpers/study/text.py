@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from labhelpers.evaluation import percent
+from labhelpers.evaluation import percent, typeset
 from labhelpers.study import human_labels, measures, remarks, statistics
 from labhelpers.study.experiments import experiment
 from labhelpers.study.verdicts import OUTCOMES, REPRODUCED
@@ -26,10 +26,8 @@ def ours(verdict) -> str:
 
 def experiments(verdict) -> str:
     """Write the experiments of a claim, each with its number of runs, and of how many where some are missing."""
-    counts = []
-    for tested, n in ((experiment(id), n) for id, n in verdict.evidence.runs.items()):
-        counts.append(f"{tested.label} ({n if n == tested.seeds else f'{n} of {tested.seeds}'} runs)")
-    return "; ".join(counts)
+    counted = ((experiment(id), n) for id, n in verdict.evidence.runs.items())
+    return "; ".join(f"{one.label} ({n if n == one.seeds else f'{n} of {one.seeds}'} runs)" for one, n in counted)
 
 
 def margin(claim) -> str:
@@ -37,10 +35,8 @@ def margin(claim) -> str:
     if not claim.margin:
         return ""
     difference = claim.measure.difference
-    size = difference.scale * claim.margin
-    if difference.bare or not difference.unit:
-        return f"{size:g}"
-    return f"{size:g} {difference.unit.removesuffix('s') if size == 1 else difference.unit}"
+    size, unit = f"{difference.scale * claim.margin:g}", "" if difference.bare else difference.unit
+    return f"{size} {unit.removesuffix('s') if size == '1' else unit}".strip()
 
 
 def compared_with(verdict) -> str:
@@ -64,9 +60,9 @@ def remark(verdict) -> str:
     if claim.measure is None or evidence.missing:
         return ""
     if claim.id in remarks.BY_CLAIM:
-        return remarks.BY_CLAIM[claim.id](claim, verdict.records)
+        return typeset(remarks.BY_CLAIM[claim.id](claim, verdict.records))
     if evidence.prediction and verdict.outcome != REPRODUCED:
-        return remarks.explanations(claim, verdict.records)
+        return typeset(remarks.explanations(claim, verdict.records))
     return ""
 
 
@@ -81,8 +77,10 @@ def why(verdict) -> str:
     if evidence.missing:
         labels = ", ".join(experiment(id).label for id in evidence.missing)
         return f"Too few runs of {labels}: run lab study --experiments {' '.join(evidence.missing)}"
-    if claim.measure.exact:
-        return _why_fact(verdict)
+    if evidence.fact:
+        if len(claim.experiments) == 1:
+            return claim.measure.words.format(**evidence.fact.details)
+        return f"It has {remarks.times(evidence.estimate.value, claim.measure.name)}, {claim.measure.words}."
     if evidence.best == claim.experiments[0]:
         (first, loss), *others = evidence.val_losses.items()
         second, next_loss = min(others, key=lambda item: item[1])
@@ -90,18 +88,8 @@ def why(verdict) -> str:
             f"No other experiment has a smaller validation loss than {experiment(first).label} ({loss:.3f}); the next "
             f"smallest is that of {experiment(second).label} ({next_loss:.3f})."
         )
-    reasons = [_why_number(verdict)] if evidence.prediction else []
-    return " ".join(reasons + ([_why_difference(verdict)] if evidence.difference else []))
-
-
-def _why_fact(verdict):
-    evidence, measure = verdict.evidence, verdict.claim.measure
-    if len(verdict.claim.experiments) == 1:
-        if evidence.details:
-            return measure.words.format(**evidence.details)
-        return f"It has {measure.write(evidence.estimate.value)} {measure.name}."
-    ratio = remarks.times(evidence.estimate.value, measure.name)
-    return f"It has {ratio}{', ' if measure.words else ''}{measure.words}."
+    reasons = {_why_number: evidence.prediction, _why_difference: evidence.difference}
+    return typeset(" ".join(write(verdict) for write, numbers in reasons.items() if numbers))
 
 
 def _why_number(verdict):
@@ -133,8 +121,7 @@ def _why_difference(verdict):
         text = f"{how} gain over the second experiment ({experiment(others[0]).label}) is {size}"
     else:
         gaps = evidence.measured[first]
-        above = f"In {(gaps > 0).sum()} of {len(gaps)} runs {claim.measure.words or 'it is above 0'}"
-        text = f"{above}; the mean difference is {size}"
+        text = f"In {(gaps > 0).sum()} of {len(gaps)} runs {claim.measure.words}; the mean difference is {size}"
     if difference.low <= limit <= difference.high:
         text += f": the interval includes {limit_name}"
     else:
@@ -157,7 +144,7 @@ def abstract(verdicts, steps) -> list[str]:
     accuracies = [
         _result(verdict) for verdict in verdicts if verdict.claim.measure is measures.ACCURACY and verdict.claim.number
     ]
-    return [
+    paragraphs = [
         "A student's lab report on classifying the images of CIFAR-10 is reproduced, step by step, and each of its "
         "claims is tested on several runs of the same training, with different seeds.",
         f"On the test images, {'; '.join(accuracies)}.",
@@ -167,6 +154,7 @@ def abstract(verdicts, steps) -> list[str]:
         "rounded, it is inside our 95 % prediction interval for one more run, which is wider than the interval of our mean. "
         "The sections below also train networks of their own, one run each.",
     ]
+    return [typeset(paragraph) for paragraph in paragraphs]
 
 
 def _how_far(steps):
