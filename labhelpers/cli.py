@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import io
 import os
 import signal
 import sys
@@ -17,6 +18,9 @@ def main(arguments=None) -> int:
 
     It is 0, 2 for an error reported in one line, 130 when interrupted, 141 when the reader of the output has stopped.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # else a minus sign would be an error in the C locale
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
     options = vars(known)

@@ -8,8 +8,14 @@ from labhelpers import cli
 from labhelpers.reporting import notebooks
 
 
-def lab(*arguments):
-    return subprocess.run([sys.executable, "-m", "labhelpers", *arguments], capture_output=True, text=True)
+def lab(*arguments, **variables):
+    command, env = [sys.executable, "-m", "labhelpers", *arguments], os.environ | variables
+    return subprocess.run(command, capture_output=True, encoding="utf-8", env=env)
+
+
+def test_a_minus_sign_is_printed_in_the_c_locale():
+    done = lab("verdicts", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert done.returncode == 0 and "−4.0 points" in done.stdout
 
 
 def test_help_names_the_commands_without_starting_anything_slow():
