@@ -33,71 +33,74 @@ def recorded(runs_dir):  # noqa: F811
 
 
 RATES = {1e-2: 2.3, 1e-3: 1.1, 1e-4: 1.3}
-WRONG = {
-    ("01.1", "cat"): "harder",
-    ("01.2", 3_072): "blocks",
-    ("01.2", 16): "colours",
-    ("02.1", "a"): "validation images",
-    ("02.1", "c"): "smaller",
-    ("02.2", 0.7): "settings",
-    ("02.4", 0.5, 0.5): "Split",
-    ("02.4", 0.4, 0.6): "correctly",
-    ("03.1", "smaller"): "steeper",
-    ("03.2", 0.65): "smaller one",
-    ("03.3", "a"): "every seed",
-    ("03.3", "b"): "average",
-    ("04.1", "yes"): "best epoch",
-    ("04.2", "deeper"): "differences",
-    ("04.3", 296_130): "as it is",
-    ("04.3", 74_854): "bias",
-    ("04.3", 1): "layer by layer",
-    ("05.1", 0.5): "other settings",
-    ("05.2", 1e-3, 1e-3): "smaller the better",
-    ("05.2", 3e-4, 3e-4): "mean",
-    ("05.3", "a"): "risen",
-    ("05.3", "c"): "gradients",
-    ("06.1", 4.8): "of 10,000",
-    ("06.1", 500): "What share",
-    ("06.2", "batch normalisation"): "gain more",
-    ("07.1", 16): "two columns",
-    ("07.2", 0.01): "rounds",
-}
 RIGHT = {
-    "01.1": ["bird"],
-    "01.2": [48],
-    "02.1": ["b"],
-    "02.2": [0.6012],
-    "02.3": [RATES],
-    "02.4": [0.7, 0.5],
-    "03.1": ["larger"],
-    "03.2": [0.61],
-    "03.3": ["c"],
-    "04.1": ["no"],
-    "04.2": ["baseline"],
-    "04.3": [74_946],
-    "05.1": [0.662],
-    "05.2": [3e-4, 1e-3],
-    "05.3": ["b"],
-    "06.1": [476],
-    "06.2": ["six convolutions"],
-    "07.2": [statistics.chance_of_reaching(around(0.66, 0.004, 10), 0.665)],
+    "01.1": {"name": "bird"},
+    "01.2": {"numbers": 48},
+    "02.1": {"letter": "b"},
+    "02.2": {"accuracy": 0.6012},
+    "02.3": {"val_losses": RATES},
+    "02.4": {"right": 0.7, "wrong": 0.5},
+    "03.1": {"word": "larger"},
+    "03.2": {"accuracy": 0.61},
+    "03.3": {"letter": "c"},
+    "04.1": {"word": "no"},
+    "04.2": {"network": "baseline"},
+    "04.3": {"parameters": 74_946},
+    "05.1": {"accuracy": 0.662},
+    "05.2": {"by_validation": 3e-4, "by_test": 1e-3},
+    "05.3": {"letter": "b"},
+    "06.1": {"number": 476},
+    "06.2": {"change": "six convolutions"},
+    "07.2": {"probability": statistics.chance_of_reaching(around(0.66, 0.004, 10), 0.665)},
 }
+WRONG = [
+    (("01.1", "cat"), "1 of the ten were harder"),
+    (("01.2", 3_072), "How many blocks"),
+    (("01.2", 16), "how many colours"),
+    (("02.1", "a"), "validation images are as hard"),
+    (("02.1", "c"), "With overfitting"),
+    (("02.2", 0.7), "practically never has this accuracy"),
+    (("02.2", around(0.60, 0.005, 10)[3]), "choose a seed of your own"),
+    (("02.3", RATES | {1e-2: 1.0}), "0.01 came out best"),
+    (("02.4", 0.5, 0.5), "Split the images"),
+    (("02.4", 0.4, 0.6), "classified correctly?"),
+    (("03.1", "smaller"), "where is it steeper?"),
+    (("03.2", 0.1), "Guessing would do as well"),
+    (("03.2", 0.65), "did you train on the smaller one?"),
+    (("03.3", "a"), "the same classes with every seed"),
+    (("03.3", "b"), "it hardly moves"),
+    (("04.1", "yes"), "does the best epoch come after the tenth?"),
+    (("04.2", "deeper"), "Compare the differences"),
+    (("04.3", 296_130), "the baseline as it is"),
+    (("04.3", 74_854), "has a bias, too"),
+    (("04.3", 1), "Count layer by layer"),
+    (("05.1", 0.5), "did you change other settings?"),
+    (("05.2", 1e-3, 1e-3), "Validation loss: the smaller the better"),
+    (("05.2", 3e-4, 3e-4), "Test accuracy: the mean"),
+    (("05.3", "a"), "stopped falling, or risen"),
+    (("05.3", "c"), "size of the gradients"),
+    (("06.1", 4.8), "how many is it of 10,000?"),
+    (("06.1", 500), "What share"),
+    (("06.2", "batch normalisation"), "1 of them gain more"),
+    (("07.1", 16), "Compare the two columns"),
+    (("07.2", 0.01), "67\u00a0% is a rounded number"),
+]
 
 
 @pytest.mark.parametrize("exercise", RIGHT)
-def test_right_answers(exercise, recorded):
-    assert check(exercise, *RIGHT[exercise]) == "Yes."
+def test_right_answers_and_which_are_asked_for(exercise, recorded, tells):
+    answers = RIGHT[exercise]
+    assert check(exercise, *answers.values()) == "Yes."
+    names = ", ".join(answers)
+    with tells(LabError, f'exercise {exercise} asks for {names}: check("{exercise}", {names})'):
+        check(exercise, *answers.values(), 0)
 
 
-@pytest.mark.parametrize(("answer", "word"), WRONG.items(), ids=str)
-def test_wrong_answers_get_a_hint_without_the_solution(answer, word, recorded):
+@pytest.mark.parametrize("answer, words", WRONG, ids=str)
+def test_wrong_answers_get_a_hint_without_the_solution(answer, words, recorded):
     hint = check(*answer)
-    assert hint.startswith("Not yet. ") and word in hint
-    assert not any(str(solution) in hint.split() for solution in RIGHT.get(answer[0], []))
-
-
-def test_rates_are_compared_by_the_student_s_own_runs():
-    assert "0.01 came out best" in check("02.3", RATES | {1e-2: 1.0})
+    assert hint.startswith("Not yet. ") and words in hint
+    assert not any(str(solution) in hint.split() for solution in RIGHT.get(answer[0], {}).values())
 
 
 def test_verdicts_are_judged_again_from_five_runs(recorded, runs_dir):  # noqa: F811
@@ -110,11 +113,8 @@ def test_verdicts_are_judged_again_from_five_runs(recorded, runs_dir):  # noqa: 
     assert changed and [number for number, answer in enumerate(answers) if answer == "Yes."] == [changed]
 
 
-def test_plausible_runs_are_right_but_not_recorded_ones(recorded):
-    # Outside the 95 % prediction interval, but one run in a hundred may well be there.
-    assert check("02.2", 0.60 - 3 * 0.005) == "Yes."
-    assert check("03.2", 0.1).startswith("Not yet. Guessing")
-    assert "of your own" in check("02.2", around(0.60, 0.005, 10)[3])
+def test_a_run_outside_the_prediction_interval_may_still_be_plausible(recorded):
+    assert check("02.2", 0.60 - 3 * 0.005) == "Yes."  # one run in a hundred may well be there
 
 
 def test_mean_colour_is_computed_from_the_data(monkeypatch):
@@ -144,23 +144,22 @@ def test_every_exercise_that_a_notebook_names_is_there_and_the_other_way_round()
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    "answer, words",
     [
-        (("02.9", 1), ["exercise", "'02.9'"]),
-        (("02.4", 0.5), ['exercise 02.4 asks for right, wrong: check("02.4", right, wrong)']),
-        (("02.4", 50, 40), ["50", "0 to 1"]),
-        (("03.1", "more"), ["'larger', 'smaller'"]),
-        (("01.2", "48"), ["'48'", "without quotes"]),
-        (("02.3", {1e-3: 1.0}), ["three rates"]),
-        (("02.3", {1e-2: ..., 1e-3: ..., 1e-4: ...}), ["Ellipsis", "a number"]),
-        (("02.3", {"1e-2": 1.1, "1e-3": 1.0, "1e-4": 1.2}), ["'1e-2'", "a number"]),
+        (("02.9", 1), "exercise is '02.9': choose from '01.1', "),
+        (("02.4", 50, 40), "the answer is 50: give a number from 0 to 1"),
+        (("03.1", "more"), "the answer is 'more': choose from 'larger', 'smaller'"),
+        (("01.2", "48"), "the answer is '48': give a number, such as 0.5, without quotes"),
+        (("02.3", {1e-3: 1.0}), "the answer needs three rates: give {1e-2: loss, 1e-3: loss, 1e-4: loss}"),
+        (("02.3", {1e-2: ..., 1e-3: ..., 1e-4: ...}), "the answer is Ellipsis: give a number"),
+        (("02.3", {"1e-2": 1.1, "1e-3": 1.0, "1e-4": 1.2}), "the answer is '1e-2': give a number"),
     ],
 )
 def test_answers_of_another_kind_are_refused(answer, words, tells):
-    with tells(LabError, *words):
+    with tells(LabError, words):
         check(*answer)
 
 
 def test_without_records_the_check_says_what_to_run(runs_dir, tells):  # noqa: F811
-    with tells(LabError, "lab study --experiments deeper-40000"):
+    with tells(LabError, "runs of deeper-40000 are not recorded yet: run lab study --experiments deeper-40000"):
         check("04.1", "no")

@@ -1,12 +1,12 @@
 """The study's figures show every run, every mean and the original's number."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from made_up import around, found, runs
 from matplotlib.text import Text
 
+from labhelpers.evaluation import typeset
 from labhelpers.study import human_labels, plots, text
 from labhelpers.study.claims import BASE, LARGER
 from labhelpers.study.statistics import mean
@@ -26,21 +26,13 @@ CURVES = pd.DataFrame(
     {"learning_rate": [1e-3, 1e-3, 1e-2, 1e-2], "epoch": [1, 2, 1, 2], "val_loss": [2.0, 1.5, 1.8, 1.9]}
 )
 STEPS = pd.DataFrame(
-    {
-        "step": [0, 1, 2],
-        "change": ["the first", "a change", "another"],
-        "accuracy": [0.65, 0.86, 0.865],
-        "low": [0.64, 0.85, np.nan],
-        "high": [0.66, 0.87, np.nan],
-        "minutes": [2.0, 3.0, 30.0],
-    }
+    [
+        (0, "the first", 0.65, 0.64, 0.66, 2.0),
+        (1, "a change", 0.86, 0.85, 0.87, 3.0),
+        (2, "another", 0.865, np.nan, np.nan, 30.0),
+    ],
+    columns=["step", "change", "accuracy", "low", "high", "minutes"],
 )
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def points(ax):
@@ -70,7 +62,8 @@ def test_among_runs_shows_all_runs_today_and_the_original():
     assert bars(ax)[0] == pytest.approx(100 * np.array(mean(RUNS["accuracy"])[1:3]))
     assert verticals(ax) == pytest.approx([60]) and today(ax)[0][0] == pytest.approx(57)
     labels = ax.get_legend_handles_labels()[1]
-    assert labels == ["5 recorded runs", "today's run", "original: 60 %"] and ax.get_legend()
+    assert labels == ["5 recorded runs", "today's run", typeset("original: 60 %")] and ax.get_legend()
+    assert plots.among_runs([0.5]).get_legend_handles_labels()[1] == ["1 recorded run"]
 
 
 def test_a_row_for_each_experiment_from_the_top():
@@ -146,13 +139,13 @@ def test_without_records_a_chart_says_so(name, nothing, options):
 
 def test_improvements_name_each_step_with_its_accuracy_and_draw_humans_and_the_original():
     ax = plots.improvements(STEPS, humans=0.9524, original=0.67)
-    texts = [text.get_text() for text in ax.texts]
-    assert texts == ["1  the first: 65.0 %", "2  + a change: 86.0 %", "3  + another: 86.5 %"]
+    named = ["1  the first: 65.0 %", "2  + a change: 86.0 %", "3  + another: 86.5 %"]
+    assert [text.get_text() for text in ax.texts] == list(map(typeset, named))
     assert [text.xy for text in ax.texts] == [(2, 65), (3, 86), (30, 86.5)]
     assert ax.get_xscale() == "log" and ax.get_ylim() == (62, 100)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "5", "10", "20", "50"]
     labels = ax.get_legend_handles_labels()[1]
-    assert {"one human: 95.24 %", "original: 67 %"} <= set(labels)
+    assert labels[:2] == [typeset("one human: 95.24 %"), typeset("original: 67 %")]
     heights = [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() in (":", "--")]
     assert heights == pytest.approx([95.24, 67])
     first, second, _ = ax.containers[0][2][0].get_segments()
