@@ -171,7 +171,7 @@ def _find(source) -> tuple[Dataset, list[bytes]]:
         return _official(*sources.read_named(typed(named)))
     damaged = ""  # copies that were passed over, reported only if no other is good
     for folder in _usual_folders():
-        for copy in sources.copies(sources.files_in(folder, depth=1)):
+        for copy in sources.copies(sources.files_in(folder, 0) + sources.files_in(folder / FOLDER, 0)):
             try:
                 return _official(*sources.read(copy))
             except DataDamaged as error:

@@ -56,8 +56,9 @@ def read_named(place: Path) -> tuple[str, list[bytes]]:
         return read(archives[0])
     if not os.path.exists(place):  # noqa: PTH110
         raise LabError(f"there is no {place}: name {FOLDER}, {ARCHIVE} or 'standin'")
-    if errors:
-        raise LabError(f"{errors[0].filename} can't be read ({errors[0].strerror}): make it readable, or {INSTEAD}")
+    for error in errors:
+        if error.filename == str(place) or FOLDER in error.filename:
+            raise LabError(f"{error.filename} can't be read ({error.strerror}): make it readable, or {INSTEAD}")
     if what := _other([path.relative_to(place.parent).as_posix() for path in files]):
         raise DataDamaged(f"{place} holds {what}, not the six batches of CIFAR-10: {INSTEAD}")
     nothing = f"there is no {FOLDER} folder and no {ARCHIVE} in {place}" if files else f"{place} is empty"
@@ -132,6 +133,8 @@ def _unpacked(path: Path) -> dict[str, bytes]:
                 batches.setdefault(name, content)
                 if len(batches) == len(BATCH_SHA256):
                     return batches
+    except OverflowError:
+        raise DataDamaged(f"{path} is too large to be CIFAR-10: {INSTEAD}") from None
     except BROKEN as error:
         broken = error
     is_archive = begin.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK")) or len(names) > 1
@@ -160,7 +163,7 @@ def _members(file, names, nested=False):
         names.append(name.replace("\\", "/"))
         size += member_size + 512  # its entry takes memory, too
         if size > UNPACKED_BYTES:
-            raise ValueError(f"it holds more than {UNPACKED_BYTES / 1e9:.0f} GB")
+            raise OverflowError
         base = names[-1].rpartition("/")[2]
         if base in BATCH_SHA256:
             yield base, opened().read(BATCH_BYTES)
