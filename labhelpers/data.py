@@ -5,21 +5,19 @@ Unpickling a file can run code in it, so only bytes with the official SHA-256 ar
 """
 
 import hashlib
-import io
 import os
 import pickle
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from labhelpers import cifar10, usage
-from labhelpers.cifar10 import ARCHIVE, BATCH_SHA256, CLASS_NAMES, FOLDER, N_TEST, N_TRAIN, N_TRAINABLE, SIDE
+from labhelpers import cifar10, pictures, sources, usage
+from labhelpers.cifar10 import ARCHIVE, CLASS_NAMES, FOLDER, N_TEST, N_TRAIN, N_TRAINABLE, SIDE
 from labhelpers.download import fetch
-from labhelpers.errors import DataDamaged, DataUnavailable, LabError, check_seed, check_whole_number
-from labhelpers.paths import project
+from labhelpers.errors import DataDamaged, DataUnavailable, LabError, check_seed, check_whole_number  # noqa: F401
+from labhelpers.paths import project, typed
 
 # Names of the data sets loaded by this process: `output.save_figure` stamps every figure made after stand-in images
 # were loaded.
@@ -113,35 +111,31 @@ class Cifar10:
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Read a picture of any size and cut out its middle square, scaled to uint8, (32, 32, 3).
+    """Read a picture of any size and cut out its middle square, scaled to uint8, (32, 32, 3), as a viewer shows it.
+
+    Args:
+        path: a JPEG, PNG, GIF, WebP, TIFF or other file that Pillow reads; the first, if there are several pictures in
+            it. What is transparent becomes white.
 
     Raises:
-        LabError: the file does not exist or is not a picture.
+        LabError: there is no such file, or it can't be read as a picture; the line says why.
     """
-    from PIL import Image, ImageOps
-
-    path = Path(path).expanduser().absolute()
+    path = typed(path)
     usage.note("files", path)
-    try:
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except FileNotFoundError:
-        raise LabError(f"there is no file {path}: give the path of a picture") from None
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise LabError(f"{path} can't be read as a picture: take a JPEG or PNG") from error
-    return np.asarray(ImageOps.fit(upright, (SIDE, SIDE), Image.Resampling.BOX))
+    return pictures.read(path, SIDE)
 
 
 def load(source: str | os.PathLike | None = None) -> Cifar10:
     """Load CIFAR-10 in the official order, after verifying its SHA-256.
 
     Args:
-        source: the unpacked folder `cifar-10-batches-py`, the official `cifar-10-python.tar.gz`, a folder that holds
-            one of them, or `"standin"` for images drawn by a program. Without it, the loader tries `LAB_DATA`, then
-            the project's `data` folder and those of Keras and torchvision; last it downloads the archive into `data`.
+        source: the unpacked folder `cifar-10-batches-py`, the official `cifar-10-python.tar.gz` or another archive of
+            that folder, a folder that holds one of them, or `"standin"` for images drawn by a program. Without it, the
+            loader tries `LAB_DATA`, then the project's `data` folder and those of Keras and torchvision; last it
+            downloads the archive into `data`.
 
     Raises:
-        DataDamaged: a file is not the official one.
+        DataDamaged: what was named is not the official data; the line says what it is.
         DataUnavailable: no source was named, no good copy was found, and the download failed.
         LabError: the source that was named does not exist.
 
@@ -174,61 +168,33 @@ def _find(source) -> tuple[Dataset, list[bytes]]:
         program = Path(__file__).with_name("standin.py").read_bytes()  # which determines the images to the byte
         return Dataset("stand-in images", hashlib.sha256(program).hexdigest(), "standin"), []
     if named:  # a fault in it is an error, never a reason to use another source
-        folder = Path(named).expanduser()
-        if copy := next(_copies_in(folder), None):
-            return _read(copy)
-        raise LabError(f"there is no {FOLDER} folder and no {ARCHIVE} in {folder}: name one, or 'standin'")
+        return _official(*sources.read_named(typed(named)))
     damaged = ""  # copies that were passed over, reported only if no other is good
-    for copy in _usual_copies():
-        try:
-            return _read(copy)
-        except DataDamaged as error:
-            damaged += f" ({error})"
+    for folder in _usual_folders():
+        for copy in sources.copies(sources.files_in(folder, 0) + sources.files_in(folder / FOLDER, 0)):
+            try:
+                return _official(*sources.read(copy))
+            except DataDamaged as error:
+                damaged += f" ({error})"
     try:
-        return _read(fetch(project() / "data" / ARCHIVE))
+        return _official(*sources.read(fetch(project() / "data" / ARCHIVE)))
     except DataUnavailable as error:
         raise DataUnavailable(f"{error}{damaged}") from None
 
 
-def _usual_copies():
-    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
-    torchvision = [Path.cwd() / "data", Path.home() / "data"]  # as in its tutorials
-    folders = [project() / "data", keras, keras / f"{FOLDER}-target", *torchvision]
-    for folder in dict.fromkeys(folder.resolve() for folder in folders):
-        yield from _copies_in(folder)
+def _official(place, batches):
+    return Dataset("CIFAR-10", cifar10.digest(), place), batches
 
 
-def _copies_in(folder: Path):
-    """Yield the folders of batches and the archives in `folder`, which may be one itself."""
-    if os.path.isfile(folder) or any(os.path.exists(folder / name) for name in BATCH_SHA256):  # noqa: PTH110, PTH113
-        yield folder  # os.path returns False for a name that is too long; pathlib raises an error
-        return
-    for name in (FOLDER, ARCHIVE, f"{FOLDER}.tar.gz", f"{FOLDER}-target.tar.gz"):  # the last two are Keras's names
-        if os.path.exists(folder / name):  # noqa: PTH110
-            yield folder / name
-
-
-def _read(copy: Path) -> tuple[Dataset, list[bytes]]:
-    """Read and verify the six batches in a folder or an archive."""
-    if copy.is_dir():
-        remedy = f"unpack {ARCHIVE} again"
-        batches = [_verified(copy / name, sha256, remedy) for name, sha256 in BATCH_SHA256.items()]
-    else:
-        content = _verified(copy, cifar10.ARCHIVE_SHA256, "delete it and download it again")
-        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            batches = [tar.extractfile(f"{FOLDER}/{name}").read() for name in BATCH_SHA256]  # type: ignore[union-attr]
-    return Dataset("CIFAR-10", cifar10.digest(), str(copy)), batches
-
-
-def _verified(path, sha256, remedy) -> bytes:
+def _usual_folders() -> list[Path]:
     try:
-        with path.open("rb") as file:
-            content = file.read(cifar10.ARCHIVE_BYTES + 1)  # an unofficial file may be too large for the memory
-    except OSError as error:
-        raise DataDamaged(f"{path} can't be read ({error.strerror}): {remedy}") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise DataDamaged(f"{path} is damaged or not the official file (its SHA-256 differs): {remedy}")
-    return content
+        home = [Path.home()]
+    except RuntimeError:  # there is none
+        home = []
+    kerases = [Path(named)] if (named := os.environ.get("KERAS_HOME")) else [folder / ".keras" for folder in home]
+    keras = [keras / "datasets" / name for keras in kerases for name in ("", f"{FOLDER}-target")]
+    torchvision = [folder / "data" for folder in (Path.cwd(), *home)]  # as in its tutorials
+    return [Path(path) for path in dict.fromkeys(map(os.path.realpath, [project() / "data", *keras, *torchvision]))]
 
 
 def _parse(batches: list[bytes]) -> tuple[np.ndarray, ...]:

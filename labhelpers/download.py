@@ -2,24 +2,20 @@
 
 pooch and Keras's get_file don't notice a stalled or very slow mirror, try no other one and don't resume; the official
 server, which both use, has sent only 50 to 85 kB/s since June 2026 (pytorch/vision#9536).
-
-The partial file is `<target>.part`. All mirrors hold the same bytes, so any mirror can resume what another began; the
-digest is checked at the end. `LAB_MIRRORS` (addresses separated by spaces) replaces the list, `LAB_OFFLINE=1` forbids
-network access, and proxies are taken from the environment.
 """
 
-import errno
+import base64
 import hashlib
 import os
 import re
-import shutil
 import sys
 import threading
 import time
 from concurrent.futures import Future
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit
 from urllib.request import Request, build_opener
 
 from labhelpers.cifar10 import ARCHIVE, ARCHIVE_BYTES, ARCHIVE_SHA256
@@ -47,18 +43,19 @@ class _Dropped(Exception):
     """Why a mirror is dropped; `rate`, in bytes a second, if only its speed is insufficient."""
 
     def __init__(self, reason, rate=0):
-        super().__init__(" ".join(reason.split()))  # one line, even if the server's message has several
+        super().__init__(reason)
         self.rate = rate
 
 
 def fetch(target: Path, mirrors=MIRRORS) -> Path:
     """Download the official archive to `target`, which is created or replaced only once the download is verified.
 
-    If several processes call this at once, one downloads and the others wait.
+    If several processes call this at once, one downloads and the others wait. What was received of an interrupted
+    download is in `<target>.part`; any mirror can resume it, because all hold the same bytes.
 
     Args:
         target: path of the archive; missing folders are created.
-        mirrors: addresses in the order to try them.
+        mirrors: addresses in the order to try them; `LAB_MIRRORS`, separated by spaces, replaces them.
 
     Raises:
         DataUnavailable: every mirror failed, or `LAB_OFFLINE` forbids network access.
@@ -88,9 +85,6 @@ def _unavailable(target, why):
 def _download(target, mirrors):
     """Try the mirrors in order; if all fail, try those that were only slow again, the fastest first."""
     part = target.with_name(f"{target.name}.part")
-    free = shutil.disk_usage(part.parent).free
-    if free < ARCHIVE_BYTES - _size(part):
-        raise OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB are free")
     dropped = {}
     for min_rate in (MIN_RATE, LAST_RESORT_RATE):
         for mirror in mirrors:
@@ -161,7 +155,12 @@ def _open(mirror, headers):
 
     def attempt():
         try:
-            request = Request(mirror, headers=headers | {"User-Agent": "labhelpers"})
+            parts = urlsplit(mirror)
+            user, _, host = parts.netloc.rpartition("@")
+            request = Request(parts._replace(netloc=host).geturl(), headers=headers | {"User-Agent": "labhelpers"})
+            if user:  # urllib doesn't send it; never sent to another host to which the mirror redirects
+                password = base64.b64encode(unquote(user).encode()).decode()
+                request.add_unredirected_header("Authorization", f"Basic {password}")
             outcome.set_result(build_opener().open(request, timeout=STALL_SECONDS))
         except (OSError, HTTPException, ValueError) as error:
             outcome.set_exception(error)
@@ -175,9 +174,12 @@ def _open(mirror, headers):
         raise _Dropped(f"answers with status {error.code}") from None
     except TimeoutError:
         raise _Dropped(f"does not answer within {CONNECT_SECONDS} s") from None
-    except (OSError, HTTPException, ValueError) as error:
+    except (InvalidURL, ValueError):  # whose message may show a password
+        raise _Dropped("can't be reached (its address is not valid)") from None
+    except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise _Dropped(f"can't be reached ({getattr(reason, 'strerror', None) or reason})") from None
+        reason = getattr(reason, "strerror", None) or " ".join(str(reason).split())  # a server's may have several lines
+        raise _Dropped(f"can't be reached ({reason})") from None
 
 
 def _chunk(response, most):
@@ -199,7 +201,8 @@ def _is_official(path):
 
 
 def _host(mirror):
-    return re.sub(r"^\w+://([^/]*@)?([^/]+).*", r"\2", mirror)  # without a password
+    """Return a mirror's name for messages, without a password."""
+    return re.split("[/?#]", mirror.rpartition("@")[2].rpartition("://")[2])[0]
 
 
 def _print(line):

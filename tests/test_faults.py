@@ -254,7 +254,7 @@ def running(project):
 # The table: name, causes, command, and what that needs of the system: the line. A line's … stands for anything.
 
 ARCHIVE_DAMAGED = f"{ARCHIVE} is damaged…(its SHA-256 differs): delete it and … it again"
-BATCHES = "unpacked/cifar-10-batches-py"
+BATCHES = "…/unpacked/cifar-10-batches-py"
 UNPACK = "unpack cifar-10-python.tar.gz again"
 BY_HAND = "or put cifar-10-python.tar.gz into …/data by hand, or name a copy with LAB_DATA (LAB_DATA=standin …"
 FREE_SPACE = "free some space or choose another folder with LAB_OUT, then run again"
@@ -273,12 +273,12 @@ OTHER_TITLE = changed(FIRST, lambda text: text.replace(b"# A", b"# One"))
 
 ERRORS = {
     # The data
-    ("bit flipped", changed(ARCHIVE, flipped), "lab data --data data"): ARCHIVE_DAMAGED,
-    ("never other data than named", changed(ARCHIVE, half), "LAB_DATA=data lab report"): ARCHIVE_DAMAGED,
+    ("bit flipped", changed(ARCHIVE, flipped), "lab data --data data"): f"…/{ARCHIVE_DAMAGED}",
+    ("never other data than named", changed(ARCHIVE, half), "LAB_DATA=data lab report"): f"…/{ARCHIVE_DAMAGED}",
     ("nothing else is there", changed(ARCHIVE, half), "lab data"): (
         f"CIFAR-10 is not downloaded, …LAB_OFFLINE…: … (…/{ARCHIVE_DAMAGED})"
     ),
-    ("batch missing", unpacked("test_batch", gone), "lab data --data unpacked"): (f"{BATCHES}/test_batch … {UNPACK}"),
+    ("batch missing", unpacked("test_batch", gone), "lab data --data unpacked"): f"{BATCHES}/test_batch… {UNPACK}",
     ("batch runs code", unpacked("data_batch_1", to(RUNS_CODE)), "lab data --data unpacked"): (
         f"{BATCHES}/data_batch_1 is damaged…(its SHA-256 differs): {UNPACK}"
     ),
@@ -290,8 +290,9 @@ ERRORS = {
     ),
     ("no such path", (), "LAB_DATA=nowhere lab data"): "…nowhere…: name …'standin'",
     ("no data in it", (), "LAB_DATA=notebooks lab data"): (
-        "there is no cifar-10-batches-py folder … in notebooks: name one…"
+        "there is no cifar-10-batches-py folder … in …/notebooks: name one…"
     ),
+    ("other data", (), "LAB_DATA=requirements.lock lab data"): "…/requirements.lock is not CIFAR-10: name …",
     ("data not writable", (slow_mirror(), read_only("data")), "lab data", "rights"): (
         "can't write …/data: Permission denied; …LAB_DATA…, then run again"
     ),
