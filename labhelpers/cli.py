@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import io
 import os
 import signal
 import sys

@@ -98,22 +98,6 @@ def _is_report(folder):
     return folder == project() / "report" or (folder / "run.json").exists()
 
 
-def typed(path) -> Path:
-    """Return the absolute path that someone means who typed `path`.
-
-    It is relative to the current folder if it exists there, else to the folder in which the command was typed, which is
-    not the one that a notebook runs in.
-    """
-    try:
-        path = Path(path).expanduser()
-    except RuntimeError:
-        raise LabError(f"{path} can't be used, because this user has no home folder: give a full path") from None
-    elsewhere = Path(os.environ.get("PWD", ""), path)
-    if not os.path.exists(path) and os.path.exists(elsewhere):  # noqa: PTH110  False for a name that is too long
-        return elsewhere.absolute()
-    return path.absolute()
-
-
 def figures_dir() -> Path:
     """Return the folder that `save_figure` writes to; never the committed `figures`."""
     return results_dir() / "figures"
