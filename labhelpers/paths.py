@@ -49,7 +49,7 @@ def _expanded(path):
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise LabError(f"{path} begins in a home folder, and there is none: write the path in full") from None
+        raise LabError(f"{path}: this user has no home folder, so write the path in full") from None
 
 
 def out_dir() -> Path:
