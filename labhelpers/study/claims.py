@@ -46,7 +46,7 @@ class Claim:
 BASE, LARGER, DEEPER = "baseline-20000", "baseline-40000", "deeper-40000"
 SHORTER = f"{DEEPER}-10-epochs"
 RATES = tuple(f"{DEEPER}-{rate}" for rate in ("adam-1e-4", "adam-3e-4", "adam-3e-3", "adam-1e-2"))
-LOW_QUALITY = "nothing much better could be obtained, because of the images' low quality"
+LOW_QUALITY = "nothing much better can be obtained from images of low quality"
 OTHER_RATES = "another learning rate is no use, with Adam"
 
 CLAIMS = (
