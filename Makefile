@@ -1,13 +1,12 @@
-# LAB_DATA and LAB_OUT reach the commands through the environment.
 BIN := .venv/bin
 # Three processes, even on two cores: one of them often waits for a kernel or a command.
 PYTEST := pytest -n 3 --no-loadscope-reorder
 
 .SILENT:
-.PHONY: help report test lab study bench oldest lock clean setup
+.PHONY: help report test quick-test lab study bench oldest lock clean setup
 
 help:
-	grep -E '^[a-z]+:.*# ' Makefile | sed 's/\([a-z]*\):.*# /make \1	/' | expand -t 15
+	grep -E '^[a-z-]+:.*# ' Makefile | sed 's/\([a-z-]*\):.*# /make \1	/' | expand -t 20
 	echo "Each sets up .venv if necessary: 1 to 2 minutes, 3 GB on disk, once. Other Python: make PYTHON=python3.12 report"
 
 report: setup  # re-execute the notebooks that changed, write report/index.html: 3 to 14 minutes on 2 cores
@@ -16,6 +15,9 @@ report: setup  # re-execute the notebooks that changed, write report/index.html:
 test: setup  # check everything, first ruff and mypy, then pytest: 7 to 30 minutes
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/$(PYTEST)
+
+quick-test: setup  # the tests that neither train nor start kernels: under a minute on fast cores
+	$(BIN)/$(PYTEST) -m "not slow"
 
 lab: setup  # open copies of the notebooks in JupyterLab
 	$(BIN)/lab jupyter

@@ -30,8 +30,15 @@ LONGEST = ("test_notebooks.py", "test_study.py", "test_faults.py")
 collect_ignore = ["fixtures"]  # by `pytest --nbval`: notebooks that are made to fail
 
 
+# They train, or start kernels and other processes.
+SLOW = {"airbench", "backend", "environment", "examples", "jupyterlab", "kernels", "models", "report", "training"}
+
+
 def pytest_collection_modifyitems(items):
     """Begin with what takes longest, so that at the end no core waits long for another."""
+    for item in items:
+        if item.path.name in LONGEST or item.path.stem.removeprefix("test_") in SLOW:
+            item.add_marker("slow")
     items.sort(key=lambda item: ("long" not in item.keywords, item.path.name not in LONGEST))
 
 

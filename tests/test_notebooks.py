@@ -137,12 +137,15 @@ def committed():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("path", PATHS[::-1], ids=lambda path: path.stem)  # the last of them train the longest
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_nbval(path, tmp_path, real_cifar):
-    """The real thing: every notebook at its full size, outputs compared wherever they hold on any machine."""
+    """Outputs are compared wherever they hold on any machine; those that depend on training are not, so it is short."""
     before = committed()
-    options = ("--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider")
-    done = run("pytest", *options, path, LAB_OUT=tmp_path, LAB_DATA=real_cifar.source)
+    source = re.sub(r"(?m)^( +\"EPOCHS = )\d+ ", r"\g<1>1 ", path.read_text(encoding="utf-8"))
+    copy = tmp_path / path.name
+    copy.write_text(source, encoding="utf-8")
+    options = ("--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path)
+    done = run("pytest", *options, copy, LAB_OUT=tmp_path / "out", LAB_DATA=real_cifar.source)
     assert done.returncode == 0, done.stdout[-4000:]
     assert not re.search(r"\d+ (failed|skipped|error)", done.stdout)
     assert committed() == before
