@@ -24,6 +24,7 @@ def report(tmp_path, monkeypatch):
 
     def make(prose="", name="CIFAR-10", settings=None, numbers=NUMBERS):
         monkeypatch.setenv("LAB_OUT", str(tmp_path))
+        monkeypatch.setenv("LAB_USAGE", "as in lab report")
         (tmp_path / "notebooks").mkdir(exist_ok=True)
         cells = [
             new_markdown_cell("# 1. A title\n\n" + prose),

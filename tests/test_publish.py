@@ -23,6 +23,7 @@ NOTEBOOK, CSV, README = "notebooks/01_first.ipynb", "figures/curve.csv", "README
 def project(tmp_path, monkeypatch):
     """A consistent project: a notebook that shows a table and draws a figure of it, and the verdicts of the records."""
     monkeypatch.setenv("LAB_OUT", str(tmp_path))
+    monkeypatch.setenv("LAB_USAGE", "as in lab report")
     for module in (publish, notebooks):
         monkeypatch.setattr(module, "project", lambda: tmp_path)
     path = tmp_path / NOTEBOOK
@@ -34,7 +35,7 @@ def project(tmp_path, monkeypatch):
     cells = [
         new_markdown_cell("# 1. A title\n\n**Question:** what is it that a figure of this kind can show us?"),
         new_code_cell("SEED = 0  # (0 to 9)", metadata={"tags": ["parameters"]}, execution_count=1),
-        new_code_cell("draw(figure)", outputs=outputs, execution_count=2, metadata={"tags": ["nbval-ignore-output"]}),
+        new_code_cell("check_parameters(), draw(figure)", outputs=outputs, execution_count=2, metadata={"tags": ["nbval-ignore-output"]}),
         new_code_cell(""),
         new_markdown_cell(END),
     ]
@@ -157,6 +158,7 @@ def test_long_cells_and_unnamed_figures_are_named():
     assert notebooks.structure_faults(new_notebook(cells=[*cells, new_markdown_cell(END)])) == [
         "the first cell does not name the figures curve",
         "the second cell is not tagged `parameters`",
+        "no cell after the parameters calls check_parameters()",
         "the longest cell has 21 lines of code, more than 20",
         "half of the cells have 21 lines of code or more, not at most 6",
     ]
