@@ -28,14 +28,15 @@ def beside_original(id: str, model, evaluation: Evaluation, cifar: Cifar10, **se
 
     ours = {ACCURACY: (evaluation.accuracy, *evaluation.interval), LOSS: (evaluation.loss, None, None)}
     fair = not cifar.is_standin and experiment(id).is_run(model, **settings)
-    network = f"{network_name(model)}, {settings['n_train']:,} images, {settings['epochs']} epochs"
+    epochs = "1 epoch" if settings["epochs"] == 1 else f"{settings['epochs']} epochs"
+    network = f"{network_name(model)}, {settings['n_train']:,} images, {epochs}"
     rows = []
     for claim in CLAIMS:
         if claim.measure in ours and claim.number is not None and claim.experiments[0] == id:
             original = claim.number if fair else None
             rows.append((claim.id.split()[0], network, claim.measure.name, original, *ours[claim.measure]))
     columns = ["claim", "network", "measure", "original", "ours", "low", "high"]
-    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
+    return pd.DataFrame(rows, columns=columns).astype({"original": float})
 
 
 def among_runs(accuracies, today: float | None = None) -> str:
