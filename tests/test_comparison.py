@@ -49,16 +49,16 @@ def test_ours_is_beside_the_original(id, evaluation):
 @pytest.mark.parametrize(
     "other, named",
     [
-        ({"n_train": 2_000}, " 2,000 images"),
-        ({"epochs": 3}, " 3 epochs"),
-        ({"name": "stand-in images"}, ""),
-        ({"batch_size": 64}, ""),
+        ({"n_train": 2_000}, "2,000 images, 10 epochs"),
+        ({"epochs": 1}, "20,000 images, 1 epoch"),
+        ({"name": "stand-in images"}, "20,000 images, 10 epochs"),
+        ({"batch_size": 64}, "20,000 images, 10 epochs"),
     ],
 )
 def test_other_images_and_settings_are_not_compared(other, named, evaluation):
     fair, table = beside("baseline-20000", evaluation), beside("baseline-20000", evaluation, **other)
     assert fair["original"].notna().all() and table["original"].isna().all()
-    assert named in table["network"][0], "what was run"
+    assert table["network"][0] == f"baseline, {named}", "what was run"
     pd.testing.assert_frame_equal(table, fair.assign(original=np.nan, network=table["network"]))
 
 
@@ -95,7 +95,7 @@ def own_network(dropout=0.0):
 def test_another_network_loss_or_optimizer_is_not_compared(build, named, evaluation):
     table = beside("deeper-40000", evaluation, model=build())
     assert table["original"].isna().all()
-    assert table["network"][0].startswith(f"{named}, 40,000 images")
+    assert table["network"][0] == f"{named}, 40,000 images, 20 epochs"
 
 
 def test_the_same_network_written_out_is_compared(evaluation):

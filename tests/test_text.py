@@ -158,16 +158,13 @@ def test_a_measure_of_another_unit_is_written_in_it_everywhere():
     larger = runs(LARGER, [0.6] * 5, loss=around(0.5, 0.01, 5))
     recorded = found(runs(BASE, [0.6] * 10, loss=around(0.621, 0.0056, 10)), larger)
     first, second, third = judged = verdicts.judge(recorded, claims=(number, gain, missed))
-    assert text.statement(number) == "an image takes 0.62 bits"
-    assert (text.margin(number), text.margin(gain)) == ("0.01 bits", "1 bit")
-    assert text.ours(first) == "0.621 bits (0.617 to 0.625)"
-    assert "0.608 bits to 0.634 bits: it includes 0.62 bits" in text.why(first)
-    assert text.ours(second) == "0.121 bits (0.109 to 0.133)" and text.compared_with(second) == "0 bits"
-    assert f"is {text.ours(second)}: the interval is above 0" in text.why(second)
+    assert (text.margin(number), text.margin(gain), text.compared_with(second)) == ("0.01 bits", "1 bit", "0 bits")
+    assert (text.ours(first), text.ours(second)) == ("0.621 bits (0.617 to 0.625)", "0.121 bits (0.109 to 0.133)")
+    assert text.why(first).endswith("0.608 bits to 0.634 bits: it includes 0.62 bits.")
+    assert f"is {text.ours(second)}: the interval is above 0, " in text.why(second)
     assert text.remark(third).startswith("One run can give 0.90 bits")
     assert [strip.axis for strip in verdicts.strips(judged)][:2] == ["code length (bits)", "difference (bits)"]
-    for printed in (tables.as_text(judged), tables.as_markdown(judged), tables.table(judged).to_csv()):
-        assert text.ours(first) in printed and text.ours(second) in printed and "point" not in printed
+    assert "an image takes 0.62 bits" in tables.as_text(judged) and "point" not in tables.as_text(judged)
 
 
 def test_a_remark_explains_a_missed_number_or_is_the_claim_s_own():

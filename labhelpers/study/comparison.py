@@ -36,7 +36,7 @@ def beside_original(id: str, model, evaluation: Evaluation, cifar: Cifar10, **se
             original = claim.number if fair else None
             rows.append((claim.id.split()[0], network, claim.measure.name, original, *ours[claim.measure]))
     columns = ["claim", "network", "measure", "original", "ours", "low", "high"]
-    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
+    return pd.DataFrame(rows, columns=columns).astype({"original": float})
 
 
 def among_runs(accuracies, today: float | None = None) -> str:
