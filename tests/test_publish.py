@@ -35,7 +35,12 @@ def project(tmp_path, monkeypatch):
     cells = [
         new_markdown_cell("# 1. A title\n\n**Question:** what is it that a figure of this kind can show us?"),
         new_code_cell("SEED = 0  # (0 to 9)", metadata={"tags": ["parameters"]}, execution_count=1),
-        new_code_cell("check_parameters(), draw(figure)", outputs=outputs, execution_count=2, metadata={"tags": ["nbval-ignore-output"]}),
+        new_code_cell(
+            "check_parameters(), draw(figure)",
+            outputs=outputs,
+            execution_count=2,
+            metadata={"tags": ["nbval-ignore-output"]},
+        ),
         new_code_cell(""),
         new_markdown_cell(END),
     ]
