@@ -18,7 +18,7 @@ def main(arguments=None) -> int:
     It is 0, 2 for an error reported in one line, 130 when interrupted, 141 when the reader of the output has stopped.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # else a minus sign would be an error in the C locale
+        if isinstance(stream, io.TextIOWrapper):  # else a true minus sign is an error in the C locale, and on Windows
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
@@ -29,8 +29,6 @@ def main(arguments=None) -> int:
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # for a true minus sign, which code pages of Windows lack
     try:
         command(**options)
         print(end="", flush=True)
