@@ -68,6 +68,7 @@ WRONG = {
     "label -1": ([-1], ONE),
     "label 2.5": ([2.5], ONE),
     "logits": ([3], 7 * ONE - 2),
+    "a sum of 2": ([3], 2 * ONE),
     "negative, though the sum is 1": ([3], 3 * ONE - np.eye(10)[[4]] - np.eye(10)[[5]]),
     "not numbers": ([3], ONE * np.nan),
 }
@@ -95,8 +96,8 @@ def test_per_class_counts_and_intervals(labels, probabilities):
         chosen = labels == label
         assert (row["images"], row["correct"]) == (chosen.sum(), correct[chosen].sum())
         interval = 0, 1
+        assert row["accuracy"] == pytest.approx(correct[chosen].mean() if chosen.any() else 0)
         if chosen.any():
-            assert row["accuracy"] == pytest.approx(correct[chosen].mean())
             interval = proportion_confint(row["correct"], row["images"], method="wilson")
         assert (row["low"], row["high"]) == pytest.approx(interval)
 
@@ -123,9 +124,11 @@ def test_group_errors_by_hand(by_hand):
         assert (row["low"], row["high"]) == pytest.approx(proportion_confint(within, errors, method="wilson"))
 
 
-def test_group_errors_without_a_mistake_says_nothing_about_mistakes():
-    table = evaluation.evaluate(range(10), np.eye(10)).group_errors()
-    assert table["errors"].tolist() == [0, 0]
+@pytest.mark.parametrize("labels", [range(10), [0, 1]], ids=["no mistakes", "no animals"])
+def test_group_errors_without_a_mistake_says_nothing_about_mistakes(labels):
+    table = evaluation.evaluate(labels, np.eye(10)[labels]).group_errors()
+    assert table["errors"].tolist() == table["share"].tolist() == [0, 0]
+    assert table["accuracy"].tolist() == [float(len(labels) > 2), 1]
     assert table[["low", "high"]].to_numpy().tolist() == [[0, 1], [0, 1]]
 
 

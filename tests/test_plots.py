@@ -197,6 +197,8 @@ def test_captioned_images_are_above_their_captions():
     fig.canvas.draw()
     boxes = [box for ax in shown for box in (ax.get_window_extent(), ax.texts[0].get_window_extent())]
     assert not any(a.overlaps(b) for at, a in enumerate(boxes) for b in boxes[:at])
+    assert all(fig.bbox.xmin <= box.xmin and box.xmax <= fig.bbox.xmax for box in boxes)
+    assert all(fig.bbox.ymin <= box.ymin and box.ymax <= fig.bbox.ymax for box in boxes)
 
 
 def test_probabilities_are_bars_in_per_cent_of_each_network():

@@ -222,6 +222,15 @@ def test_figure_that_is_no_longer_made_is_removed(refreshed):
     assert not (refreshed.root / "figures/line.png").exists()
 
 
+def test_refresh_takes_no_run_without_the_human_labels(refreshed):
+    path = refreshed.root / "report/run.json"
+    record = json.loads(path.read_text())
+    record["notebooks"][FIRST]["key"]["human labels"] = {"cifar10h-counts.npy": None}
+    path.write_text(json.dumps(record))
+    line = f"{FIRST} was run without the human labels of each image: put cifar10h-counts.npy where data/README.md says, run "
+    refuses(refreshed, "lab refresh", f"{line}lab report, then this again")
+
+
 def test_refresh_that_cannot_write_the_readme_s_tables_writes_nothing(reported):
     (reported.root / "README.md").write_text("# A title and no tables\n")
     lost = "README.md has lost the comments that mark its table of the verdicts: restore them with git"
