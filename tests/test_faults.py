@@ -261,6 +261,7 @@ FREE_SPACE = "free some space or choose another folder with LAB_OUT, then run ag
 NO_SPACE = f"No space left on device; {FREE_SPACE}"
 KEPT = "(see …/report/failed/…; earlier results are kept)"
 INTERRUPTED = "interrupted; what was finished is kept, run again to carry on"
+THEIRS = "LAB_OUT names …, whose files might be replaced: name a new or an empty folder"
 RUNS_CODE = b"cos\nsystem\n(S'touch outside'\ntR."  # a pickle
 RESTORE = "restore it, for example with git"
 IN_PLACE = (
@@ -316,6 +317,8 @@ ERRORS = {
     ("LAB_OUT is a file", (), "LAB_OUT=requirements.lock lab report"): (
         f"can't write …/requirements.lock: File exists; {FREE_SPACE}"
     ),
+    ("LAB_OUT is the project", (), "LAB_OUT=. lab report"): THEIRS,
+    ("LAB_OUT holds other files", (), "LAB_OUT=data lab report"): THEIRS,
     # A notebook that fails
     ("not valid JSON", changed("notebooks/11_writes_a_table.ipynb", half), "lab report"): (
         f"…/notebooks/11_writes_a_table.ipynb is not a valid notebook (…): {RESTORE}"
