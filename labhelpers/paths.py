@@ -78,7 +78,8 @@ def claim(folder: Path) -> None:
     check_ours(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARK).touch()
+        if not _is_usual(folder):
+            (folder / MARK).touch()
 
 
 def check_ours(folder: Path) -> None:
@@ -87,11 +88,14 @@ def check_ours(folder: Path) -> None:
     Raises:
         LabError: it holds files, and no mark that they are results.
     """
-    ours = folder.parent == project() and folder.name in ("report", "my_notebooks")
     with writing(folder):
-        marked = ours or any((folder / name).exists() for name in (MARK, "run.json"))
+        marked = _is_usual(folder) or any((folder / name).exists() for name in (MARK, "run.json"))
         if not marked and folder.is_dir() and any(folder.iterdir()):
             raise LabError(f"LAB_OUT names {folder}, whose files might be replaced: name a new or an empty folder")
+
+
+def _is_usual(folder):
+    return folder.parent == project() and folder.name in ("report", "my_notebooks")
 
 
 def _is_report(folder):

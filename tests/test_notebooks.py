@@ -123,7 +123,7 @@ def test_a_network_trained_live_looks_at_a_picture_of_one_s_own(tmp_path):
     arguments = [part for name, value in settings.items() for part in ("-p", name, value)]
     done = run(
         "papermill", ROOT / "notebooks/06_image_quality.ipynb", tmp_path / "out.ipynb", *arguments,
-        LAB_OUT=tmp_path, LAB_DATA="standin",
+        LAB_OUT=tmp_path / "out", LAB_DATA="standin",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     said = pd.read_csv(next(tmp_path.rglob("own_image.csv")))

@@ -96,7 +96,7 @@ CHANGES = {
     ("code", lambda project: change(project, "code", "\n1 + 1"), ""): ("code changed", None),
     ("parameter", None, "-p FACTOR 3"): ("parameters changed",) * 2,
     ("wording", lambda project: append(project, "labhelpers/study/text.py"), ""): (None, None),
-    ("module", lambda project: append(project, "labhelpers/plots.py"), ""): ("labhelpers.plots changed", None),
+    ("module", lambda project: append(project, "labhelpers/style.py"), ""): ("labhelpers.style changed", None),
     ("lock file", lambda project: append(project, "requirements.lock"), ""): ("requirements.lock changed",) * 2,
     ("table", lambda project: append(project, f"{FIGURES}/counts.csv"), ""): (None, "figures/counts.csv changed"),
     ("figure", lambda project: remove(project, f"{FIGURES}/line.png"), ""): ("figures/line.png is missing", None),
@@ -240,7 +240,7 @@ def test_refresh_that_cannot_write_the_readme_s_tables_writes_nothing(reported):
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        (lambda project: append(project, "labhelpers/plots.py"), "labhelpers.plots changed"),
+        (lambda project: append(project, "labhelpers/style.py"), "labhelpers.style changed"),
         (lambda project: append(project, f"{FIGURES}/line.csv"), "figures/line.csv changed"),
     ],
     ids=["library", "figure"],
