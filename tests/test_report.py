@@ -216,9 +216,11 @@ def test_refresh_of_the_only_notebook_that_ran_leaves_the_others(refreshed):
 def test_figure_that_is_no_longer_made_is_removed(refreshed):
     path = refreshed.root / f"notebooks/{FIRST}.ipynb"
     path.write_text(path.read_text(encoding="utf-8").replace('\\"line\\"', '\\"renamed\\"'), encoding="utf-8")
+    (refreshed.root / "figures/mine.png").write_bytes(b"mine")
     succeeds(refreshed, "lab report")
     written = succeeds(refreshed, "lab refresh").splitlines()
     assert {"figures/renamed.png", "figures/line.png (removed)"} <= set(written)
+    assert (refreshed.root / "figures/mine.png").read_bytes() == b"mine"
     assert not (refreshed.root / "figures/line.png").exists()
 
 

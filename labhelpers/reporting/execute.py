@@ -164,7 +164,9 @@ def _run(notebook, stem, folder, temporary, run) -> None:
     environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # else figures are not outputs
     try:
         with patch.dict(os.environ, environment), contextlib.chdir(staging):
-            executed = kernel.run(notebook, stem, run["parameters"], temporary, progress=sys.stderr.isatty())
+            executed = kernel.run(
+                notebook, stem, run["parameters"], temporary, progress=bool(sys.stderr and sys.stderr.isatty())
+            )
         # If the code has changed since the committed run, it may make other figures.
         missing = [name for name in notebooks.made(notebook) if not (staging / name).is_file()]
         if missing and notebooks.is_as_run(notebook):

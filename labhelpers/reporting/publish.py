@@ -62,6 +62,7 @@ def refresh(names=()) -> list[str]:
         readme = readme[: table.start()] + make() + readme[table.end() :]
     committed = {path: refreshed.get(path) or notebooks.read(path) for path in notebooks.notebook_paths()}
     kept = {name for notebook in committed.values() for name in notebooks.made(notebook)}
+    earlier = {name for path in refreshed for name in notebooks.made(notebooks.read(path))}
     contents: dict[str, bytes] = {}
     changed = []
     for path, notebook in refreshed.items():
@@ -74,7 +75,8 @@ def refresh(names=()) -> list[str]:
             with atomic_write(target, FREE_SPACE) as temporary:
                 temporary.write_bytes(content)
             changed.append(name)
-    for name in sorted(_committed_figures() - kept):
+    # Only what an earlier run of these notebooks made: other files in figures/ may be someone's own.
+    for name in sorted(earlier - kept):
         (project() / name).unlink(missing_ok=True)
         changed.append(f"{name} (removed)")
     return changed or ["nothing to refresh"]
