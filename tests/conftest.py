@@ -31,7 +31,19 @@ collect_ignore = ["fixtures"]  # by `pytest --nbval`: notebooks that are made to
 
 
 # They train, or start kernels and other processes.
-SLOW = {"airbench", "backend", "environment", "examples", "jupyterlab", "kernels", "models", "report", "training"}
+SLOW = {
+    "airbench",
+    "backend",
+    "doctor",
+    "environment",
+    "examples",
+    "jupyterlab",
+    "kernels",
+    "models",
+    "parameters",
+    "report",
+    "training",
+}
 
 
 def pytest_collection_modifyitems(items):
