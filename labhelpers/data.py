@@ -120,8 +120,6 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     Raises:
         LabError: there is no such file, or it can't be read as a picture; the line says why.
     """
-    path = typed(path)
-    usage.note("files", path)
     return pictures.read(path, SIDE)
 
 

@@ -1,5 +1,6 @@
 """Read a picture file as a viewer shows it, whatever its mode and bit depth."""
 
+import io
 import os
 import warnings
 from contextlib import suppress
@@ -7,27 +8,38 @@ from pathlib import Path
 
 import numpy as np
 
+from labhelpers import usage
 from labhelpers.errors import LabError
+from labhelpers.paths import typed
 
 ORIENTATION = 0x0112  # in EXIF
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and one of its values
 DRAWINGS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow recognises them, but needs other programs
 AS_JPEG = "save it as JPEG or PNG"
+DAMAGED = f"is damaged, cut off or of a kind that can't be read: get it again, or {AS_JPEG}"
 
 
-def read(path: Path, side: int) -> np.ndarray:
+def read(name: str | os.PathLike, side: int) -> np.ndarray:
     """Return the middle square of a picture, averaged to uint8, (side, side, 3); errors as for `data.read_image`."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    if not os.path.isfile(path):  # noqa: PTH113  False for a name that is too long, for which pathlib raises an error
-        problem = f"{path} is a folder" if os.path.isdir(path) else f"there is no file {path}"  # noqa: PTH112
-        raise LabError(f"{problem}: give the path of a picture")
+    path = typed(name)
+    usage.note("files", path)
+    if os.path.isdir(path):  # noqa: PTH112  this and the next are False for a name that is too long; pathlib would fail
+        raise LabError(f"{path} is a folder: give the path of a picture")
+    if not os.path.isfile(path):  # noqa: PTH113
+        places = dict.fromkeys([os.environ.get("PWD", "."), str(Path.cwd())])  # those of `typed`
+        where = "" if Path(name).expanduser().is_absolute() else f" in {' or '.join(places)}"
+        raise LabError(f"there is no file {os.fspath(name)}{where}: give the path of a picture")
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as picture:
             if picture.format in DRAWINGS:
                 raise UnidentifiedImageError
             picture.draft("RGB", (2_048, 2_048))  # reads a large JPEG faster, at half its size or less
             picture.load()  # the mode may be another one before
-            upright = _upright(_on_white(picture), picture)
+            upright = _upright(_as_srgb(_on_white(picture), picture), picture)
+    except LabError as error:
+        raise LabError(f"{path} {error}") from None
     except UnidentifiedImageError:
         raise LabError(f"{path} {_problem(path)}") from None
     except (Image.DecompressionBombError, MemoryError):
@@ -35,8 +47,7 @@ def read(path: Path, side: int) -> np.ndarray:
     except Exception as error:  # Pillow raises many kinds if a file is damaged
         if isinstance(error, OSError) and error.strerror:
             raise LabError(f"{path} can't be read: {error.strerror}") from error
-        reason = "truncated" if "truncated" in str(error).lower() else str(error)
-        raise LabError(f"{path} is damaged ({reason}): get it again, or {AS_JPEG}") from error
+        raise LabError(f"{path} {DAMAGED}") from error
     return np.asarray(ImageOps.fit(upright, (side, side), Image.Resampling.BOX))
 
 
@@ -48,7 +59,7 @@ def _problem(path):
     if not begin:
         return "is empty: give the path of a picture"
     if any(accept and accept(begin) for name, (_, accept) in Image.OPEN.items() if name not in DRAWINGS):
-        return f"is damaged, or of a kind that can't be read: get it again, or {AS_JPEG}"
+        return DAMAGED
     return f"is not in a format that can be read: {AS_JPEG}"
 
 
@@ -58,9 +69,10 @@ def _on_white(picture):
 
     if picture.mode[0] in "IF":  # more than 8 bits
         values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0, neginf=0)
-        largest = 65_535 if picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM") else values.max()
-        white = next((top for top in (1, 255, 65_535) if top >= largest), largest)
-        grey = np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8)
+        of_16_bits = picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM")
+        grey = np.rint(values * (255 / (65_535 if of_16_bits else _white(values)))).clip(0, 255).astype(np.uint8)
+        if picture.format == "TIFF" and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+            grey = 255 - grey  # Pillow does it for 8 bits alone
         grey[values == picture.info.get("transparency")] = 255
         return Image.fromarray(grey).convert("RGB")
     if not picture.has_transparency_data:
@@ -69,6 +81,27 @@ def _on_white(picture):
     white = Image.new("RGBA", layer.size, "white")
     white.alpha_composite(layer)
     return white.convert("RGB")
+
+
+def _white(values):
+    """Return the number that means white: 1, 255 or 65535; values overshoot it a little where a picture was scaled."""
+    low, high = values.min(), values.max()
+    for white in (1, 255, 65_535):
+        if -white / 10 <= low and high <= 1.1 * white and (white == 1 or high > white / 10):
+            return white
+    raise LabError(f"holds values from {low:g} to {high:g}, not 0 to 1, 0 to 255 or 0 to 65535: {AS_JPEG}")
+
+
+def _as_srgb(image, picture):
+    """Convert `image` from the colours of the ICC profile of `picture`, if it has one that can be used."""
+    with suppress(Exception):  # Pillow raises many kinds for a profile that is broken, which a viewer ignores
+        from PIL import ImageCms
+
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"]))
+        space = profile.profile.xcolor_space.strip()
+        source = picture if space == "CMYK" else image.convert({"RGB": "RGB", "GRAY": "L"}[space])
+        return ImageCms.profileToProfile(source, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    return image
 
 
 def _upright(image, picture):

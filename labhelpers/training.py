@@ -136,7 +136,7 @@ def fit(
         fault = "training was interrupted in its first epoch: run the cell that builds the model again"
         if history.epoch:
             kept = f"the model has the weights of epoch {history.best_epoch}, the best so far; model.history has the losses"
-            fault = f"training was interrupted after {len(history.epoch)} of {epochs} epochs: {kept}"
+            fault = f"training was interrupted after epoch {len(history.epoch)} of {epochs}: {kept}"
         raise TrainingInterrupted(fault) from None
     finally:
         if best_weights is not None:

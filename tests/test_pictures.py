@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from labhelpers import data
 from labhelpers.errors import LabError
@@ -47,6 +47,11 @@ WHOLE = {  # file: what is saved, how, what is seen
     "integers.tif": (GREY.astype(np.int32), {}, GREY),
     "fractions.tif": ((GREY / 255).astype(np.float32), {}, GREY),
     "not a number.tif": (np.where(GREY > 0, GREY / 255, np.nan).astype(np.float32), {}, GREY),
+    "fractions that overshoot.tif": ((GREY / 248 * 1.02).astype(np.float32), {}, np.minimum(GREY / 248 * 260, 255)),
+    "floats that overshoot.tif": ((GREY / 248 * 256).astype(np.float32), {}, np.minimum(GREY / 248 * 256, 255)),
+    "floats of 16 bits.tif": (GREY * np.float32(257), {}, GREY),
+    "white is 0.tif": (GREY, {"tiffinfo": {262: 0}}, GREY),
+    "white is 0, of 16 bits.tif": (GREY * np.uint16(257), {"tiffinfo": {262: 0}}, 255 - GREY),  # Pillow: as it is
     "one bit.png": (ALPHA > 0, {}, ALPHA),
     "rgba.png": (np.dstack([0 * RGB, ALPHA]), {}, BLACK),
     "rgba.webp": (np.dstack([0 * RGB, ALPHA]), {"lossless": True}, BLACK),
@@ -80,6 +85,29 @@ def test_every_kind_of_picture_is_read_as_a_viewer_shows_it(name, saved, options
     assert image.shape == (32, 32, 3) and image.dtype == np.uint8
     expected = seen if seen.ndim == 3 else seen[..., None].repeat(3, axis=-1)
     np.testing.assert_allclose(image, expected, atol=8 if path.suffix == ".jpg" else 1)
+
+
+def swapped():
+    """A profile of sRGB whose red and blue are exchanged: a picture with it looks so, too."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for one, other in ((b"rXYZ", b"bXYZ"), (b"rTRC", b"bTRC")):
+        i, j = profile.index(one), profile.index(other)
+        profile[i : i + 4], profile[j : j + 4] = other, one
+    return bytes(profile)
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+PROFILES = {"another": (swapped(), RGB[..., ::-1]), "sRGB": (SRGB, RGB), "broken": (swapped()[:200], RGB)}
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tif"])
+@pytest.mark.parametrize(("profile", "seen"), PROFILES.values(), ids=PROFILES)
+def test_colours_are_those_of_the_embedded_profile(profile, seen, suffix, tmp_path):
+    path = tmp_path / f"photo.{suffix}"
+    options = {"lossless": True} if suffix == "webp" else {}
+    for picture in (Image.fromarray(RGB), Image.fromarray(RGB).convert("RGBA")):
+        picture.save(path, icc_profile=profile, **options)
+        np.testing.assert_allclose(data.read_image(path), seen, atol=1)
 
 
 def test_picture_is_cut_to_its_middle_and_averaged_whatever_its_size(tmp_path):
@@ -145,7 +173,7 @@ def saved(suffix, part=slice(None)):
 
 
 HALF = slice(800)
-TRUNCATED = "is damaged (truncated): get it again"
+TRUNCATED = "is damaged, cut off or of a kind that can't be read: get it again, or save it as JPEG or PNG"
 NO_FORMAT = "is not in a format that can be read: save it as JPEG or PNG"
 UNREADABLE = {  # file: its content, the line
     "cut.jpg": (saved("jpeg", HALF), TRUNCATED),
@@ -153,7 +181,10 @@ UNREADABLE = {  # file: its content, the line
     "cut.png": (saved("png", slice(300)), TRUNCATED),
     "cut.bmp": (saved("bmp", HALF), TRUNCATED),
     "cut.gif": (saved("gif", HALF), TRUNCATED),
-    "cut.tif": (saved("tiff", slice(40)), "is damaged, or of a kind that can't be read"),
+    "cut.tif": (saved("tiff", slice(40)), TRUNCATED),
+    "cut.webp": (saved("webp", slice(300)), TRUNCATED),
+    "cut.jp2": (saved("jpeg2000", slice(300)), TRUNCATED),
+    "cut in its header.jp2": (saved("jpeg2000", slice(40)), TRUNCATED),
     "photo.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), NO_FORMAT),
     "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", NO_FORMAT),
     "drawing.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", NO_FORMAT),
@@ -170,6 +201,15 @@ def test_file_that_is_no_whole_picture_is_reported_with_the_true_cause(name, con
     (tmp_path / name).write_bytes(content)
     with tells(LabError, f"{tmp_path / name} {line}"):
         data.read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("values", [GREY - 124.0, GREY / 100, GREY * 1e4], ids=["negative", "to 2", "to millions"])
+def test_numbers_of_no_usual_range_are_refused(values, tmp_path, tells):
+    Image.fromarray(values.astype(np.float32)).save(tmp_path / "a.tif")
+    with tells(
+        LabError, tmp_path / "a.tif", "holds values from", "not 0 to 1, 0 to 255 or 0 to 65535: save it as JPEG"
+    ):
+        data.read_image(tmp_path / "a.tif")
 
 
 @pytest.mark.filterwarnings("error")
@@ -197,8 +237,10 @@ def test_missing_file_and_folder_are_reported_and_paths_are_where_the_command_wa
     monkeypatch.chdir(tmp_path / "notebooks")
     monkeypatch.setenv("PWD", str(tmp_path / "typed"))
     for name in ("cat.png", 300 * "x"):
-        with tells(LabError, "there is no file", name, "give the path"):
+        with tells(LabError, f"no file {name} in {tmp_path / 'typed'} or {tmp_path / 'notebooks'}: give the path"):
             data.read_image(name)
+    with tells(LabError, f"there is no file {tmp_path / 'cat.png'}: give the path"):
+        data.read_image(tmp_path / "cat.png")
     with tells(LabError, tmp_path / "typed", "is a folder"):
         data.read_image(tmp_path / "typed")
     for value, place in ((7, "typed"), (9, "notebooks")):  # the current folder goes first
