@@ -185,13 +185,10 @@ def _official(place, batches):
 
 
 def _usual_folders() -> list[Path]:
-    try:
-        home = [Path.home()]
-    except RuntimeError:  # there is none
-        home = []
-    kerases = [Path(named)] if (named := os.environ.get("KERAS_HOME")) else [folder / ".keras" for folder in home]
-    keras = [keras / "datasets" / name for keras in kerases for name in ("", f"{FOLDER}-target")]
-    torchvision = [folder / "data" for folder in (Path.cwd(), *home)]  # as in its tutorials
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111  pathlib fails where there is none
+    datasets = Path(os.environ.get("KERAS_HOME") or home / ".keras") / "datasets"
+    keras = [datasets, datasets / f"{FOLDER}-target"]
+    torchvision = [Path.cwd() / "data", home / "data"]  # as in its tutorials
     return [Path(path) for path in dict.fromkeys(map(os.path.realpath, [project() / "data", *keras, *torchvision]))]
 
 

@@ -3,19 +3,14 @@
 A check is a function that returns what is good, or raises a `LabError` that says what is wrong and what to do.
 """
 
-import importlib.metadata
-import json
 import os
-import re
-import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import patch
 
-from labhelpers import machine, paths
+from labhelpers import machine
 from labhelpers.errors import DataUnavailable, LabError
+
+# Each check imports what it needs: a file that takes the place of a module is named before that does harm.
 
 MEMORY, DISK = 1.5e9, 1e9  # bytes that a notebook takes at most, and that a report does
 VARIABLES = {"DATA", "OUT", "THREADS", "PROGRESS", "MIRRORS", "OFFLINE"}  # after LAB_
@@ -25,14 +20,43 @@ AGAIN = "run make setup, or python setup_venv.py"
 def doctor() -> list[str]:
     """Print a line for each check; return the names of those that found something to fix."""
     faulty = []
-    for check in (python, packages, tensorflow, cores, memory, disk, kernel, data, variables, settings):
+    for check in (modules, python, packages, tensorflow, cores, memory, disk, kernel, data, variables, settings):
         try:
             print(f"good  {check.__name__}: {check()}", flush=True)
         except Exception as error:  # whatever is wrong with this machine, the other checks go on
             reason = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
             print(f"FIX   {check.__name__}: {' '.join(reason.split())}", flush=True)
             faulty.append(check.__name__)
+            if check is modules:  # whatever else failed would fail because of it
+                break
     return faulty
+
+
+def modules() -> str:
+    """Look for files that take the place of Python's modules or of installed packages."""
+    import sysconfig
+
+    installed, project = sysconfig.get_path("purelib"), Path(__file__).parents[1]
+    names = (sys.stdlib_module_names | _importable(installed).keys()) - {"labhelpers"}
+    unset = dict.fromkeys(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), "unset PYTHONPATH")
+    rename = dict.fromkeys(map(str, [Path.cwd(), project / "notebooks", project / "my_notebooks"]), "rename it")
+    for folder, remedy in (unset | rename).items():
+        found = {} if os.path.realpath(folder) == os.path.realpath(installed) else _importable(folder)
+        if foreign := sorted(found.keys() & names):
+            more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
+            raise LabError(f"{foreign[0]} is taken from {found[foreign[0]]}{more}: {remedy}")
+    return "none is taken from another place"
+
+
+def _importable(folder) -> dict[str, str]:
+    """Return the paths of the modules and packages in a folder, by name."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # there is no such folder, or it may not be read
+        return {}
+    ends = (".py", ".so", ".pyd")
+    found = [one for one in entries if one.name.endswith(ends) or os.path.isfile(f"{one.path}/__init__.py")]  # noqa: PTH113
+    return {one.name.partition(".")[0]: one.path for one in found}
 
 
 def python() -> str:
@@ -45,7 +69,12 @@ def python() -> str:
 
 def packages() -> str:
     """Compare the installed packages with requirements.lock."""
+    import importlib.metadata
+    import re
+
     from packaging.requirements import Requirement
+
+    from labhelpers import paths
 
     lock = (paths.project() / "requirements.lock").read_text(encoding="utf-8").splitlines()
     wanted = [Requirement(line.rstrip("\\ ")) for line in lock if re.match(r"[\w.-]+==", line)]
@@ -62,6 +91,9 @@ def packages() -> str:
 
 def tensorflow() -> str:
     """Start TensorFlow, in a process of its own, since it may end that."""
+    import signal
+    import subprocess
+
     code = "from labhelpers.backend import keras, tf; print(tf.__version__, keras.__version__)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if run.returncode and run.returncode == -getattr(signal, "SIGILL", 0):
@@ -69,7 +101,7 @@ def tensorflow() -> str:
     if run.returncode:
         lines = run.stderr.splitlines() or [f"its process ended with {run.returncode}"]
         reasons = [line.partition("LabError: ")[2] for line in lines if "LabError: " in line]
-        raise LabError(f"{(reasons or lines[-1:])[0]}: {AGAIN}")
+        raise LabError(f"{(reasons or lines[-1:])[0].removesuffix('; run lab doctor')}: {AGAIN}")
     return "TensorFlow {}, Keras {}, on {}".format(*run.stdout.split()[-2:], machine.processor())
 
 
@@ -91,6 +123,10 @@ def memory() -> str:
 
 def disk() -> str:
     """Check the disk on which reports are written."""
+    import shutil
+
+    from labhelpers import paths
+
     folder = paths.out_dir()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not os.access(existing, os.W_OK):
@@ -115,6 +151,8 @@ def kernel() -> str:
 
 def data() -> str:
     """Look for CIFAR-10 without downloading it."""
+    from unittest.mock import patch
+
     from labhelpers import data
 
     try:
@@ -127,6 +165,8 @@ def data() -> str:
 
 def variables() -> str:
     """Check the variables of this project."""
+    from labhelpers import paths
+
     names = sorted(name for name in os.environ if name.startswith("LAB_"))
     unknown = [name for name in names if name.removeprefix("LAB_") not in VARIABLES]
     if unknown:
@@ -138,16 +178,19 @@ def variables() -> str:
 
 def settings() -> str:
     """Look for settings of Keras, matplotlib and Jupyter that this project overrides, and other code doesn't."""
+    import json
+
     import matplotlib
 
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111  pathlib fails where there is none
+    settings = Path(os.environ.get("KERAS_HOME") or home / ".keras") / "keras.json"
     defaults = {"floatx": "float32", "epsilon": 1e-7, "backend": "tensorflow", "image_data_format": "channels_last"}
-    keras = json.loads(home.read_text(encoding="utf-8")) if home.exists() else {}
+    keras = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
     changed = [
-        f"{home} ({name}: {keras[name]})" for name in keras if keras[name] not in (defaults.get(name), None, False)
+        f"{settings} ({name}: {keras[name]})" for name in keras if keras[name] not in (defaults.get(name), None, False)
     ]
     if Path(matplotlib.matplotlib_fname()).parent.name != "mpl-data":
         changed.append(matplotlib.matplotlib_fname())
-    ipython = Path(os.environ.get("IPYTHONDIR") or Path.home() / ".ipython") / "profile_default"
+    ipython = Path(os.environ.get("IPYTHONDIR") or home / ".ipython") / "profile_default"
     changed += [str(path) for path in (*ipython.glob("startup/*.py"), *ipython.glob("*config.py"))]
     return f"the report ignores {', '.join(changed)}" if changed else "none that would matter"

@@ -21,7 +21,10 @@ MOST_FOLDERS = 2_000
 BATCH_BYTES = 40_000_000  # no batch is larger
 UNPACKED_BYTES = 1_000_000_000  # no archive of CIFAR-10 holds more
 ARCHIVES = re.compile(r"\.(tar|tgz|tbz2?|txz|zip|tar\.(gz|bz2|xz))$", re.IGNORECASE)
-INSTEAD = f"name {ARCHIVE} or its folder {FOLDER}, or nothing to download it"
+PATH = f"give the path of the official {ARCHIVE} or of its unpacked folder {FOLDER}"
+INSTEAD = f"{PATH}, or no path to download it"
+OR_STANDIN = f"{PATH}, or 'standin' for stand-in images"
+WEB_PAGE = re.compile(rb"\s*<(!doctype html|html|head)\b", re.IGNORECASE)
 
 # What other data are, by a pattern of the names of their files: sorted, one a line.
 OTHERS = (
@@ -55,14 +58,13 @@ def read_named(place: Path) -> tuple[str, list[bytes]]:
     if len(archives) == 1 and not _other([archives[0].name]):  # whatever it is called
         return read(archives[0])
     if not os.path.exists(place):  # noqa: PTH110
-        raise LabError(f"there is no {place}: name {FOLDER}, {ARCHIVE} or 'standin'")
+        raise LabError(f"there is no {place}: {OR_STANDIN}")
     for error in errors:
         if error.filename == str(place) or FOLDER in error.filename:
             raise LabError(f"{error.filename} can't be read ({error.strerror}): make it readable, or {INSTEAD}")
     if what := _other([path.relative_to(place.parent).as_posix() for path in files]):
         raise DataDamaged(f"{place} holds {what}, not the six batches of CIFAR-10: {INSTEAD}")
-    nothing = f"there is no {FOLDER} folder and no {ARCHIVE} in {place}" if files else f"{place} is empty"
-    raise LabError(f"{nothing}: name one, or 'standin'")
+    raise LabError(f"{place} {'holds no batch of CIFAR-10' if files else 'is an empty folder'}: {OR_STANDIN}")
 
 
 def files_in(folder: Path, depth: int, onerror=None) -> list[Path]:
@@ -151,7 +153,9 @@ def _unpacked(path: Path) -> dict[str, bytes]:
         reason = str(broken).partition("\n")[0].rstrip(":")
         raise DataDamaged(f"{path} can't be unpacked ({reason}): get it again, or {INSTEAD}")
     if not batches:
-        what = "holds no batch of CIFAR-10" if is_archive else "is not CIFAR-10"
+        what = "holds no batch of CIFAR-10" if is_archive else "is not CIFAR-10" if begin else "is an empty file"
+        if WEB_PAGE.match(begin):
+            what = "is a web page, as a network sends that asks to sign in, not CIFAR-10"
         raise DataDamaged(f"{path} {what}: {INSTEAD}")
     return batches
 

@@ -1,4 +1,7 @@
-"""matplotlib and seaborn in the project's style, whatever a user's settings are: the one place that imports them first."""
+"""matplotlib, seaborn and pandas' tables in the project's style, whatever a user's settings are.
+
+It is the one place that imports matplotlib and seaborn first.
+"""
 
 import os
 import sys
@@ -31,6 +34,7 @@ if kernel:
 with without_stderr(), warnings.catch_warnings(action="ignore"):
     try:
         import matplotlib.pyplot as plt
+        import pandas as pd
         import seaborn as sns
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -39,6 +43,8 @@ with without_stderr(), warnings.catch_warnings(action="ignore"):
 if shell and kernel:
     shell.run_line_magic("matplotlib", "inline")  # figures appear below their cells
 plt.rcdefaults()  # forget the user's matplotlibrc
+with warnings.catch_warnings(action="ignore"):  # of options that pandas is about to drop
+    pd.reset_option("display")  # forget what IPython's start-up files set
 sns.set_theme(style="ticks", palette="colorblind", rc=STYLE)
 PALETTE = sns.color_palette("colorblind")
 

@@ -1,7 +1,9 @@
 """`lab doctor`: each check passes here, and says what to do where something is wrong."""
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +24,7 @@ def findings(capsys):
 
 def test_here_all_is_good_but_perhaps_the_data(capsys):
     found = findings(capsys)
-    assert len(found) == 10 and all(good for name, (good, _) in found.items() if name != "data")
+    assert len(found) == 11 and all(good for name, (good, _) in found.items() if name != "data")
     assert "TensorFlow 2." in found["tensorflow"][1] and "as in requirements.lock" in found["packages"][1]
 
 
@@ -96,8 +98,35 @@ def test_what_is_wrong_is_named_with_what_to_do(check, variables, files, line, m
 def test_tensorflow_that_does_not_load_is_reported_with_the_cause(content, words, monkeypatch, tmp_path):
     (tmp_path / "tensorflow.py").write_text(content)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    with pytest.raises(LabError, match=words):
+    with pytest.raises(LabError, match=words) as caught:
         doctor.tensorflow()
+    assert "run lab doctor" not in str(caught.value), "it is what they ran"
+
+
+def doctor_says(folder, **variables):
+    kept = {"LAB_DATA": "standin", "PYTHONPATH": str(Path(doctor.__file__).parents[1])}
+    command = [sys.executable, "-m", "labhelpers", "doctor"]  # this way, Python looks for modules in the current folder
+    done = subprocess.run(command, cwd=folder, env=os.environ | kept | variables, capture_output=True, text=True)
+    assert done.returncode == 2, done
+    return done.stdout.splitlines(), done.stderr
+
+
+@pytest.mark.parametrize("name", ["numpy", "random", "keras"])
+def test_file_that_takes_the_place_of_a_module_is_named(name, tmp_path):
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('an exercise of last week')")
+    lines, line = doctor_says(tmp_path)
+    assert lines == [f"FIX   modules: {name} is taken from {tmp_path / name}.py: rename it"]
+    assert line == "lab: 1 to fix, see above: modules\n"
+
+
+def test_packages_of_another_python_are_named(tmp_path):
+    for name in ("numpy", "pandas", "mine"):
+        (tmp_path / "old" / name).mkdir(parents=True)
+        (tmp_path / "old" / name / "__init__.py").write_text("raise ImportError('compiled for Python 3.8')")
+    places = os.pathsep.join([str(tmp_path / "gone"), str(tmp_path / "old"), str(Path(doctor.__file__).parents[1])])
+    lines, _ = doctor_says(tmp_path, PYTHONPATH=places)
+    found = tmp_path / "old" / "numpy"
+    assert lines == [f"FIX   modules: numpy is taken from {found} (and 1 more): unset PYTHONPATH"]
 
 
 def test_settings_of_other_courses_are_named(monkeypatch, tmp_path):

@@ -289,11 +289,22 @@ ERRORS = {
     ("offline", changed(ARCHIVE, gone), "LAB_OFFLINE=1 lab data"): (
         f"CIFAR-10 is not downloaded, …LAB_OFFLINE…: unset …, {BY_HAND}"
     ),
-    ("no such path", (), "LAB_DATA=nowhere lab data"): "…nowhere…: name …'standin'",
+    (
+        "no such path",
+        (),
+        "LAB_DATA=nowhere lab data",
+    ): "there is no …/nowhere: give the path of …, or 'standin' for stand-in images",
     ("no data in it", (), "LAB_DATA=notebooks lab data"): (
-        "there is no cifar-10-batches-py folder … in …/notebooks: name one…"
+        "…/notebooks holds no batch of CIFAR-10: give the path of …, or 'standin' for stand-in images"
     ),
-    ("other data", (), "LAB_DATA=requirements.lock lab data"): "…/requirements.lock is not CIFAR-10: name …",
+    (
+        "other data",
+        (),
+        "LAB_DATA=requirements.lock lab data",
+    ): "…/requirements.lock is not CIFAR-10: give the path of …",
+    ("a web page", changed(ARCHIVE, to(b"<!DOCTYPE html>\n<title>Sign in")), f"LAB_DATA={ARCHIVE} lab data"): (
+        f"…/{ARCHIVE} is a web page, …, not CIFAR-10: give the path of the official …, or no path to download it"
+    ),
     ("data not writable", (slow_mirror(), read_only("data")), "lab data", "rights"): (
         "can't write …/data: Permission denied; …LAB_DATA…, then run again"
     ),

@@ -22,11 +22,12 @@ def test_matrix_groups_classes_and_has_human_answers(tmp_path):
     assert names[: matrix["vehicles"]] == ["airplane", "automobile", "ship", "truck"]
     cell = matrix["rows"][names.index("cat")][names.index("dog")]
     assert cell["share"] == 0.75 and cell["label"] == typeset("Cat taken for dog: 3 images, 75.0 % of the class")
+    assert matrix["rows"][names.index("cat")][names.index("cat")]["label"].startswith("Cat recognised: 1 image, ")
     shown = json.loads(matrix["data"])[cell["key"]]
     share = human_labels.CONFUSION_MATRIX[3, 5] / human_labels.CONFUSION_MATRIX[3].sum()
     humans = f"Human annotators say dog in {100 * share:.1f} % of their answers to test images of this class."
     assert shown["description"] == typeset(f"{cell['label']}. {humans}")
-    assert shown["images"] == [{"webp": "UklG", "text": "test image 17: cat, answered dog, 91% sure"}]
+    assert shown["images"] == [{"webp": "UklG", "text": typeset("test image 17: cat, answered dog, 91 % sure")}]
     elsewhere = interactive.matrix(counts, tmp_path / "examples.csv", of_cifar=False)
     assert "annotators" not in elsewhere["data"], "they judged CIFAR-10"
 

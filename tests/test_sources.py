@@ -119,10 +119,12 @@ def test_official_batches_are_used_in_every_form(files, named, used, monkeypatch
 # What it refuses: files, what is named, how the line goes on after that path. A line's … stands for anything.
 
 
+PATH = f"give the path of the official {NAME} or of its unpacked folder {FOLDER}"
+OR_STANDIN = f": {PATH}, or 'standin' for stand-in images"
+
+
 def holds(what):
-    return (
-        f" holds {what}, not the six batches of CIFAR-10: name {NAME} or its folder {FOLDER}, or nothing to download it"
-    )
+    return f" holds {what}, not the six batches of CIFAR-10: {PATH}, or no path to download it"
 
 
 FLIPPED = OFFICIAL[:9_000] + bytes([OFFICIAL[9_000] ^ 1]) + OFFICIAL[9_001:]
@@ -131,7 +133,7 @@ NOT_OFFICIAL = " is damaged or not the official file (its SHA-256 differs): "
 AGAIN = f"{NOT_OFFICIAL}delete it and download it again"
 UNPACK = f"unpack {NAME} again"
 MISSING = ": not there, but CIFAR-10 has six batches: "
-BROKEN = " can't be unpacked (…): get it again, or name…"
+BROKEN = " can't be unpacked (…): get it again, or give the path…"
 ONE = " is one of the six batches of CIFAR-10: name the folder that holds all six"
 CIFAR_100 = {f"cifar-100-python/{name}": b"" for name in ("train", "test", "meta", "file.txt~")}
 PICTURES = {f"train/{name}/0001.png": b"" for name in cifar10.CLASS_NAMES}
@@ -141,7 +143,7 @@ REFUSED = {
     "cut": ({NAME: OFFICIAL[:9_000]}, NAME, AGAIN),
     "cut, of another name": ({"c.tar.bz2": packed(BATCHES, "tar.bz2")[:9_000]}, "c.tar.bz2", BROKEN),
     "cut zip": ({"cifar.zip": packed(BATCHES, "zip")[:9_000]}, "", f"/cifar.zip{BROKEN}"),
-    "a web page": ({NAME: b"<html>sign in</html>"}, "", f"/{NAME} is not CIFAR-10: name…"),
+    "a web page": ({NAME: b"<html>sign in</html>"}, "", f"/{NAME} is a web page, …, not CIFAR-10: {PATH}…"),
     "batch changed": (BATCHES | {f"{FOLDER}/test_batch": b"?"}, "", f"/{FOLDER}/test_batch{NOT_OFFICIAL}{UNPACK}"),
     "batch changed in an archive": (
         {NAME: CHANGED},
@@ -152,7 +154,7 @@ REFUSED = {
     "batch missing in an archive": (
         {"c.zip": packed(without("test_batch"), "zip")},
         "c.zip",
-        f"/test_batch{MISSING}name…",
+        f"/test_batch{MISSING}give the path…",
     ),
     "folder for a batch": (
         without("test_batch") | {f"{FOLDER}/test_batch/x": b""},
@@ -181,13 +183,13 @@ REFUSED = {
     "Parquet": ({"plain_text/train-0.parquet": b"PAR1"}, "", holds("Parquet tables, as from Hugging Face")),
     "TensorFlow": ({"cifar10-train.tfrecord-00000-of-00001": b""}, "", holds("records of Arrow or TensorFlow")),
     "RAR": ({"cifar.rar": b""}, "cifar.rar", holds("an archive that has to be unpacked by hand")),
-    "other archive": ({"a.zip": packed({"a.txt": b""}, "zip")}, "a.zip", " holds no batch of CIFAR-10: name…"),
-    "other file": ({"notes.txt": b"x"}, "notes.txt", " is not CIFAR-10: name…"),
-    "empty file": ({"notes.txt": b""}, "notes.txt", " is not CIFAR-10: name…"),
-    "empty folder": ({}, "empty", " is empty: name one, or 'standin'"),
-    "not there": ({}, "missing", f": name {FOLDER}, {NAME} or 'standin'"),
-    "name too long": ({}, 300 * "x", f": name {FOLDER}, {NAME} or 'standin'"),
-    "other files": ({"notes.txt": b""}, "", ": name one, or 'standin'"),
+    "other archive": ({"a.zip": packed({"a.txt": b""}, "zip")}, "a.zip", " holds no batch of CIFAR-10: give the path…"),
+    "other file": ({"notes.txt": b"x"}, "notes.txt", " is not CIFAR-10: give the path…"),
+    "empty file": ({"notes.txt": b""}, "notes.txt", " is an empty file: give the path…"),
+    "empty folder": ({}, "empty", f" is an empty folder{OR_STANDIN}"),
+    "not there": ({}, "missing", OR_STANDIN),
+    "name too long": ({}, 300 * "x", OR_STANDIN),
+    "other files": ({"notes.txt": b""}, "", f" holds no batch of CIFAR-10{OR_STANDIN}"),
 }
 
 
@@ -200,7 +202,7 @@ def test_anything_else_is_named_though_good_data_is_elsewhere(files, named, line
     with pytest.raises(LabError) as caught:
         data.find()
     message = str(caught.value)
-    before = "(there is no (.* in )?)?"
+    before = "(there is no )?"
     assert re.fullmatch(before + re.escape(f"{place}{line}").replace("…", ".*"), message), message
     if "SHA-256" not in line:
         assert "delete" not in message and "damaged" not in message

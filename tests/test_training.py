@@ -412,7 +412,7 @@ def test_what_was_learned_before_it_stopped_is_kept(what, split, interruptible):
     else:
         assert isinstance(caught.value, KeyboardInterrupt)
         (line,) = caught.value._render_traceback_()
-        assert f"after 2 of 3 epochs: the model has the weights of epoch {expected.best_epoch}" in line
+        assert f"after epoch 2 of 3: the model has the weights of epoch {expected.best_epoch}" in line
 
 
 def test_interrupted_in_its_first_epoch_it_says_to_begin_again(split, interruptible):

@@ -43,7 +43,7 @@ def matrix(counts: pd.DataFrame, examples: Path, of_cifar: bool) -> dict:
         for j, predicted in enumerate(GROUPED):
             key, share = f"{true}-{predicted}", float(shares[i, j])
             verb = "recognised" if true == predicted else f"taken for {CLASS_NAMES[predicted]}"
-            size = f"{matrix[i, j]:,} images, {percent(share)} of the class"
+            size = f"{matrix[i, j]:,} image{'s' * int(matrix[i, j] != 1)}, {percent(share)} of the class"
             label = f"{CLASS_NAMES[true].capitalize()} {verb}: {size}"
             cells.append({"key": key, "share": share, "label": label})
             shown = by_cell[true, predicted].itertuples() if (true, predicted) in by_cell else []
@@ -51,13 +51,17 @@ def matrix(counts: pd.DataFrame, examples: Path, of_cifar: bool) -> dict:
             data[key] = {
                 "description": f"{label}.{_human_answers(true, predicted) if of_cifar else ''}",
                 "images": [
-                    {"webp": row.webp, "text": f"test image {row.image}: {classes}, {row.probability:.0%} sure"}
+                    {"webp": row.webp, "text": f"test image {row.image}: {classes}, {_sure(row.probability)}"}
                     for row in shown
                 ],
             }
         rows.append(cells)
     json_data = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
     return {"names": names, "vehicles": len(VEHICLES), "rows": rows, "data": json_data, "of_cifar": of_cifar}
+
+
+def _sure(probability):
+    return typeset(f"{100 * probability:.0f} % sure")
 
 
 def _human_answers(true, predicted):
