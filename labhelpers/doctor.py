@@ -141,7 +141,10 @@ def kernel() -> str:
     """Check which Python runs notebooks that are opened by hand."""
     from jupyter_client.kernelspec import KernelSpecManager
 
-    program = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    try:
+        program = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    except RuntimeError:  # of pathlib
+        raise LabError("this user has no home folder, which Jupyter needs: set HOME to a folder") from None
     if (
         Path(program).name != program and Path(program).parent != Path(sys.executable).parent
     ):  # a mere name is this Python

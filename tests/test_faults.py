@@ -581,6 +581,25 @@ def test_works_in_a_project_that_may_not_be_written(reported):
     assert (reported.root.parent / "out" / "index.html").exists()
 
 
+NO_HOME = ["unshare", "--user", "--map-user=12345", "--map-group=12345", "env", "-u", "HOME"]  # nor a name
+
+
+@pytest.mark.skipif(
+    not shutil.which("unshare") or subprocess.run([*NO_HOME, "true"], stderr=subprocess.DEVNULL).returncode != 0,
+    reason="this system doesn't let its users be someone else",
+)
+def test_user_without_a_home_lacks_jupyter_alone(reported, finished):
+    reported.prefix = NO_HOME
+    assert succeeds(reported, "lab data").startswith(f"CIFAR-10 in {reported.root / ARCHIVE}, verified\n")
+    succeeds(reported, "lab verdicts")
+    succeeds(reported, "lab report --force")
+    assert reported.results() == finished.results()
+    done = reported.lab("lab doctor")
+    faults = [line for line in done.stdout.splitlines() if not line.startswith("good  ")]
+    assert faults == ["FIX   kernel: this user has no home folder, which Jupyter needs: set HOME to a folder"]
+    assert (done.returncode, done.stderr) == (2, "lab: 1 to fix, see above: kernel\n")
+
+
 @needs_posix
 @pytest.mark.parametrize("command", ["lab data", "PYTHONUNBUFFERED=1 lab report"])
 def test_output_that_is_not_read_to_its_end_is_not_an_error(command, reported):

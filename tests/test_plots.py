@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import subprocess
 import sys
 
@@ -143,6 +144,21 @@ def test_a_users_settings_change_no_figure_in_a_notebook(before, chosen, monkeyp
     png = io.BytesIO()
     plots.losses({"loss": [2.1, 1.5, 1.2], "val_loss": [1.9, 1.6, 1.7]}).figure.savefig(png, format="png")
     assert outputs[0].text.split() == 2 * [hashlib.sha256(png.getvalue()).hexdigest()]
+
+
+def test_start_up_files_of_ipython_change_no_table(tmp_path):
+    start_up = tmp_path / "own/profile_default/startup/00.py"
+    start_up.parent.mkdir(parents=True)
+    start_up.write_text("import pandas\npandas.set_option('display.precision', 2, 'display.max_rows', 4)\n")
+
+    def printed(ipython, first):
+        code = f"import pandas; {first}; print(pandas.DataFrame({{'third': 9 * [1 / 3]}}))"
+        command = [sys.executable, "-m", "IPython", "--colors=NoColor", "-c", code]
+        variables = os.environ | {"IPYTHONDIR": str(tmp_path / ipython)}
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout
+
+    assert printed("own", "pass") != printed("none", "pass"), "the file does nothing, so the test shows nothing"
+    assert printed("own", "from labhelpers import plots") == printed("none", "pass")
 
 
 @pytest.mark.parametrize(
