@@ -139,10 +139,13 @@ def disk() -> str:
 
 def kernel() -> str:
     """Check which Python runs notebooks that are opened by hand."""
+    import warnings
+
     from jupyter_client.kernelspec import KernelSpecManager
 
     try:
-        program = KernelSpecManager().get_kernel_spec("python3").argv[0]
+        with warnings.catch_warnings(action="ignore"):  # IPython's, of a home that can't be written
+            program = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except RuntimeError:  # of pathlib
         raise LabError("this user has no home folder, which Jupyter needs: set HOME to a folder") from None
     if (
