@@ -210,7 +210,7 @@ def read(experiment: Experiment, seed: int) -> Record | None:
 def read_all(experiment: Experiment, warn: bool = False) -> tuple[list[Record], list[str]]:
     """Return an experiment's usable records in order of seed, and a line for each other one; `warn` prints it, too."""
     usable, faults = [], []
-    for seed in range(experiment.seeds):
+    for seed in experiment.all_seeds:
         try:
             record = read(experiment, seed)
         except Unusable as error:

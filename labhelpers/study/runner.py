@@ -37,7 +37,7 @@ def missing(ids=(), seeds=None) -> list[tuple[Experiment, int]]:
     wanted = []
     for tested in [experiment(id) for id in ids] or EXPERIMENTS:
         recorded = {record.seed for record in records.read_all(tested, warn=True)[0]}
-        wanted += [(tested, seed) for seed in range(tested.seeds)[:seeds] if seed not in recorded]
+        wanted += [(tested, seed) for seed in tested.all_seeds[:seeds] if seed not in recorded]
     # By seed within a group: a study that is cut off leaves experiments to be compared with equal numbers of runs.
     groups = [one.group for one in EXPERIMENTS]
     return sorted(wanted, key=lambda run: (groups.index(run[0].group), run[1]))
@@ -174,7 +174,7 @@ def repeat(id: str, seed: str) -> str:
     from labhelpers.study.comparison import among_runs
 
     repeated = experiment(id)
-    check_choice("SEED", seed, [str(number) for number in range(repeated.seeds)])
+    check_choice("SEED", seed, [str(number) for number in repeated.all_seeds])
     record = records.read(repeated, int(seed))
     if record is None:
         raise LabError(f"there is no record of {id} with seed {seed} yet: run lab study --experiments {id}")
