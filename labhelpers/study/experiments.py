@@ -37,9 +37,14 @@ class Experiment:
     fresh: int = 0  # number of fresh runs, with seeds from `FIRST_FRESH` on
 
     @property
+    def judged_seeds(self) -> list[int]:
+        """The seeds of the runs that claims are judged by and figures show: the fresh ones, or if it has none all."""
+        return list(range(FIRST_FRESH, FIRST_FRESH + self.fresh) or range(self.seeds))
+
+    @property
     def all_seeds(self) -> list[int]:
         """The seeds of its first and its fresh runs."""
-        return [*range(self.seeds), *range(FIRST_FRESH, FIRST_FRESH + self.fresh)]
+        return sorted({*range(self.seeds), *self.judged_seeds})
 
     def settings(self) -> dict:
         """Return what its runs depend on, by name: everything but `label`, `group`, `seeds` and `fresh`."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from labhelpers.study import records, statistics
-from labhelpers.study.experiments import FIRST_FRESH, experiment
+from labhelpers.study.experiments import experiment
 
 CORES = 2  # that training times are given for
 FEWEST = 3  # runs to give an interval for: with two, Student's is 13 standard errors wide
@@ -43,9 +43,9 @@ def runs() -> pd.DataFrame:
     """
     rows = []
     for number, step in enumerate(STEPS):
-        for record in records.read_all(experiment(step.experiment))[0]:
-            if record.seed >= FIRST_FRESH:  # made on another processor than the other steps
-                continue
+        of_step = experiment(step.experiment)
+        # Only the first runs: those of all steps were made on one processor, so that times can be compared.
+        for record in records.read_all(of_step, range(of_step.seeds))[0]:
             minutes = sum(record.seconds) * record.threads / CORES / 60
             accuracy = record.tta_accuracy if step.tta else record.accuracy
             rows.append((number, step.change, step.experiment, record.seed, accuracy, minutes))
