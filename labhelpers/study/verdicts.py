@@ -24,7 +24,7 @@ that decides it, against 0 or against the margin.
 History. The margins, and rules like these, were committed before the first record was made. The minimum of five runs
 and the comparison seed by seed came after the first fifteen and ten records. On 27 November 2026, before the first
 fresh run but with all first runs known, we changed four things. *Reproduced* was tightened, with *at the edge* split
-off, because 67 % (claim A2) had counted as reproduced although no run of ten reached it. Equivalence was added, because
+off, because 67 % (claim A2) had counted as reproduced although one run of ten rounds to it. Equivalence was added, because
 "more epochs" was undecided although its interval excluded every gain that would matter. The p became that of the
 deciding test. And claims are now judged by fresh runs only, because the rules had been changed after looking.
 """
