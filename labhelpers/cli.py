@@ -79,6 +79,7 @@ def _parser():
     option("--workers", type=int, metavar="N", help="processes, of a thread each; usually one per core")
     option("--scheduler", metavar="ADDRESS", help="train on a Dask cluster, tcp://…")
     option("--repeat", nargs=2, metavar=("ID", "SEED"), help="train once more, compare with the record")
+    option("--keep-weights", nargs=2, metavar=("ID", "SEED"), help="train once, keep the network in data/weights")
 
     command(_doctor, "doctor", "check this machine and environment, and say what to fix")
 
@@ -124,11 +125,11 @@ def _jupyter(rest):
     os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab", *rest])
 
 
-def _study(experiments, seeds, workers, scheduler, repeat):
+def _study(experiments, seeds, workers, scheduler, repeat, keep_weights):
     from labhelpers.study import runner
 
-    if repeat:
-        print(runner.repeat(*repeat))
+    if repeat or keep_weights:
+        print(runner.repeat(*repeat) if repeat else runner.keep_weights(*keep_weights))
         return
     made = runner.study(experiments, seeds, workers=workers, scheduler=scheduler)
     print(f"made {made} records" if made else "every record is there: nothing to do")

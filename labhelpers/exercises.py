@@ -14,7 +14,7 @@ from labhelpers.cifar10 import CLASS_NAMES, N_TEST
 from labhelpers.errors import LabError, check_choice
 from labhelpers.evaluation import typeset
 from labhelpers.study import human_labels, improvements, records
-from labhelpers.study.experiments import EXPERIMENTS, RATE, experiment
+from labhelpers.study.experiments import EXPERIMENTS, FIRST_FRESH, RATE, experiment
 from labhelpers.study.statistics import chance_of_reaching, prediction_interval
 
 EXERCISES: dict[str, tuple] = {}  # by number: the function, what checks the kind of each answer, the hint for others
@@ -219,7 +219,7 @@ def _changed_verdicts(number):
     from labhelpers.study import verdicts  # here, so that other notebooks don't depend on the rules of verdicts
 
     runs, _ = records.read_study()
-    fewer = {id: of_id[:5] for id, of_id in runs.items()}
+    fewer = {id: [record for record in of_id if record.seed < FIRST_FRESH + 5] for id, of_id in runs.items()}
     before, after = ([verdict.outcome for verdict in verdicts.judge(found)] for found in (runs, fewer))
     return number == sum(a != b for a, b in zip(before, after, strict=True))
 

@@ -8,7 +8,7 @@ import pytest
 from labhelpers import cifar10
 from labhelpers.cifar10 import ANIMALS, VEHICLES
 from labhelpers.study import records
-from labhelpers.study.claims import CLAIMS
+from labhelpers.study.claims import CLAIMS, DEEPER, RATES
 from labhelpers.study.experiments import EXPERIMENTS, experiment
 from labhelpers.study.verdicts import judge
 
@@ -69,14 +69,34 @@ def record(id, seed=0, *, accuracy=0.6, loss=1.2, best_epoch=5, val_loss=1.1, **
     return records.Record(of, seed, **values | fields)
 
 
-def runs(id, accuracy, **fields):
-    """Return records of an experiment, one for each accuracy; of `fields`, a list has a value for each run."""
+def runs(id, accuracy, first=False, **fields):
+    """Return records of an experiment, one for each accuracy; of `fields`, a list has a value for each run.
+
+    Their seeds are those that claims are judged by, unless they are to be the `first` ones.
+    """
     fields["accuracy"] = accuracy
+    seeds = range(len(accuracy)) if first else experiment(id).judged_seeds
 
-    def of_run(seed):
-        return {name: value[seed] if isinstance(value, list) else value for name, value in fields.items()}
+    def of_run(at):
+        return {name: value[at] if isinstance(value, list) else value for name, value in fields.items()}
 
-    return [record(id, seed, **of_run(seed)) for seed in range(len(accuracy))]
+    return [record(id, seeds[at], **of_run(at)) for at in range(len(accuracy))]
+
+
+def rates(gain, val_loss):
+    """Return runs of the deeper network, with a validation loss of 1.0, and of the other learning rates, with this and
+    larger ones, which gain this accuracy: the first runs, which choose a rate, and the judged ones."""
+    main, values = around(0.65, 0.003, 10), around(0.65 + gain, 0.003, 5)
+    losses = {rate: val_loss + number for number, rate in enumerate(RATES)}
+    return (
+        runs(DEEPER, main, val_loss=1.0),
+        *(runs(rate, values, val_loss=loss) for rate, loss in losses.items()),
+        *(
+            runs(id, [0.6] * 2, first=True, val_loss=loss)
+            for id, loss in ({DEEPER: 1.0} | losses).items()
+            if experiment(id).fresh
+        ),
+    )
 
 
 def write(*of_experiments):
@@ -87,7 +107,10 @@ def write(*of_experiments):
 
 def found(*of_experiments):
     """Return these records as `records.read_study` does: by the id of each experiment, most of which have none."""
-    return {one.id: [] for one in EXPERIMENTS} | {of[0].experiment.id: of for of in of_experiments}
+    by_id = {one.id: [] for one in EXPERIMENTS}
+    for one in sorted(chain(*of_experiments), key=lambda one: one.seed):
+        by_id[one.experiment.id].append(one)
+    return by_id
 
 
 def verdict(id, *of_experiments):

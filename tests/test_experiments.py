@@ -16,8 +16,15 @@ def test_every_experiment_has_its_own_id_and_label_a_network_and_all_its_records
         assert len(set(names)) == len(EXPERIMENTS)
     for one in EXPERIMENTS:
         assert one.network in models.NETWORKS and re.fullmatch("[a-z0-9-]+", one.id)
-        assert [record.seed for record in records.read_all(one)[0]] == list(range(one.seeds))
-        assert not records.path_of(one, one.seeds).exists()
+        assert [record.seed for record in records.read_all(one, one.all_seeds)[0]] == one.all_seeds
+        assert len(list(records.runs_dir().glob(f"{one.id}-seed*.json"))) == len(one.all_seeds)
+
+
+def test_fresh_runs_have_seeds_of_their_own():
+    adam = experiment("deeper-40000-adam-3e-4")
+    assert adam.judged_seeds == list(range(10, 30)) and adam.all_seeds == [*range(5), *range(10, 30)]
+    assert experiment("deeper-20000").judged_seeds == experiment("deeper-20000").all_seeds == list(range(5))
+    assert sum(one.fresh for one in EXPERIMENTS) == 110 and all(one.seeds <= 10 for one in EXPERIMENTS)
 
 
 def test_an_experiment_is_looked_up_by_its_id_and_has_a_known_network_and_optimizer(tells):

@@ -97,7 +97,7 @@ def test_a_setting_added_since_makes_a_record_stale_unless_it_has_its_default(ru
     save(content, FAST)
     assert records.read(one, 0).seed == 0
     for named, value in (("reshuffled", False), ("recipe", replace(one.recipe, momentum=0.5))):
-        [fault] = records.read_all(replace(one, **{named: value}))[1]
+        [fault] = records.read_all(replace(one, **{named: value}), [0])[1]
         assert f"is stale (its experiment differs in {named})" in fault
 
 
@@ -139,11 +139,11 @@ def test_a_record_of_anything_else_is_stale(place, value, reason, runs_dir, tell
 )
 def test_a_damaged_record_is_called_that_and_the_others_are_read(damage, runs_dir, capsys):  # noqa: F811
     write(runs(BASE, [0.6, 0.61, 0.62]))
-    path = records.path_of(experiment(BASE), 0)
+    path = records.path_of(experiment(BASE), 10)
     path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
     line = f"{path.name} is damaged: restore it with git, or let lab study make it anew"
     held, faults = records.read_all(experiment(BASE))
-    assert [it.seed for it in held] == [1, 2] and faults == records.read_study()[1] == [line]
+    assert [it.seed for it in held] == [11, 12] and faults == records.read_study()[1] == [line]
     assert records.table([BASE])["accuracy"].tolist() == [0.61, 0.62]
     assert capsys.readouterr().err == f"WARNING: {line}\n"
 
@@ -171,9 +171,9 @@ def test_a_table_has_a_row_for_each_record(runs_dir):  # noqa: F811
     table = records.table([FAST, BASE], record(BASE).digest)
     settings = (20_000, 10, 32, "adam", 0.001)
     assert list(table.itertuples(index=False, name=None)) == [
-        (FAST, 0, 40_000, 10, 500, "nesterov", 0.73, 0.9, 0.4, 0.3, 10),
-        (BASE, 0, *settings, 0.6, 1.2, 1.1, 3),
-        (BASE, 1, *settings, 0.61, 1.2, 1.1, 4),
+        (FAST, 10, 40_000, 10, 500, "nesterov", 0.73, 0.9, 0.4, 0.3, 10),
+        (BASE, 10, *settings, 0.6, 1.2, 1.1, 3),
+        (BASE, 11, *settings, 0.61, 1.2, 1.1, 4),
     ]
     other = records.table([BASE], "of other data")
     settings = ["n_train", "epochs", "batch_size", "optimizer", "learning_rate"]
@@ -186,7 +186,7 @@ def test_histories_have_a_row_for_each_epoch(runs_dir):  # noqa: F811
     write(runs(BASE, [0.6, 0.61]), runs(ALL_IMAGES, [0.9], history=empty))
     table = records.histories([BASE, ALL_IMAGES])
     assert table["experiment"].tolist() == [BASE] * 20 + [ALL_IMAGES] * 10
-    assert table["seed"].tolist() == [0] * 10 + [1] * 10 + [0] * 10
+    assert table["seed"].tolist() == [10] * 10 + [11] * 10 + [0] * 10
     assert table["learning_rate"].tolist() == [0.001] * 20 + [0.73] * 10
     assert table["epoch"].tolist() == [*range(1, 11)] * 3
     val_losses = [*record(BASE).history["val_loss"]] * 2 + [np.nan] * 10

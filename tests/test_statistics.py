@@ -18,12 +18,39 @@ RUNS = [np.random.default_rng(0).normal(0.6, 0.006, 10), np.array([0.611, 0.604,
 @pytest.mark.parametrize("runs", RUNS, ids=len)
 def test_mean_is_scipys_and_one_further_run_is_statsmodels_prediction_for_a_constant(runs):
     test = stats.ttest_1samp(runs, 0)
-    assert statistics.mean(runs) == pytest.approx((runs.mean(), *test.confidence_interval(), test.pvalue))
+    estimate = statistics.mean(runs)
+    assert (*estimate[:3], estimate.p()) == pytest.approx((runs.mean(), *test.confidence_interval(), test.pvalue))
     frame = OLS(runs, np.ones(len(runs))).fit().get_prediction([[1.0]]).summary_frame(alpha=0.05)
     ends = statistics.prediction_interval(runs)
     assert ends == pytest.approx(tuple(frame[["obs_ci_lower", "obs_ci_upper"]].iloc[0]))
     chances = [statistics.chance_of_reaching(runs, number) for number in (*ends, runs.mean())]
     assert chances == pytest.approx([0.025, 0.025, 0.5])
+    # A number with its rounding: the nearer end counts, and where the mean is inside, the further half and more.
+    low, high = ends
+    assert statistics.chance_of_reaching(runs, low - 1, low) == pytest.approx(0.025)
+    assert statistics.chance_of_reaching(runs, high, high + 1) == pytest.approx(0.025)
+    assert statistics.chance_of_reaching(runs, low, high + 1) == pytest.approx(0.975)
+
+
+def test_runs_needed_are_the_first_number_whose_interval_is_short_enough():
+    first, second = np.random.default_rng(1).normal(0.6, 0.01, (2, 10))
+    spreads = first.std(ddof=1), second.std(ddof=1)
+
+    def reach(n):
+        freedom = (spreads[0] ** 2 + spreads[1] ** 2) ** 2 * (n - 1) / (spreads[0] ** 4 + spreads[1] ** 4)
+        return stats.t.ppf(0.975, freedom) * np.sqrt((spreads[0] ** 2 + spreads[1] ** 2) / n)
+
+    for n in (2, 7, 40):
+        assert statistics.runs_needed([first, second], reach(n) + 1e-12) == n
+    assert statistics.runs_needed([first], 0.001, image_variance=0.001**2) == inf, "the images alone reach further"
+    assert statistics.runs_needed([first], 1e-6) == inf, "more than anyone would train"
+
+
+def test_share_of_pairs_in_which_the_first_is_better_is_mann_whitney_s():
+    first, second = np.array([3, 1, 4, 1, 5]), np.array([2, 1, 2])
+    truth = stats.mannwhitneyu(first, second).statistic / (len(first) * len(second))
+    assert statistics.share_better(first, second) == pytest.approx(truth)
+    assert statistics.share_better([3, 1, 2, 0], [2, 1, 3, 0], paired=True) == (1 + 0.5 + 0 + 0.5) / 4
 
 
 def test_variance_of_the_images_widens_the_interval_by_hand():
@@ -31,7 +58,9 @@ def test_variance_of_the_images_widens_the_interval_by_hand():
     values = 0.5 + np.array([-1, -1, 1, 1]) * 0.01 * np.sqrt(3 / 4)
     low, high = stats.t.interval(0.95, 48, 0.5, 0.01)
     estimate = statistics.mean(values, image_variance=0.000075)
-    assert estimate == pytest.approx((0.5, low, high, 2 * stats.t.sf(50, 48)))
+    assert estimate == pytest.approx((0.5, low, high, 0.01, 48)) and estimate.p() == pytest.approx(
+        2 * stats.t.sf(50, 48)
+    )
 
 
 @pytest.mark.parametrize("n, m, null", [(10, 10, 0.0), (10, 3, 0.01), (2, 5, 0.01)])
@@ -40,8 +69,8 @@ def test_difference_is_scipys_welch(n, m, null):
     first, second = rng.normal(0.63, 0.004, n), rng.normal(0.61, 0.009, m)
     low, high = stats.ttest_ind(first, second, equal_var=False).confidence_interval()
     p = stats.ttest_ind(first - null, second, equal_var=False).pvalue
-    expected = (first.mean() - second.mean(), low, high, p)
-    assert statistics.difference(first, second, null) == pytest.approx(expected)
+    estimate = statistics.difference(first, second)
+    assert (*estimate[:3], estimate.p(null)) == pytest.approx((first.mean() - second.mean(), low, high, p))
 
 
 def test_runs_that_agree_leave_the_freedom_of_the_others_or_the_variance_of_the_images():
@@ -55,9 +84,9 @@ def test_runs_that_agree_leave_the_freedom_of_the_others_or_the_variance_of_the_
 @pytest.mark.parametrize("value, n", [(0.0, 2), (0.1, 3), (0.6, 10), (1 / 3, 7)])
 def test_runs_that_agree_leave_no_doubt(value, n):
     values = [value] * n
-    assert statistics.mean(values) == pytest.approx((value, value, value, float(value == 0)))
-    assert statistics.difference(values, values) == (0, 0, 0, 1)
-    assert statistics.difference([value + 1] * n, values).p == 0
+    assert statistics.mean(values)[:3] == pytest.approx((value, value, value))
+    same, more = statistics.difference(values, values), statistics.difference([value + 1] * n, values)
+    assert same[:3] == (0, 0, 0) and (same.p(), more.p()) == (1, 0)
     assert statistics.prediction_interval(values) == pytest.approx((value, value))
     assert [statistics.chance_of_reaching([0.5] * n, number) for number in (0.5, 0.6)] == [1, 0]
 
@@ -69,7 +98,7 @@ def test_fewer_than_two_runs_tell_nothing(values):
         *(statistics.mean(values, image_variance) for image_variance in (0, 1e-4)),
         *(statistics.difference(*pair) for pair in ((values, three), (three, values))),
     ):
-        assert estimate[1:3] == (-inf, inf) and isnan(estimate.p) and isnan(estimate.value) == (not values)
+        assert estimate[1:3] == (-inf, inf) and isnan(estimate.p()) and isnan(estimate.value) == (not values)
     assert statistics.prediction_interval(values) == (-inf, inf)
     assert isnan(statistics.chance_of_reaching(values, 0.6))
 

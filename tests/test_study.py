@@ -79,7 +79,7 @@ def test_record_fits_together(contents):
 def test_most_wanted_come_first_and_the_experiments_of_a_group_side_by_side(monkeypatch, tmp_path):
     monkeypatch.setattr(records, "runs_dir", lambda: tmp_path)
     wanted = runner.missing()
-    assert len(wanted) == sum(one.seeds for one in experiments.EXPERIMENTS)
+    assert len(wanted) == sum(len(one.all_seeds) for one in experiments.EXPERIMENTS)
     assert {one.group for one, _ in wanted[:30]} == {experiments.MAIN}
     assert [(one.id, seed) for one, seed in wanted[2:4]] == [("deeper-40000", 0), ("baseline-20000", 1)]
 
@@ -94,7 +94,7 @@ EXPERIMENTS = (
 """
 RUN_ONE = '''
 
-def run_one(experiment, seed, source, threads=1, precision=None):
+def run_one(experiment, seed, source, threads=1, precision=None, save_as=None):
     """Leave a note of having begun, take a moment, give made-up numbers.
 
     An experiment that the file `HELD` names takes until that file is gone.
@@ -108,9 +108,12 @@ def run_one(experiment, seed, source, threads=1, precision=None):
         time.sleep(0.05)
     time.sleep(float(os.environ.get("MOMENT", "0.1")))
     began.rename(f"{began}-done")
+    if save_as:
+        save_as.write_text(f"a network with seed {seed}")
     return Record(
         experiment, seed, accuracy=0.5 + seed / 100, loss=1.0, last_accuracy=0.5, last_loss=1.0,
-        confusion_matrix=np.eye(1), predictions=np.zeros(2), losses=np.zeros(2), parameters=1, multiplications=1,
+        confusion_matrix=np.eye(1), predictions=np.full(2, int(os.environ.get("PREDICTS", 0))),
+        losses=np.zeros(2), parameters=1, multiplications=1,
         history={"val_loss": np.ones(1)}, dataset="CIFAR-10", digest=cifar10.digest(), image_shape=[1],
         train_images_per_class=[1], test_images_per_class=[1], threads=1, versions={}, processor="", ended="now",
         seconds=[time.time()],
@@ -231,6 +234,7 @@ def test_two_studies_at_once(quick, held):
         ("--experiments three", "experiment is 'three': choose from 'one', 'two'"),
         ("--repeat one 0", "there is no record of one with seed 0 yet: run lab study --experiments one"),
         ("--repeat one 9", "SEED is '9': choose from '0', '1', '2', '3'"),
+        ("--keep-weights one 9", "SEED is '9': choose from '0', '1', '2', '3'"),
         (f"--scheduler {NOWHERE}", f"there is no Dask scheduler at {NOWHERE}: start one with dask scheduler"),
     ],
 )
@@ -251,6 +255,32 @@ def test_repeat_compares_the_run_with_its_record_and_its_experiment(quick):
     assert out[1] == "test accuracy 0.5200; recorded 0.5200"
     assert out[2].startswith("The 4 recorded runs have a mean of 51.5\u00a0%")
     assert out[2].endswith("; today's 52.0\u00a0% is inside.")
+
+
+def test_a_network_is_kept_with_the_record_that_it_belongs_to(quick):
+    weights, record = quick.seen / "data/weights/one-seed2.keras", quick.seen / "data/runs/one-seed2.json"
+    for made_before in (False, True):
+        assert record.exists() == made_before
+        out = succeeds(quick, "lab study --keep-weights one 2")
+        assert out.endswith("one-seed2.keras, test accuracy 0.5200\n")
+        assert weights.read_text() == "a network with seed 2" and made(quick) == {record.name}
+    quick.variables["PREDICTS"], before = "1", quick.state()
+    done = quick.lab("lab study --keep-weights one 2")
+    line = r"lab: this run differs from its record \(test accuracy 0.5200, .*delete .*one-seed2.json first\n"
+    assert done.returncode == 2 and re.fullmatch(line, done.stderr) and quick.state() == before
+
+
+def test_the_hours_are_announced_from_recorded_times(quick):
+    out = succeeds(quick, "lab study --seeds 1 --workers 1")
+    assert out.startswith("runs to make: 2\n")
+    for path in (quick.seen / "data" / "runs").glob("*.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["seconds"] = [3600.0, 1800.0]
+        del content["sha256"]
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
+    out = succeeds(quick, "lab study --workers 2")
+    assert out.startswith("runs to make: 6, about 4.5 hours with 2 workers, going by recorded runs\n")
 
 
 @needs_posix

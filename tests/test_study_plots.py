@@ -7,9 +7,9 @@ from made_up import around, found, runs
 from matplotlib.text import Text
 
 from labhelpers.evaluation import typeset
-from labhelpers.study import human_labels, plots, text
+from labhelpers.study import human_labels, plots
 from labhelpers.study.claims import BASE, LARGER
-from labhelpers.study.statistics import mean
+from labhelpers.study.statistics import mean, prediction_interval
 from labhelpers.study.verdicts import judge, strips
 
 RUNS = pd.DataFrame(
@@ -62,8 +62,13 @@ def test_among_runs_shows_all_runs_today_and_the_original():
     assert bars(ax)[0] == pytest.approx(100 * np.array(mean(RUNS["accuracy"])[1:3]))
     assert verticals(ax) == pytest.approx([60]) and today(ax)[0][0] == pytest.approx(57)
     labels = ax.get_legend_handles_labels()[1]
-    assert labels == ["5 recorded runs", "today's run", typeset("original: 60 %")] and ax.get_legend()
-    assert plots.among_runs([0.5]).get_legend_handles_labels()[1] == ["1 recorded run"]
+    of_runs = ["one more run, 95 %", "5 recorded runs", "today's run", "original: 60 %", "their mean, 95 % interval"]
+    assert labels == list(map(typeset, of_runs)) and ax.get_legend()
+    [band] = ax.patches
+    ends = band.get_x(), band.get_x() + band.get_width()
+    assert ends == pytest.approx(100 * np.array(prediction_interval(RUNS["accuracy"])))
+    alone = plots.among_runs([0.5])
+    assert "1 recorded run" in alone.get_legend_handles_labels()[1] and not alone.patches
 
 
 def test_a_row_for_each_experiment_from_the_top():
@@ -112,7 +117,7 @@ def test_verdicts_have_a_chart_for_each_claim_that_rests_on_runs():
         assert ax.containers[0][0].get_xdata()[0] == pytest.approx(it.mean)
         assert bars(ax)[0] == pytest.approx(it.interval) and ax.get_xlabel() == it.axis
         claim = it.verdict.claim
-        assert ax.get_title(loc="left") == f"{claim.id}: {text.statement(claim)}\n{it.verdict.outcome}"
+        assert ax.get_title(loc="left") == f"{claim.id}: {claim.statement}\n{it.verdict.outcome}"
         areas = [(area.get_x(), area.get_x() + area.get_width()) for area in ax.patches]
         assert areas == ([pytest.approx(it.band), pytest.approx(it.rounded)] if it.band else [])
     assert not plots.verdicts(judge(found())).axes, "without runs there is no chart"

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import around, found, runs, runs_dir  # noqa: F401
+from made_up import around, found, rates, runs, runs_dir  # noqa: F401
 
 from labhelpers import cli
 from labhelpers.study import tables, text, verdicts
-from labhelpers.study.claims import BASE, DEEPER, LARGER, RATES, SHORTER
+from labhelpers.study.claims import BASE, LARGER, SHORTER
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +15,9 @@ def judged():
     return verdicts.judge(
         found(
             runs(BASE, around(0.60, 0.004, 10), loss=around(1.12, 0.004, 10)),
+            runs(BASE, around(0.50, 0.004, 10), first=True),
             runs(LARGER, around(0.63, 0.004, 9)),
-            runs(DEEPER, around(0.65, 0.003, 10)),
-            *(runs(rate, around(0.66, 0.003, 5), val_loss=0.9) for rate in RATES),
+            *rates(0.01, val_loss=0.9),
             runs(SHORTER, around(0.64, 0.003, 5)),
         )
     )
@@ -27,15 +27,20 @@ def test_the_table_and_its_markdown_have_a_row_for_each_claim(judged):
     table = tables.table(judged)
     assert table["claim"].tolist() == [it.claim.id for it in judged]
     assert table["verdict"].tolist() == [it.outcome for it in judged]
-    parts = {"ours (95 % interval)": text.ours, "p (Holm)": text.p_value, "why": text.why, "remark": text.remark}
+    parts = {"decided by": text.decided_by, "why": text.why, "remark": text.remark}
+    assert table[tables.OURS].tolist() == [text.ours(it.evidence) for it in judged]
+    assert table.set_index("claim")["first runs"]["B3 accuracy"] == "50.0\u00a0% (49.7 to 50.3)"
     for name, write in parts.items():
         assert table[name].tolist() == list(map(write, judged)) and any(table[name])
-    assert table.set_index("claim")["runs"][["L1", "A4"]].tolist() == ["9, 10", "10, 5, 5, 5, 5"]
+    assert table.set_index("claim")["runs"][["L1", "A4"]].tolist() == ["9, 10", "10, 5"]
     heading, rule, *rows = tables.as_markdown(judged).replace("\u00a0", " ").splitlines()
-    assert heading == "| claim | verdict | the original says | original | ours (95 % interval) | runs | p (Holm) |"
-    ours = "60 % | 60.0 % (59.7 to 60.3) | 10 | "
-    assert f"| B3 accuracy | **reproduced** | the baseline reaches 60 % | {ours} |" in rows
-    assert rule == "|" + " --- |" * 7 and len(rows) == len(judged)
+    columns = (
+        "claim | verdict | the original says | original | one run of ours | ours (95 % interval) | decided by | runs"
+    )
+    assert heading == f"| {columns} |"
+    cells = "the baseline has “an accuracy of 60%” | 60 % | 59.1 to 60.9 % | 60.0 % (59.7 to 60.3) | q = 0.868 | 10"
+    assert f"| B3 accuracy | **reproduced** | {cells} |" in rows
+    assert rule == "|" + " --- |" * 8 and len(rows) == len(judged)
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -47,11 +52,13 @@ def test_the_terminal_shows_every_claim_within_100_columns(recorded, judged):
     for it, paragraph in zip(shown, out.split("\n", 2)[2].split("\n\n"), strict=True):
         row, *reasons = paragraph.splitlines()
         assert row.startswith(f"{it.claim.id}  ") and row.endswith(it.outcome)
-        cells = {"original": it.claim.number_text, "ours": text.ours(it), "p (H": text.p_value(it)}
+        cells = {"original": it.claim.number_text, "ours": text.ours(it.evidence), "decided": text.decided_by(it)}
         assert all(row[heading.index(column) :].startswith(cell) for column, cell in cells.items())
         assert all(line.startswith(tables.INDENT) for line in reasons)
         margin = f"; margin {text.margin(it.claim)}" if it.claim.margin else ""
-        statement = f"Claim: {text.statement(it.claim)}. Tested on: {text.experiments(it)}{margin}"
+        statement = f"Claim: {it.claim.statement}. Tested on: {text.experiments(it)}{margin}"
+        if text.number_of_runs(it) and text.ours(it.first):
+            statement += f". First runs: {text.ours(it.first)}"
         assert " ".join(line.strip() for line in reasons) == f"{statement} {text.why(it)} {text.remark(it)}".strip()
 
 

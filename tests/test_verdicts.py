@@ -7,34 +7,38 @@ import sys
 import numpy as np
 import pytest
 import scipy.stats
-from made_up import around, claim, confusion, found, runs, runs_dir, verdict, write  # noqa: F401
+from made_up import around, claim, confusion, found, rates, runs, runs_dir, verdict, write  # noqa: F401
 from statsmodels.stats.multitest import multipletests
 
 from labhelpers import cli
 from labhelpers.errors import LabError
 from labhelpers.study import records, verdicts
-from labhelpers.study.claims import BASE, CLAIMS, DEEPER, LARGER, RATES, SHORTER
+from labhelpers.study.claims import BASE, CLAIMS, DEEPER, LARGER, SHORTER
 from labhelpers.study.experiments import experiment
-from labhelpers.study.verdicts import DIRECTION, NOT_TESTABLE, REFUTED, REPRODUCED, UNDECIDED
+from labhelpers.study.verdicts import DIRECTION, EDGE, NOT_TESTABLE, REFUTED, REPRODUCED, UNDECIDED
 
-# Numbers. The prediction interval of 10 runs reaches 2.2622 * sqrt(1.1) = 2.3726 standard deviations.
+# Numbers. Of 10 runs, one more is 1.3830 * sqrt(1.1) = 1.4505 standard deviations above the mean with a probability of
+# 10 %, and 2.2622 * sqrt(1.1) = 2.3726 with 2.5 %.
 
 
 @pytest.mark.parametrize(
     "id, mean, expected",
     [
         ("B3 accuracy", 0.60, REPRODUCED),
-        ("B3 accuracy", 0.6285, REPRODUCED),  # 2.3726 points lower is 0.6048, which just rounds to 0.60
-        ("B3 accuracy", 0.6290, UNDECIDED),
+        ("B3 accuracy", 0.6194, REPRODUCED),  # 1.4505 points lower is 0.6049, which just rounds to 0.60
+        ("B3 accuracy", 0.6196, EDGE),
+        ("B3 accuracy", 0.6286, EDGE),  # 2.3726 points lower is 0.6049
+        ("B3 accuracy", 0.6288, UNDECIDED),
         ("B3 accuracy", 0.6385, UNDECIDED),  # 0.6148: by less than the margin above 0.605
         ("B3 accuracy", 0.6390, REFUTED),
         ("B3 accuracy", 0.5610, REFUTED),
+        ("B3 loss", 1.155, EDGE),
         ("B3 loss", 1.14, UNDECIDED),  # its margin is 0.03
         ("B3 loss", 1.12, REFUTED),
     ],
 )
-def test_a_number_is_judged_by_how_far_it_lies_from_the_prediction_interval(id, mean, expected):
-    values = around(mean, 0.01, 10)
+def test_a_number_is_judged_by_the_probability_that_one_more_run_reaches_it(id, mean, expected):
+    values, (low, high) = around(mean, 0.01, 10), claim(id).interval
     it = verdict(id, runs(BASE, values) if id == "B3 accuracy" else runs(BASE, [0.6] * 10, loss=values))
     assert it.outcome == expected
     assert it.evidence.estimate.value == pytest.approx(mean)
@@ -42,6 +46,10 @@ def test_a_number_is_judged_by_how_far_it_lies_from_the_prediction_interval(id, 
     assert it.evidence.runs == {BASE: 10} and it.evidence.measured[BASE].tolist() == values
     assert it.p is None and it.evidence.difference is None and not it.evidence.paired
     assert it.evidence.shown is it.claim.measure
+    one_more = scipy.stats.t(9, mean, 0.01 * np.sqrt(1.1))
+    above = claim(id).number > mean or mean == 0.60
+    assert it.evidence.q == pytest.approx(one_more.sf(low) if above else one_more.cdf(high), abs=1e-9)
+    assert it.evidence.reached == sum(value >= low if above else value <= high for value in values)
 
 
 @pytest.mark.parametrize("larger, expected", [(0.65, REPRODUCED), (0.63, DIRECTION), (0.60, REFUTED), (0.57, REFUTED)])
@@ -51,7 +59,9 @@ def test_a_number_that_is_missed_leaves_the_direction(larger, expected):
     truth = scipy.stats.ttest_ind(first, second, equal_var=False)
     assert it.outcome == expected
     expected_difference = (larger - 0.60, *truth.confidence_interval(), truth.pvalue)
-    assert it.evidence.difference == pytest.approx(expected_difference, abs=1e-9)
+    difference = it.evidence.difference
+    assert (*difference[:3], difference.p()) == pytest.approx(expected_difference, abs=1e-9)
+    assert it.evidence.null == 0 and it.evidence.share_better == scipy.stats.mannwhitneyu(first, second).statistic / 100
     assert it.evidence.estimate.value == pytest.approx(larger) and not it.evidence.paired
 
 
@@ -60,25 +70,59 @@ def test_no_spread_at_all_is_no_error():
     assert [verdict(id, *flat).outcome for id in ("B3 accuracy", "L1")] == [REPRODUCED, DIRECTION]
 
 
+def test_claims_are_judged_by_fresh_runs_and_the_first_ones_are_beside_them():
+    it = verdict("B3 accuracy", runs(BASE, around(0.70, 0.004, 10), first=True), runs(BASE, around(0.60, 0.004, 6)))
+    assert it.outcome == REPRODUCED and it.evidence.runs == {BASE: 6}
+    assert it.first.runs == {BASE: 10} and it.first.estimate.value == pytest.approx(0.70)
+    only_first = verdict("B3 accuracy", runs(BASE, around(0.60, 0.004, 10), first=True))
+    assert only_first.outcome == UNDECIDED and only_first.evidence.missing == (BASE,)
+
+
 # Differences without a number
 
 
+def epochs(gain, deviation=0.003):
+    """Runs whose differences have this mean and twice this deviation: the interval reaches 1.4307 deviations."""
+    return runs(DEEPER, around(0.61 + gain, deviation, 10)), runs(SHORTER, around(0.61, deviation, 10)[::-1])
+
+
 @pytest.mark.parametrize(
-    "longer, shorter, expected",
-    [(0.63, 0.61, REPRODUCED), (0.612, 0.61, UNDECIDED), (0.606, 0.61, UNDECIDED), (0.58, 0.61, REFUTED)],
+    "gain, expected, null",
+    [
+        (0.02, REPRODUCED, 0),
+        (0.0058, REPRODUCED, 0),  # 0.0015 to 0.0101
+        (0.005, REFUTED, 0.01),  # 0.0007 to 0.0093: certainly not 0, and certainly too small to matter
+        (0.002, REFUTED, 0.01),
+        (-0.005, REFUTED, -0.01),
+        (-0.009, UNDECIDED, 0),
+        (-0.02, REFUTED, -0.01),
+    ],
 )
-def test_a_difference_above_0_reproduces_and_one_below_by_the_margin_refutes(longer, shorter, expected):
-    it = verdict("A1 epochs", runs(DEEPER, around(longer, 0.003, 10)), runs(SHORTER, around(shorter, 0.003, 5)))
-    assert it.outcome == expected
+def test_a_difference_must_be_above_0_and_not_too_small_to_matter(gain, expected, null):
+    it = verdict("A1 epochs", *epochs(gain))
+    assert (it.outcome, it.evidence.null) == (expected, null)
     assert it.evidence.estimate is it.evidence.difference and it.evidence.prediction is None
+    t = (gain - null) / (0.006 / np.sqrt(10))
+    assert it.p == pytest.approx(2 * scipy.stats.t.sf(abs(t), 9)), "of the test that decides"
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.004, -0.004, -0.012])
+def test_undecided_claims_say_how_many_runs_would_decide(gain):
+    it = verdict("A1 epochs", *epochs(gain, deviation=0.01))
+    reach, n = max(gain, 0.01 - abs(gain), -0.01 - gain), it.evidence.needed
+    assert it.outcome == UNDECIDED
+    enough, too_few = (scipy.stats.t.ppf(0.975, n - 1) * 0.02 / np.sqrt(n) for n in (n, n - 1))
+    assert enough <= reach < too_few
 
 
 def test_runs_that_begin_alike_are_compared_seed_by_seed():
     longer, shorter = around(0.62, 0.004, 10), np.random.default_rng(0).normal(0.61, 0.004, 7).tolist()
-    missing = runs(SHORTER, [0, *shorter])[1:]  # seed 0 of the shorter ones is missing
+    missing = runs(SHORTER, [0, *shorter])[1:]  # the first of the shorter ones is missing
     it = verdict("A1 epochs", runs(DEEPER, longer), missing)
     truth = scipy.stats.ttest_rel(longer[1:8], shorter)
-    assert it.evidence.paired and it.p == pytest.approx(truth.pvalue)
+    assert it.evidence.paired and it.evidence.difference.p() == pytest.approx(truth.pvalue)
+    pairs = zip(longer[1:8], shorter, strict=True)
+    assert it.evidence.share_better == np.mean([first > second for first, second in pairs])
     assert it.evidence.difference[1:3] == pytest.approx(truth.confidence_interval())
 
 
@@ -88,20 +132,19 @@ def test_runs_without_a_common_seed_can_t_be_compared(tells):
         verdict("A1 epochs", runs(DEEPER, [0.62] * 5), later)
 
 
-def test_equal_runs_are_no_evidence_of_a_difference():
+def test_equal_runs_are_evidence_against_a_difference():
     same = around(0.62, 0.004, 10)
     it = verdict("A1 epochs", runs(DEEPER, same), runs(SHORTER, same))
-    assert it.outcome == UNDECIDED and it.evidence.difference[:3] == (0, 0, 0)
+    assert it.outcome == REFUTED and it.evidence.difference[:3] == (0, 0, 0) and it.evidence.share_better == 0.5
 
 
 def test_a_difference_counts_only_after_holm_s_adjustment():
     # A gain whose p is about 0.03: enough for one claim, not for one of four.
-    epochs = runs(DEEPER, around(0.615, 0.003, 10)), runs(SHORTER, around(0.610, 0.003, 10)[::-1])
-    alone = verdict("A1 epochs", *epochs)
-    assert alone.p == pytest.approx(alone.evidence.difference.p) and alone.p < 0.05
-    assert alone.outcome == REPRODUCED
-    unclear = runs(BASE, around(0.6, 0.01, 10), confusion_matrix=confusion(within=0.55))
-    among = verdict("A1 epochs", *epochs, unclear)
+    alone = verdict("A1 epochs", *epochs(0.0052))
+    assert alone.p == pytest.approx(alone.evidence.difference.p(0.01)) and alone.p < 0.05
+    assert alone.outcome == REFUTED
+    unclear = runs(BASE, around(0.6, 0.01, 10), confusion_matrix=confusion(within=0.52))
+    among = verdict("A1 epochs", *epochs(0.0052), unclear)
     assert among.evidence.difference == alone.evidence.difference
     assert among.p >= 0.05 and among.outcome == UNDECIDED
 
@@ -110,7 +153,7 @@ def test_the_committed_records_have_p_values_adjusted_for_all_claims_tested():
     judged, faults = verdicts.verdicts()
     assert not faults and [it.claim for it in judged] == list(CLAIMS)
     tested = [it for it in judged if it.evidence.difference]
-    truth = multipletests([it.evidence.difference.p for it in tested], method="holm")[1]
+    truth = multipletests([it.evidence.difference.p(it.evidence.null) for it in tested], method="holm")[1]
     assert [it.p for it in tested] == pytest.approx(truth) and len(tested) > 1
     assert {it.p for it in judged if it not in tested} == {None}
 
@@ -122,7 +165,8 @@ def test_the_committed_records_have_p_values_adjusted_for_all_claims_tested():
     "id, shares, value, image_variance, expected",
     [
         ("B4 animals", {"within": 0.85}, 0.85 - 5 / 9, 0.85 * 0.15 / 2_400, REPRODUCED),
-        ("B4 animals", {"within": 0.56}, 0.56 - 5 / 9, 0.56 * 0.44 / 2_400, UNDECIDED),
+        ("B4 animals", {"within": 0.56}, 0.56 - 5 / 9, 0.56 * 0.44 / 2_400, REFUTED),  # too small to matter
+        ("B4 animals", {"within": 0.515}, 0.515 - 5 / 9, 0.515 * 0.485 / 2_400, UNDECIDED),
         ("B4 animals", {"within": 0.4}, 0.4 - 5 / 9, 0.24 / 2_400, REFUTED),
         ("B4 vehicles", {"vehicles": 0.7}, 0.1, 0.21 / 4_000 + 0.24 / 6_000, REPRODUCED),
         ("B4 vehicles", {"vehicles": 0.61}, 0.01, 0.61 * 0.39 / 4_000 + 0.24 / 6_000, UNDECIDED),
@@ -138,6 +182,8 @@ def test_a_difference_between_classes_is_to_hold_for_new_images(id, shares, valu
     assert it.outcome == expected and it.evidence.estimate is it.evidence.difference
     assert not it.evidence.paired and it.evidence.shown.unit == "points"
     assert it.evidence.estimate[:3] == pytest.approx((value, value - reach, value + reach), rel=1e-4)
+    # Runs that agree in all classes leave nothing to gain by more runs.
+    assert it.evidence.needed == (np.inf if expected == UNDECIDED else 0) and it.evidence.share_better is None
 
 
 # Nothing better
@@ -146,10 +192,13 @@ def test_a_difference_between_classes_is_to_hold_for_new_images(id, shares, valu
 def better(id, gain, val_loss):
     """The first experiment has a validation loss of 1.0, the last this one and a gain; the others have no gain."""
     main, *others, best = claim(id).experiments
-    values = around(0.65, 0.003, 5)
-    worse = [runs(one, values, val_loss=val_loss + 1) for one in others]
+    losses = {main: 1.0} | dict.fromkeys(others, val_loss + 1) | {best: val_loss}
+    first = [runs(one, [0.65] * 5, first=True, val_loss=loss) for one, loss in losses.items()]
+    if not experiment(best).fresh:
+        first.pop()
     gained = runs(best, around(0.65 + gain, 0.003, 5), val_loss=val_loss)
-    return verdict(id, runs(main, around(0.65, 0.004, 10), val_loss=1.0), *worse, gained)
+    # The validation loss of the judged runs chooses nothing.
+    return verdict(id, *first, runs(main, around(0.65, 0.004, 10), val_loss=0.0), gained)
 
 
 @pytest.mark.parametrize("id", ["A3", "A4"])
@@ -219,12 +268,12 @@ def test_too_few_runs_decide_nothing(n, missing, outcome):
 
 def test_a_record_that_cannot_be_used_is_reported_and_left_out(runs_dir, capsys):  # noqa: F811
     write(runs(BASE, [0.6, 0.61, 0.62, 0.63, 0.64, 0.65]))
-    path = records.path_of(experiment(BASE), 0)
+    path = records.path_of(experiment(BASE), 10)
     path.write_bytes(path.read_bytes()[:1_000])
     assert cli.main(["verdicts"]) == 2
     out, err = capsys.readouterr()
     first, last = err.splitlines()
-    assert first.startswith(f"WARNING: {path.name} is damaged") and "5 of 10" in out
+    assert first.startswith(f"WARNING: {path.name} is damaged") and "5 of 20" in out
     assert last == "lab: 1 of the records could not be used, see above: run lab study"
     judged, _ = verdicts.verdicts()
     it = next(it for it in judged if it.claim.id == "B3 accuracy")
@@ -248,10 +297,8 @@ def test_verdicts_start_nothing_slow_and_are_printed_whatever_the_code_page():
 @pytest.fixture(scope="module")
 def strips():
     """The strip of each claim that has one, by id."""
-    rates = [runs(rate, around(0.655, 0.003, 5), val_loss=0.9) for rate in RATES]
     main = runs(BASE, around(0.6, 0.004, 10)), runs(LARGER, around(0.63, 0.004, 10))
-    deeper = runs(DEEPER, around(0.65, 0.003, 10)), runs(SHORTER, around(0.64, 0.003, 5))
-    judged = verdicts.judge(found(*main, *deeper, *rates))
+    judged = verdicts.judge(found(*main, runs(SHORTER, around(0.62, 0.003, 5)), *rates(0.005, val_loss=0.9)))
     return {strip.verdict.claim.id: strip for strip in verdicts.strips(judged)}
 
 

@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator
 from labhelpers.cifar10 import CLASS_NAMES, GROUPED, VEHICLES
 from labhelpers.evaluation import percent, typeset
 from labhelpers.study import human_labels, records, text
-from labhelpers.study.experiments import experiment
 from labhelpers.study.verdicts import Verdict, strips
 
 MARGIN = 0.06  # of a strip's width, free at both ends
@@ -87,10 +86,10 @@ def _chart(strip):
     def at(number):
         return round(100 * (MARGIN + (1 - 2 * MARGIN) * (number - start) / (end - start)), 2)
 
-    runs = records.read_all(experiment(strip.experiment))[0] if len(strip.dots) else []
+    runs = strip.verdict.records[strip.experiment] if len(strip.dots) else []
     return {
         "claim": claim.id,
-        "statement": text.statement(claim),
+        "statement": claim.statement,
         "verdict": strip.verdict.outcome,
         "unit": strip.axis,
         "ticks": [{"at": at(tick), "label": typeset(f"{tick:g}")} for tick in ticks if start <= tick <= end],
@@ -98,7 +97,7 @@ def _chart(strip):
         "band": [at(end) for end in strip.band or ()],
         "rounded": [at(end) for end in strip.rounded or ()],
         "mean": at(strip.mean),
-        "ours": text.ours(strip.verdict),
+        "ours": text.ours(strip.verdict.evidence),
         "line": at(strip.line),
         "against": text.compared_with(strip.verdict),
         "runs": [_run(run, at(dot)) for run, dot in zip(runs, strip.dots, strict=True)],

@@ -25,7 +25,7 @@ TITLE = "CIFAR-10 image classification: a lab report, reproduced"
 NOTEBOOK_LINK = re.compile(r"\((\d\d_\w+)\.ipynb\)")
 QUOTED_NAME = re.compile(r"`(\w+)`")
 # A sign beside each outcome, for readers who can't tell its colour.
-SIGNS = dict(zip(verdicts.OUTCOMES, "✓↗✗?·", strict=True))
+SIGNS = dict(zip(verdicts.OUTCOMES, "✓≈↗✗?·", strict=True))
 
 
 def write(folder: Path) -> Path:
@@ -60,7 +60,7 @@ def _render(sections, folder) -> str:
         settings = runs.get(stem, {}).get("parameters", {})
         changed = ", ".join(f"{name} = {value}" for name, value in settings.items())
         rendered.append({"stem": stem, "body": body, "contents": contents, "changed": changed})
-    table = tables.table(judged).rename(columns={"ours (95 % interval)": "ours", "p (Holm)": "p"})
+    table = tables.table(judged).rename(columns={tables.RUN: "run", tables.OURS: "ours", "decided by": "by"})
     table["sign"], table["key"] = table["verdict"].map(SIGNS), table["verdict"].str.replace(" ", "-")
     loaded = {runs[stem]["cifar"]["name"] for stem in sections if _loads_data(runs.get(stem))}
     warnings = [STANDIN.format(name) for name in sorted(loaded - {"CIFAR-10"})]

@@ -19,7 +19,7 @@ class Claim:
     """One claim, and how it is tested."""
 
     id: str  # as numbered in the project's list; `remarks.BY_CLAIM` may add a remark to it
-    statement: str  # what the original says, with `{number}` for its number
+    statement: str  # what the original says: its own words in quotation marks, or ours
     measure: Measure | None  # None for a description of the set-up, which is not tested
     experiments: tuple[str, ...]  # their ids; with two, the claim is also that the first exceeds the second
     number: float | None = None  # the original's, if it gives one, in the unit of the measure
@@ -46,25 +46,27 @@ class Claim:
 BASE, LARGER, DEEPER = "baseline-20000", "baseline-40000", "deeper-40000"
 SHORTER = f"{DEEPER}-10-epochs"
 RATES = tuple(f"{DEEPER}-{rate}" for rate in ("adam-1e-4", "adam-3e-4", "adam-3e-3", "adam-1e-2"))
-LOW_QUALITY = "nothing much better can be obtained from images of low quality"
-OTHER_RATES = "another learning rate is no use, with Adam"
+SAME_SIZE = "“the 10 classes are well balanced, all of them contain the same amount of examples”"
+MORE_EPOCHS = "“we needed to add more training epochs”"
+NOT_BETTER = "“We were not able to obtain significantly better results”"
+OTHER_RATES = "“Changing the learning rate was no use since we used the Adam optimizer”"
 
 CLAIMS = (
     Claim("D1", "there are ten classes", measures.CLASSES, (BASE,), 10),
-    Claim("D2", "the images have {number}x{number} pixels", measures.SIDE, (BASE,), 30),
-    Claim("D3", "there are {number} training images, all classes of the same size", BALANCE, (BASE,), 50_000),
+    Claim("D2", "“the definition is 30x30 pixels”", measures.SIDE, (BASE,), 30),
+    Claim("D3", SAME_SIZE, BALANCE, (BASE,), 50_000),
     Claim("B1", "one convolution, pooling, two dense layers", None, (BASE,)),
     Claim("B2", "trained on 20,000 images for 10 epochs", None, (BASE,)),
-    Claim("B3 accuracy", "the baseline reaches {number}", ACCURACY, (BASE,), 0.60, 0.005, POINT),
-    Claim("B3 loss", "the baseline's test loss is {number}", LOSS, (BASE,), 1.18, 0.005, 0.03),
+    Claim("B3 accuracy", "the baseline has “an accuracy of 60%”", ACCURACY, (BASE,), 0.60, 0.005, POINT),
+    Claim("B3 loss", "the baseline has “a loss of 1.18”", LOSS, (BASE,), 1.18, 0.005, 0.03),
     Claim("B4 animals", "animals are mistaken for one another", measures.ANIMALS_WITHIN, (BASE,), margin=0.05),
     Claim("B4 vehicles", "vehicles are easier than animals", measures.VEHICLES_EASIER, (BASE,), margin=POINT),
     Claim("B4 cars", "cars are the easiest class", measures.CARS_EASIEST, (BASE,), margin=POINT),
-    Claim("L1", "40,000 images raise accuracy to {number}", ACCURACY, (LARGER, BASE), 0.65, 0.005, POINT),
-    Claim("A1 complexity", "the deeper network is more complex", measures.PARAMETERS, (DEEPER, LARGER)),
-    Claim("A1 epochs", "so it takes more epochs", ACCURACY, (DEEPER, SHORTER), margin=POINT),
-    Claim("A2", "the final network reaches {number}", ACCURACY, (DEEPER, LARGER), 0.67, 0.005, POINT),
-    Claim("A3", LOW_QUALITY, ACCURACY, (DEEPER, "ladder-averaging"), margin=POINT, nothing_better=True),
+    Claim("L1", "“It increased the accuracy to 65%”", ACCURACY, (LARGER, BASE), 0.65, 0.005, POINT),
+    Claim("A1 complexity", "“the complexity of the network increased”", measures.PARAMETERS, (DEEPER, LARGER)),
+    Claim("A1 epochs", MORE_EPOCHS, ACCURACY, (DEEPER, SHORTER), margin=POINT),
+    Claim("A2", "“we obtained an accuracy of 67%”", ACCURACY, (DEEPER, LARGER), 0.67, 0.005, POINT),
+    Claim("A3", NOT_BETTER, ACCURACY, (DEEPER, "ladder-averaging"), margin=POINT, nothing_better=True),
     Claim("A4", OTHER_RATES, ACCURACY, (DEEPER, *RATES), margin=POINT, nothing_better=True),
 )
 

@@ -50,7 +50,7 @@ class Measure:
     @property
     def ratio(self) -> "Measure":
         """How the ratio of two values is written."""
-        return replace(self, name="ratio", unit="times", scale=1.0, digits=2)
+        return replace(self, name="ratio", unit=f"times the {self.name}", scale=1.0, digits=2)
 
     def write(self, value: float, interval=None, digits: int | None = None) -> str:
         """Write a value, and its interval where it has one: "60.3 % (59.8 to 60.9)"."""

@@ -11,7 +11,7 @@ import pandas as pd
 from labhelpers.cifar10 import CLASS_NAMES, GROUPED
 from labhelpers.evaluation import percent, typeset
 from labhelpers.plots import count_epochs, new_axes
-from labhelpers.study.statistics import mean
+from labhelpers.study.statistics import mean, prediction_interval
 from labhelpers.style import COLUMN_WIDTH, PALETTE, plt, sns
 
 RUN, TODAY, ORIGINAL = PALETTE[0], PALETTE[1], PALETTE[3]
@@ -24,11 +24,17 @@ LEGEND_ABOVE = {"frameon": False, "loc": "lower center", "bbox_to_anchor": (0.5,
 
 
 def among_runs(recorded, *, today: float | None = None, original: float | None = None, ax=None):
-    """Show recorded accuracies of one experiment on a line, and where today's run and the original's number fall."""
-    ax, n = new_axes(ax, (COLUMN_WIDTH, 1.5)), len(recorded)
+    """Show recorded accuracies of one experiment on a line, and where today's run and the original's number fall.
+
+    The grey band is the 95 % prediction interval for one more run, the bar above the 95 % interval of the mean.
+    """
+    ax, n = new_axes(ax, (COLUMN_WIDTH, 1.7)), len(recorded)
     if not n:
         return _no_runs(ax)
-    _row_of_runs(ax, recorded, 0, 0.35, label=f"{n} recorded run{'s' if n > 1 else ''}")
+    if n > 1:
+        band = 100 * np.array(prediction_interval(recorded))
+        ax.axvspan(*band, color="0.9", linewidth=0, zorder=0, label=typeset("one more run, 95 %"))
+    _row_of_runs(ax, recorded, 0, 0.35, f"{n} recorded run{'s' if n > 1 else ''}", "their mean, 95 % interval")
     if today is not None:
         ax.plot(100 * today, 0, label="today's run", **DIAMOND)
     _original(ax, original)
@@ -191,7 +197,6 @@ def verdicts(judged):
     further run would fall in 95 % of cases, and the dashed line the original's number. For other claims, the chart
     shows the difference, and the line it is compared with.
     """
-    from labhelpers.study import text  # here, so that other notebooks don't depend on verdicts
     from labhelpers.study.verdicts import strips
 
     shown = strips(judged)
@@ -205,7 +210,7 @@ def verdicts(judged):
             ax.axvspan(*strip.rounded, color=ORIGINAL, alpha=0.2, linewidth=0, zorder=0)
         ax.axvline(strip.line, color=ORIGINAL, linestyle="--", linewidth=1.5)
         ax.set(xlabel=strip.axis, yticks=[], ylim=(-0.8, 0.8))
-        ax.set_title(f"{claim.id}: {text.statement(claim)}\n{strip.verdict.outcome}", loc="left", fontsize=9)
+        ax.set_title(f"{claim.id}: {claim.statement}\n{strip.verdict.outcome}", loc="left", fontsize=9)
         sns.despine(ax=ax, left=True)
     return fig
 
@@ -218,15 +223,16 @@ def _no_runs(ax):
     return ax
 
 
-def _row_of_runs(ax, accuracies, y, above, label=None):
+def _row_of_runs(ax, accuracies, y, above, label=None, mean_label=None):
     """Draw runs as dots at height y, and their mean with its 95 % interval, if there is one, at another."""
     values = 100 * np.asarray(accuracies, float)
     ax.plot(values, np.full(len(values), y), marker="o", color=RUN, label=label, **DOTS)
-    _bar(ax, *mean(values)[:3], above)
+    _bar(ax, *mean(values)[:3], above, mean_label)
 
 
-def _bar(ax, value, low, high, y):
-    ax.errorbar(value, y, xerr=[[value - low], [high - value]] if np.isfinite(low) else None, **BAR)
+def _bar(ax, value, low, high, y, label=None):
+    reach = [[value - low], [high - value]] if np.isfinite(low) else None
+    ax.errorbar(value, y, xerr=reach, label=typeset(label or ""), **BAR)
 
 
 def _original(ax, value):

@@ -159,6 +159,11 @@ def path_of(experiment: Experiment, seed: int) -> Path:
     return runs_dir() / f"{experiment.id}-seed{seed}.json"
 
 
+def weights_of(experiment: Experiment, seed: int) -> Path:
+    """Return where the network that a run trained is, or would be, for `keras.saving.load_model(path, compile=False)`."""
+    return project() / "data" / "weights" / f"{experiment.id}-seed{seed}.keras"
+
+
 def checkpoint_of(experiment: Experiment, seed: int) -> Path:
     """Return where a run with a recipe keeps its state, from epoch to epoch until its record is written."""
     return runs_dir() / f".{experiment.id}-seed{seed}.checkpoint.npz"
@@ -207,10 +212,13 @@ def read(experiment: Experiment, seed: int) -> Record | None:
     return record
 
 
-def read_all(experiment: Experiment, warn: bool = False) -> tuple[list[Record], list[str]]:
-    """Return an experiment's usable records in order of seed, and a line for each other one; `warn` prints it, too."""
+def read_all(experiment: Experiment, seeds=None, warn: bool = False) -> tuple[list[Record], list[str]]:
+    """Return an experiment's usable records in order of seed, and a line for each other one; `warn` prints it, too.
+
+    `seeds` are those of the runs that claims are judged by, unless given.
+    """
     usable, faults = [], []
-    for seed in range(experiment.seeds):
+    for seed in experiment.judged_seeds if seeds is None else seeds:
         try:
             record = read(experiment, seed)
         except Unusable as error:
@@ -223,8 +231,8 @@ def read_all(experiment: Experiment, warn: bool = False) -> tuple[list[Record], 
 
 
 def read_study() -> tuple[dict[str, list[Record]], list[str]]:
-    """Return the usable records of every experiment, by its id, and a line for each that can't be used."""
-    read = {experiment.id: read_all(experiment) for experiment in EXPERIMENTS}
+    """Return all usable records of every experiment, by its id, and a line for each that can't be used."""
+    read = {experiment.id: read_all(experiment, experiment.all_seeds) for experiment in EXPERIMENTS}
     faults = [fault for _, faults in read.values() for fault in faults]
     return {id: usable for id, (usable, _) in read.items()}, faults
 

@@ -11,9 +11,8 @@ from labhelpers.study.experiments import EXPERIMENTS, OTHER, RATE, experiment
 
 
 def explanations(claim, records) -> str:
-    """Say what would give the original's number: other settings of the same network, or a lucky seed."""
+    """Say which other settings of the same network would give the original's number."""
     main = experiment(claim.experiments[0])
-    values = _measured(claim, records[main.id])
     tried = {}
     if claim.measure.last_epoch:
         tried["the last epoch"] = [claim.measure.last_epoch(record) for record in records[main.id]]
@@ -26,17 +25,8 @@ def explanations(claim, records) -> str:
         one_run = statistics.prediction_interval(measured)
         low, high = map(claim.measure.write, one_run)
         reaching[statistics.distance(one_run, claim.interval) == 0].append(f"{label} ({low} to {high})")
-    # The end of the interval that is nearer to our runs: what just rounds to the original's number.
-    above = claim.number > values.mean()
-    needed = claim.interval.low if above else claim.interval.high
-    reached = (values >= needed if above else values <= needed).sum()
-    chance = statistics.chance_of_reaching(values, needed)
-    no = f"It can't with: {', '.join(reaching[False])}. " if reaching[False] else ""
-    return (
-        f"One run can give {claim.number_text} with: {', '.join(reaching[True]) or 'nothing we tried'}. {no}"
-        f"By a lucky seed, {reached} of {len(values)} runs reach it, and one more would with probability "
-        f"{'below 0.1 %' if chance < 0.001 else percent(chance)}."
-    )
+    no = f" It can't with: {', '.join(reaching[False])}." if reaching[False] else ""
+    return f"One run can give {claim.number_text} with: {', '.join(reaching[True]) or 'nothing we tried'}.{no}"
 
 
 def _measured(claim, runs):
@@ -66,14 +56,15 @@ def class_ranks(claim, records) -> str:
 
 
 def multiplications(claim, records) -> str:
-    """Compare two networks by the multiplications that they take for an image."""
+    """Compare two networks by another measure of complexity: the multiplications that they take for an image."""
     first, second = (records[id][0].multiplications for id in claim.experiments)
-    return f"It takes {times(first / second, 'multiplications')}."
+    by_it = "hold" if first > second else "not hold either"
+    return f"The measure decides: it takes {times(first / second, 'multiplications')}, and by these the claim would {by_it}."
 
 
 def times(ratio: float, what: str) -> str:
-    """Write a ratio: "2.0 times the parameters", or "6.6 times fewer parameters"."""
-    return f"{ratio:.1f} times the {what}" if ratio > 1 else f"{1 / ratio:.1f} times fewer {what}"
+    """Write a ratio: "2.3 times the parameters", or "15 % of the parameters"."""
+    return f"{ratio:.1f} times the {what}" if ratio > 1 else f"{100 * ratio:.0f} % of the {what}"
 
 
 def early_best_epochs(claim, records) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from labhelpers import cifar10, data, machine
 from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged, check_choice, check_whole_number
-from labhelpers.paths import FREE_SPACE, exclusive, writing
+from labhelpers.paths import FREE_SPACE, atomic_write, exclusive, writing
 from labhelpers.progress import progress
 from labhelpers.study import records
 from labhelpers.study.experiments import EXPERIMENTS, Experiment, experiment
@@ -36,8 +36,8 @@ def missing(ids=(), seeds=None) -> list[tuple[Experiment, int]]:
         check_whole_number("seeds", seeds, 1)
     wanted = []
     for tested in [experiment(id) for id in ids] or EXPERIMENTS:
-        recorded = {record.seed for record in records.read_all(tested, warn=True)[0]}
-        wanted += [(tested, seed) for seed in range(tested.seeds)[:seeds] if seed not in recorded]
+        recorded = {record.seed for record in records.read_all(tested, tested.all_seeds, warn=True)[0]}
+        wanted += [(tested, seed) for seed in tested.all_seeds[:seeds] if seed not in recorded]
     # By seed within a group: a study that is cut off leaves experiments to be compared with equal numbers of runs.
     groups = [one.group for one in EXPERIMENTS]
     return sorted(wanted, key=lambda run: (groups.index(run[0].group), run[1]))
@@ -65,7 +65,7 @@ def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
         if not wanted:
             return 0
         results = _run_all(wanted, _cifar10(), scheduler, workers)
-        print(f"runs to make: {len(wanted)}", flush=True)
+        print(f"runs to make: {len(wanted)}{_how_long(wanted, workers or machine.threads())}", flush=True)
         failed = []
         with progress(len(wanted), "study", unit="run") as bar:
             for done, (tested, seed, result) in enumerate(results, 1):
@@ -83,10 +83,27 @@ def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
     return len(wanted)
 
 
-def run_one(experiment: Experiment, seed: int, source: str, threads: int = 1, precision: str | None = None) -> Record:
+def _how_long(wanted, workers) -> str:
+    """Say how many hours runs take, going by the times of recorded ones of the same experiments."""
+    seconds, known = 0.0, 0
+    for tested in dict.fromkeys(tested for tested, _ in wanted):
+        times = [sum(record.seconds) for record in records.read_all(tested, tested.all_seeds)[0]]
+        if times:
+            runs = sum(of is tested for of, _ in wanted)
+            seconds, known = seconds + runs * float(np.median(times)), known + runs
+    if not known:
+        return ""
+    of_known = "" if known == len(wanted) else f" for {known} of them"
+    return f", about {seconds / workers / 3600:.1f} hours{of_known} with {workers} workers, going by recorded runs"
+
+
+def run_one(
+    experiment: Experiment, seed: int, source: str, threads: int = 1, precision: str | None = None, save_as=None
+) -> Record:
     """Train and test once, in a process that has not started Keras yet.
 
-    `precision` is for networks with a recipe; `None` takes the one that `backend.precision` chooses.
+    `precision` is for networks with a recipe; `None` takes the one that `backend.precision` chooses. `save_as` is a file
+    for the network as it was tested, ending in `.keras`.
     """
     os.environ.setdefault("LAB_THREADS", str(threads))
     os.environ["LAB_PROGRESS"] = "0"
@@ -102,6 +119,8 @@ def run_one(experiment: Experiment, seed: int, source: str, threads: int = 1, pr
     elif experiment.initial_weights == "whitened":
         airbench.initialise(model, split.train.images)
     history = _train(model, split, experiment, seed)
+    if save_as:
+        model.save(save_as)
     costs = models.layer_costs(model)
     return Record(
         experiment,
@@ -174,7 +193,7 @@ def repeat(id: str, seed: str) -> str:
     from labhelpers.study.comparison import among_runs
 
     repeated = experiment(id)
-    check_choice("SEED", seed, [str(number) for number in range(repeated.seeds)])
+    check_choice("SEED", seed, [str(number) for number in repeated.all_seeds])
     record = records.read(repeated, int(seed))
     if record is None:
         raise LabError(f"there is no record of {id} with seed {seed} yet: run lab study --experiments {id}")
@@ -191,6 +210,29 @@ def repeat(id: str, seed: str) -> str:
     )
     accuracies = f"test accuracy {again.accuracy:.4f}; recorded {record.accuracy:.4f}"
     return "\n".join([same, accuracies, among_runs(records.table([id])["accuracy"], again.accuracy)])
+
+
+def keep_weights(id: str, seed: str) -> str:
+    """Train one run and keep the network, and the run's record unless there is one; returns where the network is.
+
+    Raises:
+        LabError: the run gives other predictions than its record, as it may on another processor.
+    """
+    kept = experiment(id)
+    check_choice("SEED", seed, [str(number) for number in kept.all_seeds])
+    record, path = records.read(kept, int(seed)), records.weights_of(kept, int(seed))
+    options = (record.threads, record.precision) if record else ()
+    with atomic_write(path, FREE_SPACE) as temporary:
+        again = run_one(kept, int(seed), _cifar10(), *options, save_as=temporary)
+        records.checkpoint_of(kept, int(seed)).unlink(missing_ok=True)
+        if record is None:
+            records.write(again)
+        elif not np.array_equal(record.predictions, again.predictions):
+            raise LabError(
+                f"this run differs from its record (test accuracy {again.accuracy:.4f}, recorded {record.accuracy:.4f}), so "
+                f"its network would not belong to it; to replace both, delete {records.path_of(kept, int(seed))} first"
+            )
+    return f"the network is in {path}, test accuracy {again.accuracy:.4f}"
 
 
 def _cifar10() -> str:

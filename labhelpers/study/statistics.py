@@ -20,51 +20,82 @@ class Interval(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A mean or a difference, both ends of its 95 % interval, and the two-sided p of the null value.
+    """A mean or a difference, both ends of its 95 % interval, and its standard error with its degrees of freedom.
 
-    With fewer than two runs the interval is infinite, and p is nan.
+    With fewer than two runs the interval is infinite, and the error nan.
     """
 
     value: float
     low: float
     high: float
-    p: float
+    error: float = 0.0
+    freedom: float = inf
+
+    def p(self, null: float = 0.0) -> float:
+        """Return the two-sided p of the true value being `null`, by Student's t."""
+        if self.error == 0:
+            return float(self.value == null)
+        return float(2 * stdtr(self.freedom, -abs(self.value - null) / self.error))
 
 
 def mean(values, image_variance: float = 0.0) -> Estimate:
-    """Estimate a mean over seeds by Student's t; p is that of the mean being 0.
+    """Estimate a mean over seeds by Student's t.
 
     Args:
         values: a number for each run, (n,).
         image_variance: variance of the mean that comes from the choice of test images. It is 0 for a claim about
             these images; for a claim about new ones it widens the interval.
     """
-    return _estimate([values], 0.0, image_variance)
+    return _estimate([values], image_variance)
 
 
-def difference(first, second, null: float = 0.0) -> Estimate:
-    """Estimate how much larger the mean of the first runs is, by Welch's test; p is that of its being `null`."""
-    return _estimate([first, second], null)
+def difference(first, second) -> Estimate:
+    """Estimate how much larger the mean of the first runs is, by Welch's method."""
+    return _estimate([first, second])
 
 
-def _estimate(samples, null, image_variance=0.0):
-    """Add up variances, each with its degrees of freedom (Satterthwaite 1946), of one mean or of two."""
+def _estimate(samples, image_variance=0.0):
     samples = [np.asarray(values, float) for values in samples]
     means = [float(values.mean()) if len(values) else nan for values in samples]
     value = means[0] - sum(means[1:])
     if min(map(len, samples)) < 2:
-        return Estimate(value, -inf, inf, nan)
-    variances = [(_variance(values) / len(values), len(values) - 1) for values in samples]
-    variances.append((image_variance, inf))
-    variance = sum(part for part, _ in variances)
-    if variance == 0:
-        return Estimate(value, value, value, float(value == null))
-    uncertainty = sum(part**2 / freedom for part, freedom in variances)
-    freedom = variance**2 / uncertainty if uncertainty else inf
-    error = sqrt(variance)
+        return Estimate(value, -inf, inf, nan, nan)
+    error, freedom = _error([(_variance(values), len(values)) for values in samples], image_variance)
     reach = _quantile(freedom) * error
-    p = float(2 * stdtr(freedom, -abs(value - null) / error))
-    return Estimate(value, value - reach, value + reach, p)
+    return Estimate(value, value - reach, value + reach, error, freedom)
+
+
+def _error(parts, image_variance):
+    """Add up variances of means, each with its degrees of freedom (Satterthwaite 1946)."""
+    variances = [(variance / n, n - 1) for variance, n in parts] + [(image_variance, inf)]
+    variance = sum(part for part, _ in variances)
+    uncertainty = sum(part**2 / freedom for part, freedom in variances)
+    return sqrt(variance), variance**2 / uncertainty if uncertainty else inf
+
+
+def runs_needed(samples, reach: float, image_variance: float = 0.0, most: int = 1000) -> float:
+    """Return how many runs of each experiment would give an interval that reaches no further than `reach`.
+
+    The spread of the runs is taken to stay as it is in `samples`, the runs of one experiment or of two. Infinite if more
+    than `most` would be needed, or no number would do because the choice of the test images alone gives a wider one.
+    """
+    variances = [_variance(np.asarray(values, float)) for values in samples]
+    for n in range(2, most + 1):
+        error, freedom = _error([(variance, n) for variance in variances], image_variance)
+        if _quantile(freedom) * error <= reach:
+            return n
+    return inf
+
+
+def share_better(first, second, paired: bool = False) -> float:
+    """Return the share of pairs of runs in which the first has the larger number; ties count half.
+
+    Pairs are all combinations of a run of each, or, if `paired`, those in the same place. An estimate of the
+    probability of outperforming (Bouthillier et al. 2021, arXiv 2103.03098).
+    """
+    first, second = np.asarray(first, float), np.asarray(second, float)
+    gaps = first - second if paired else np.subtract.outer(first, second)
+    return float(np.mean((gaps > 0) + (gaps == 0) / 2))
 
 
 def prediction_interval(values) -> Interval:
@@ -76,15 +107,17 @@ def prediction_interval(values) -> Interval:
     return Interval(float(values.mean()) - reach, float(values.mean()) + reach)
 
 
-def chance_of_reaching(values, number: float) -> float:
-    """Return the probability that one further run gets as far from the mean as `number`, on its side; nan without two."""
-    values = np.asarray(values, float)
+def chance_of_reaching(values, low: float, high: float | None = None) -> float:
+    """Return the probability that one further run falls between `low` and `high`, or beyond, as seen from the mean.
+
+    `high` is `low` unless given. The t distribution behind `prediction_interval` gives it; nan with fewer than two runs.
+    """
+    values, high = np.asarray(values, float), low if high is None else high
     if len(values) < 2:
         return nan
-    distance, spread = abs(number - values.mean()), _spread_of_a_further_run(values)
-    if spread == 0:
-        return float(distance == 0)
-    return float(stdtr(len(values) - 1, -distance / spread))
+    mean, spread = float(values.mean()), _spread_of_a_further_run(values)
+    gap = low - mean if low + high >= 2 * mean else mean - high
+    return float(stdtr(len(values) - 1, -gap / spread)) if spread else float(gap <= 0)
 
 
 def distance(one: Interval, other: Interval) -> float:

@@ -9,6 +9,7 @@ from labhelpers.evaluation import percent, typeset
 from labhelpers.study import text
 
 WIDTH, INDENT = 98, "    "
+RUN, OURS = "one run (95 % prediction interval)", "ours (95 % interval)"
 
 
 def table(verdicts) -> pd.DataFrame:
@@ -16,13 +17,15 @@ def table(verdicts) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "claim": verdict.claim.id,
-            "statement": text.statement(verdict.claim),
+            "statement": verdict.claim.statement,
             "original": verdict.claim.number_text,
-            "ours (95 % interval)": text.ours(verdict),
-            "runs": ", ".join(map(str, verdict.evidence.runs.values())),
+            RUN: text.one_run(verdict.evidence),
+            OURS: text.ours(verdict.evidence),
+            "first runs": text.ours(verdict.first),
+            "runs": text.number_of_runs(verdict),
             "experiments": text.experiments(verdict),
             "margin": text.margin(verdict.claim),
-            "p (Holm)": text.p_value(verdict),
+            "decided by": text.decided_by(verdict),
             "verdict": verdict.outcome,
             "why": text.why(verdict),
             "remark": text.remark(verdict),
@@ -33,8 +36,8 @@ def table(verdicts) -> pd.DataFrame:
 
 def as_markdown(verdicts) -> str:
     """Return the verdicts as a table in Markdown, without the reasons."""
-    columns = ["claim", "verdict", "statement", "original", "ours (95 % interval)", "runs", "p (Holm)"]
-    rows = table(verdicts)[columns].rename(columns={"statement": "the original says"})
+    rows = table(verdicts).rename(columns={"statement": "the original says", RUN: "one run of ours"})
+    rows = rows[["claim", "verdict", "the original says", "original", "one run of ours", OURS, "decided by", "runs"]]
     rows["verdict"] = "**" + rows["verdict"] + "**"
     return _markdown(rows.columns, rows.itertuples(index=False))
 
@@ -60,7 +63,7 @@ def _markdown(columns, rows):
 def as_text(verdicts) -> str:
     """Lay the verdicts out for a terminal, at most `WIDTH` columns wide."""
     rows = table(verdicts)
-    columns = ["claim", "original", "ours (95 % interval)", "p (Holm)", "verdict"]
+    columns = ["claim", "original", OURS, "decided by", "verdict"]
     widths = [max(len(name), rows[name].str.len().max()) for name in columns]
 
     def line(cells):
@@ -70,7 +73,8 @@ def as_text(verdicts) -> str:
     for _, row in rows.iterrows():
         margin = f"; margin {row['margin']}" if row["margin"] else ""
         lines.append(line(row[columns]))
-        tested = f"Claim: {row['statement']}. Tested on: {row['experiments']}{margin}"
+        first = f". First runs: {row['first runs']}" if row["runs"] and row["first runs"] else ""
+        tested = f"Claim: {row['statement']}. Tested on: {row['experiments']}{margin}{first}"
         for part in (tested, row["why"], row["remark"]):
             lines += textwrap.wrap(part, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False)
         lines.append("")

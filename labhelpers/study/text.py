@@ -1,33 +1,52 @@
 """Sentences about verdicts and improvements: every number in them comes from the records."""
 
 from collections import Counter
+from dataclasses import replace
+from math import isinf
 
 from labhelpers.evaluation import percent, typeset
 from labhelpers.study import human_labels, measures, remarks, statistics
 from labhelpers.study.experiments import experiment
-from labhelpers.study.verdicts import OUTCOMES, REPRODUCED
+from labhelpers.study.verdicts import OUTCOMES, RARE, REPRODUCED
 
 # The parts of a verdict
 
 
-def statement(claim) -> str:
-    """Write what the original says."""
-    return claim.statement.format(number=claim.number_text)
-
-
-def ours(verdict) -> str:
+def ours(evidence) -> str:
     """Write our estimate with its 95 % interval, or nothing where there is none."""
-    estimate, shown = verdict.evidence.estimate, verdict.evidence.shown
+    estimate, shown = evidence.estimate, evidence.shown
     if estimate is None:
         return ""
     interval = None if estimate.low == estimate.high else (estimate.low, estimate.high)
     return shown.write(estimate.value, interval)
 
 
+def one_run(evidence) -> str:
+    """Write the 95 % prediction interval of one run, or nothing where there is none."""
+    if evidence.prediction is None:
+        return ""
+    low, high = evidence.prediction
+    return f"{replace(evidence.shown, bare=True).write(low)} to {evidence.shown.write(high)}"
+
+
+def number_of_runs(verdict) -> str:
+    """Write the number of runs of each experiment that is compared, or nothing for facts and descriptions."""
+    return ", ".join(map(str, verdict.evidence.runs.values())) if rests_on_runs(verdict.claim) else ""
+
+
+def rests_on_runs(claim) -> bool:
+    """Return whether a claim is tested by runs that differ: facts and descriptions are not."""
+    return claim.measure is not None and not claim.measure.exact
+
+
 def experiments(verdict) -> str:
-    """Write the experiments of a claim, each with its number of runs, and of how many where some are missing."""
-    counted = ((experiment(id), n) for id, n in verdict.evidence.runs.items())
-    return "; ".join(f"{one.label} ({n if n == one.seeds else f'{n} of {one.seeds}'} runs)" for one, n in counted)
+    """Write the experiments of a claim; if it rests on runs, with their number, and of how many where some are missing."""
+    parts = []
+    for one, n in ((experiment(id), n) for id, n in verdict.evidence.runs.items()):
+        wanted = len(one.judged_seeds)
+        runs = f" ({n if n == wanted else f'{n} of {wanted}'} runs)"
+        parts.append(one.label + (runs if rests_on_runs(verdict.claim) else ""))
+    return "; ".join(parts)
 
 
 def margin(claim) -> str:
@@ -40,18 +59,27 @@ def margin(claim) -> str:
 
 
 def compared_with(verdict) -> str:
-    """Write what our estimate is compared with: the original's number, or 0 or the margin."""
+    """Write what our estimate is compared with: the original's number, or 0, the margin, or minus the margin."""
     claim = verdict.claim
     if claim.number is not None:
         return f"the original's {claim.number_text}"
-    return margin(claim) if verdict.evidence.best else claim.measure.difference.write(0, digits=0)
+    null = verdict.evidence.null
+    if null == 0:
+        return claim.measure.difference.write(null, digits=0)
+    return typeset(f"{'-' if null < 0 else ''}{margin(claim)}")
 
 
-def p_value(verdict) -> str:
-    """Write the adjusted p, or nothing where nothing was tested."""
-    if verdict.p is None:
-        return ""
-    return "< 0.001" if verdict.p < 0.001 else f"{verdict.p:.3f}"
+def decided_by(verdict) -> str:
+    """Write the probability that decides: q of a number, else the adjusted p of a difference; nothing without runs."""
+    q, p = verdict.evidence.q, verdict.p
+    if q is not None and (p is None or q >= RARE):
+        return f"q {probability(q)}"
+    return "" if p is None else f"p {probability(p)}"
+
+
+def probability(p) -> str:
+    """Write a probability after its sign: "= 0.041" or "< 0.001"."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def remark(verdict) -> str:
@@ -80,7 +108,7 @@ def why(verdict) -> str:
     if evidence.fact:
         if len(claim.experiments) == 1:
             return claim.measure.words.format(**evidence.fact.details)
-        return f"It has {remarks.times(evidence.estimate.value, claim.measure.name)}, {claim.measure.words}."
+        return typeset(f"It has {remarks.times(evidence.estimate.value, claim.measure.name)}, {claim.measure.words}.")
     if evidence.best == claim.experiments[0]:
         (first, loss), *others = evidence.val_losses.items()
         second, next_loss = min(others, key=lambda item: item[1])
@@ -88,28 +116,27 @@ def why(verdict) -> str:
             f"No other experiment has a smaller validation loss than {experiment(first).label} ({loss:.3f}); the next "
             f"smallest is that of {experiment(second).label} ({next_loss:.3f})."
         )
-    reasons = {_why_number: evidence.prediction, _why_difference: evidence.difference}
-    return typeset(" ".join(write(verdict) for write, numbers in reasons.items() if numbers))
+    reasons = [_why_number(verdict)] if evidence.prediction else []
+    reasons += [_why_difference(verdict)] if evidence.difference else []
+    return typeset(" ".join(reasons))
 
 
 def _why_number(verdict):
-    claim, (low, high), missed_by = verdict.claim, verdict.evidence.prediction, verdict.evidence.missed_by
-    write, number = claim.measure.write, claim.number_text
-    one_run = f"The 95 % prediction interval for one more run is {write(low)} to {write(high)}"
-    if low <= claim.number <= high:
-        return f"{one_run}: it includes {number}."
-    if missed_by == 0:
-        rounded = " to ".join(write(end) for end in claim.interval)
-        return f"{one_run}: it includes numbers that round to {number} ({rounded})."
-    side = "above" if claim.number > high else "below"
-    size = "more" if missed_by > claim.margin else "less"
-    return f"{one_run}: {number} is {side} it, by {size} than the margin."
+    claim, evidence = verdict.claim, verdict.evidence
+    n = len(evidence.measured[claim.experiments[0]])
+    text = (
+        f"With probability q {probability(evidence.q)}, one more run rounds to {claim.number_text} or lies beyond it, as "
+        f"seen from our mean; {evidence.reached} of {n} runs do. The 95 % prediction interval for one run is "
+        f"{one_run(evidence)}"
+    )
+    if evidence.missed_by:
+        text += f": the number is outside, by {'more' if evidence.missed_by > claim.margin else 'less'} than the margin"
+    return f"{text}."
 
 
 def _why_difference(verdict):
     claim, evidence, difference = verdict.claim, verdict.evidence, verdict.evidence.difference
-    size = claim.measure.difference.write(difference.value, difference[1:3])
-    limit, limit_name = (claim.margin, "the margin") if evidence.best else (0.0, "0")
+    size, of_margin = claim.measure.difference.write(difference.value, difference[1:3]), margin(claim)
     first, *others = claim.experiments
     if evidence.best:
         text = (
@@ -122,15 +149,29 @@ def _why_difference(verdict):
     else:
         gaps = evidence.measured[first]
         text = f"In {(gaps > 0).sum()} of {len(gaps)} runs {claim.measure.words}; the mean difference is {size}"
-    if difference.low <= limit <= difference.high:
-        text += f": the interval includes {limit_name}"
+    limit = "0" if evidence.null == 0 else f"{'minus ' if evidence.null < 0 else ''}the margin"
+    if evidence.too_small and claim.number is None:
+        text += f": the interval is entirely within plus or minus the margin of {of_margin}, so too small to matter"
+    elif difference.low <= evidence.null <= difference.high:
+        text += f": the interval includes {limit}"
     else:
-        text += f": the interval is {'above' if difference.low > limit else 'below'} {limit_name}"
-        if verdict.p >= statistics.LEVEL:
-            text += f", but not for certain among so many claims (p = {p_value(verdict)} after Holm)"
-    if not evidence.best and max(-difference.low, difference.high) < claim.margin:
-        text += ", and excludes a difference as large as the margin"
-    return f"{text}."
+        text += f": the interval is {'above' if difference.low > evidence.null else 'below'} {limit}"
+    if verdict.p >= statistics.LEVEL and not evidence.needed:
+        text += f", but not for certain among so many claims (p {probability(verdict.p)} after Holm)"
+    if evidence.share_better is not None:
+        text += f". The gain is positive in {100 * evidence.share_better:.0f} % of pairs of runs"
+    return f"{text}.{_what_would_decide(evidence)}"
+
+
+def _what_would_decide(evidence):
+    """Say how many runs would decide an undecided claim."""
+    if not evidence.needed:
+        return ""
+    if not isinf(evidence.needed):
+        return f" With this mean and spread, about {evidence.needed} runs of each experiment would decide it."
+    if len(evidence.runs) == 1:
+        return " No number of runs would decide it: the choice of the test images alone makes the interval too wide."
+    return " Not even 1,000 runs of each experiment would decide it."
 
 
 # The abstract
@@ -150,9 +191,9 @@ def abstract(verdicts, steps) -> list[str]:
         f"On the test images, {'; '.join(accuracies)}.",
         f"Of the {len(verdicts)} claims that the original makes, the verdicts are: {listed(outcomes)}.",
         *_how_far(steps),
-        f"The claims are tested on {sum(runs.values())} recorded runs on CIFAR-10. A number is reproduced if, as "
-        "rounded, it is inside our 95 % prediction interval for one more run, which is wider than the interval of our mean. "
-        "The sections below also train networks of their own, one run each.",
+        f"The claims are tested on {sum(runs.values())} recorded runs on CIFAR-10, made after the rules were fixed. A "
+        "number is reproduced if one more run of ours would reach it with a probability of at least 10 %, and at the edge "
+        "with at least 2.5 %. The sections below also train networks of their own, one run each.",
     ]
     return [typeset(paragraph) for paragraph in paragraphs]
 
@@ -176,7 +217,7 @@ def _result(verdict):
     number, n = verdict.claim.number_text, verdict.evidence.runs[tested.id]
     if verdict.evidence.estimate is None:
         return f"{network} has too few recorded runs to be compared with the original's {number}"
-    value, _, ends = ours(verdict).rstrip(")").partition(" (")
+    value, _, ends = ours(verdict.evidence).rstrip(")").partition(" (")
     interval = f"95 % interval {ends}; " if ends else ""  # runs that all agree have none
     return f"{network} reaches {value} ({interval}{n} runs), where the original has {number}"
 

@@ -1,24 +1,37 @@
 """A verdict on each claim, by stated rules: evidence is numbers from the records, a verdict adds an outcome.
 
-The rules, committed before the first record was made, for a claim of
+The rules. Only fresh runs count (`experiments.FIRST_FRESH`), at least `statistics.FEWEST` of each experiment.
 
-- a number: *reproduced* if, with its rounding, it is in the 95 % prediction interval of one run; else *direction
-  reproduced* if the 95 % interval of the difference that the claim makes is above 0; else *refuted* if the number
-  is further from the prediction interval than the margin;
-- something being larger: *reproduced* if the 95 % interval of the difference is above 0, *refuted* if it is below
-  minus the margin;
-- nothing being better: *reproduced* if the 95 % interval of what the best alternative gains is below the margin,
-  *refuted* if it is above;
-- how things were done: *not testable*. Any other claim, or one with too few runs, is *undecided*.
+- A number. Let q be the probability, by the t prediction distribution of our runs, that one further run rounds to the
+  original's number or lies beyond it, as seen from our mean. q of at least 0.10: *reproduced*. At least 0.025: *at the
+  edge*. Below, it is *direction reproduced* if the 95 % interval of the difference that the claim makes is above 0,
+  else *refuted* if the number, as rounded, is further from the 95 % prediction interval than the margin. If the
+  original were one more run of ours, at most 20 % of such claims would miss *reproduced*, and at most 5 % *at the edge*
+  as well: q is small on either side of the mean.
+- A difference. If its 95 % interval lies entirely within plus or minus the margin, it is too small to matter
+  (equivalence: Lakens 2017, doi 10.1177/1948550617697177): a claim of a difference is *refuted*, a claim that nothing
+  is better *reproduced*. Otherwise a claim of a difference is *reproduced* if the interval is above 0, and *refuted* if
+  it is below minus the margin; a claim that nothing is better is *reproduced* if the interval of what the best
+  alternative gains is below the margin, *refuted* if it is above. The alternative is the one with the smallest mean
+  validation loss in the first runs. At most 2.5 % of differences that are 0 are reproduced, at most 2.5 % of those as
+  large as the margin refuted, and at most 5 % of gains as large as the margin decided at all.
+- A fact: *reproduced* or *refuted*. How things were done: *not testable*. All other claims are *undecided*.
 
-Two experiments are compared by Welch's test. An interval of a difference counts only if its test, with Holm's
-adjustment for all the claims tested, has p < 0.05. Two rules came after records: we raised the minimum from three to
-five runs per experiment after the first fifteen records (`statistics.FEWEST`), and compare seed by seed where one
-experiment only trains for longer, since five of five pairs of such runs turned out equal.
+Two experiments are compared by Welch's test, or seed by seed where one only trains for longer. An interval of a
+difference counts only if p < 0.05 after Holm's adjustment, for which each claim of a difference has one p: of the test
+that decides it, against 0 or against the margin.
+
+History. The margins, and rules like these, were committed before the first record was made. The minimum of five runs
+and the comparison seed by seed came after the first fifteen and ten records. On 27 November 2026, before the first
+fresh run but with all first runs known, we changed four things. *Reproduced* was tightened, with *at the edge* split
+off, because 67 % (claim A2) had counted as reproduced although one run of ten rounds to it. Equivalence was added, because
+"more epochs" was undecided although its interval excluded every gain that would matter. The p became that of the
+deciding test. And claims are now judged by fresh runs only, because the rules had been changed after looking.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import copysign
 
 import numpy as np
 import pandas as pd
@@ -26,13 +39,14 @@ import pandas as pd
 from labhelpers.errors import LabError, check_choice
 from labhelpers.study import records, statistics
 from labhelpers.study.claims import CLAIMS, Claim
-from labhelpers.study.experiments import experiment
+from labhelpers.study.experiments import FIRST_FRESH, experiment
 from labhelpers.study.measures import Measure, Measured
 from labhelpers.study.records import Record
 from labhelpers.study.statistics import Estimate, Interval
 
-OUTCOMES = ("reproduced", "direction reproduced", "refuted", "undecided", "not testable")
-REPRODUCED, DIRECTION, REFUTED, UNDECIDED, NOT_TESTABLE = OUTCOMES
+OUTCOMES = ("reproduced", "at the edge", "direction reproduced", "refuted", "undecided", "not testable")
+REPRODUCED, EDGE, DIRECTION, REFUTED, UNDECIDED, NOT_TESTABLE = OUTCOMES
+USUAL, RARE = 0.10, 0.025  # the smallest q of a number that is reproduced, and of one at the edge
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +60,24 @@ class Evidence:
     estimate: Estimate | None = None  # our side of the claim; both ends equal its value where that is a fact
     shown: Measure | None = None  # how it is written: the claim's measure, or the difference or ratio of it
     prediction: Interval | None = None  # where one further run falls, for a claim with a number
-    missed_by: float = 0.0  # how far the original's number, as rounded, lies from that
-    difference: Estimate | None = None  # tested against 0, or against the margin if nothing should be better
+    q: float | None = None  # the probability that it reaches the original's number, as rounded
+    reached: int = 0  # how many of our runs do
+    missed_by: float = 0.0  # how far the original's number, as rounded, lies from the prediction interval
+    difference: Estimate | None = None  # of the first experiment and the second, or of the best one and the first
     paired: bool = False  # whether the difference is taken seed by seed
+    share_better: float | None = (
+        None  # share of pairs of runs, one of each experiment, in which the difference is above 0
+    )
+    null: float = 0.0  # what the difference is tested against
+    needed: float = 0  # if the interval decides nothing: how many runs of each experiment would; infinite if none would
     best: str = ""  # if nothing should be better: the experiment with the smallest mean validation loss
     val_losses: dict[str, float] = field(default_factory=dict)  # these means, by experiment
     fact: Measured | None = None  # what an exact measure gives for the first experiment
+
+    @property
+    def too_small(self) -> bool:
+        """Whether the interval of the difference lies entirely within plus or minus the margin."""
+        return self.difference is not None and _within(self.difference, self.claim.margin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +86,10 @@ class Verdict:
 
     claim: Claim
     evidence: Evidence
-    p: float | None  # of the test of `evidence.difference`, with Holm's adjustment; None if nothing is tested
+    p: float | None  # of the difference being `evidence.null`, with Holm's adjustment; None if nothing is tested
     outcome: str  # one of `OUTCOMES`
-    records: dict[str, list[Record]]  # of every experiment, by id, for remarks
+    records: dict[str, list[Record]]  # the judged ones of every experiment, by id, for remarks
+    first: Evidence  # the same from the first runs, which confirm nothing
 
 
 def verdicts() -> tuple[list[Verdict], list[str]]:
@@ -73,81 +100,135 @@ def verdicts() -> tuple[list[Verdict], list[str]]:
 
 def judge(records: dict[str, list[Record]], claims=CLAIMS) -> list[Verdict]:
     """Return a verdict on each claim, from the records of each experiment, by id."""
-    collected = [_collect(claim, records) for claim in claims]
-    adjusted = iter(statistics.holm([evidence.difference.p for evidence in collected if evidence.difference]))
-    judged = []
+    first = {id: [record for record in runs if record.seed < FIRST_FRESH] for id, runs in records.items()}
+    judged = {id: [one for one in runs if one.seed in experiment(id).judged_seeds] for id, runs in records.items()}
+    collected = [_collect(claim, judged, first) for claim in claims]
+    tested = [evidence for evidence in collected if evidence.difference]
+    adjusted = iter(statistics.holm([evidence.difference.p(evidence.null) for evidence in tested]))
+    of_claims = []
     for evidence in collected:
         p = float(next(adjusted)) if evidence.difference else None
-        judged.append(Verdict(evidence.claim, evidence, p, _decide(evidence, p), records))
-    return judged
+        earlier = _collect(evidence.claim, first, first)
+        of_claims.append(Verdict(evidence.claim, evidence, p, _decide(evidence, p), judged, earlier))
+    return of_claims
 
 
-def _collect(claim, records) -> Evidence:
+def _collect(claim, records, first) -> Evidence:
     for id in claim.experiments:
         check_choice(f"{claim.id}: experiment", id, records)
-    runs = {id: len(records[id]) for id in claim.experiments}
+    ids = claim.experiments
+    chosen = {}
+    if claim.nothing_better:
+        if none := tuple(id for id in ids if not first[id]):
+            return Evidence(claim, {id: len(records[id]) for id in ids}, none)
+        # By validation loss, and in the first runs: neither the test images nor the runs that measure the gain choose.
+        losses = {id: float(np.mean([record.val_loss for record in first[id]])) for id in ids}
+        best = min(losses, key=lambda id: losses[id])
+        chosen = {"best": best, "val_losses": losses}
+        ids = tuple(dict.fromkeys((ids[0], best)))
+    runs = {id: len(records[id]) for id in ids}
     if claim.measure is None:
         return Evidence(claim, runs)
     fewest = 1 if claim.measure.exact else statistics.FEWEST
     if missing := tuple(id for id, n in runs.items() if n < fewest):
         return Evidence(claim, runs, missing)
-    of_runs = {id: {record.seed: claim.measure.of(record) for record in records[id]} for id in claim.experiments}
+    of_runs = {id: {record.seed: claim.measure.of(record) for record in records[id]} for id in ids}
     measured = {id: pd.Series({seed: run.value for seed, run in of_id.items()}) for id, of_id in of_runs.items()}
-    of_first = list(of_runs[claim.experiments[0]].values())
+    of_first = list(of_runs[ids[0]].values())
     if claim.measure.exact:
         numbers = _fact(claim, measured) | {"fact": of_first[0]}
-    elif claim.nothing_better:
-        numbers = _best_other(claim, measured, records)
     else:
-        numbers = _number_and_difference(claim, measured, np.mean([run.image_variance for run in of_first]))
-    return Evidence(claim, runs, measured=measured, **numbers)
+        if claim.nothing_better:
+            measured = dict(reversed(measured.items()))  # what gains first
+        image_variance = np.mean([run.image_variance for run in of_first])
+        numbers = _difference(claim, measured, image_variance)
+        if claim.number is not None:
+            numbers |= _number(claim, measured[ids[0]])
+    return Evidence(claim, runs, measured=measured, **chosen, **numbers)
 
 
 def _fact(claim, measured) -> dict:
     """Give a number that the original states, or by how much the first of two experiments exceeds the second."""
     first, *others = (float(values.iloc[0]) for values in measured.values())
     value = first / others[0] if others else first
-    shown = claim.measure.ratio if others else claim.measure
-    return {"estimate": Estimate(value, value, value, np.nan), "shown": shown}
+    return {"estimate": Estimate(value, value, value), "shown": claim.measure.ratio if others else claim.measure}
 
 
-def _best_other(claim, measured, records) -> dict:
-    """Choose by validation loss: the test images, on which the gain is measured, must not choose."""
-    losses = {id: float(np.mean([record.val_loss for record in records[id]])) for id in claim.experiments}
-    reference, best = claim.experiments[0], min(losses, key=lambda id: losses[id])
-    chosen = {"best": best, "val_losses": losses}
-    if best == reference:
-        return chosen
-    gain = statistics.difference(measured[best], measured[reference], null=claim.margin)
-    return chosen | {"estimate": gain, "shown": claim.measure.difference, "difference": gain}
+def _number(claim, values) -> dict:
+    prediction = statistics.prediction_interval(values)
+    low, high = claim.interval
+    return {
+        "estimate": statistics.mean(values),
+        "shown": claim.measure,
+        "prediction": prediction,
+        "q": statistics.chance_of_reaching(values, low, high),
+        "reached": int((values >= low if claim.number >= values.mean() else values <= high).sum()),
+        "missed_by": statistics.distance(prediction, claim.interval),
+    }
 
 
-def _number_and_difference(claim, measured, image_variance) -> dict:
-    ids, (values, *others) = claim.experiments, measured.values()
-    mean = statistics.mean(values, image_variance)
-    paired = bool(others) and experiment(ids[0]).continues(experiment(ids[1]))
-    difference = None
-    if paired:
-        by_seed = (values - others[0]).dropna()
-        if len(by_seed) < 2:
-            again = f"run lab study --experiments {' '.join(ids)}"
-            raise LabError(f"{claim.id} needs runs with the same seeds: {again}")
-        difference = statistics.mean(by_seed)
-    elif others:
-        difference = statistics.difference(values, others[0])
-    if claim.number is None:  # with one experiment the measure is itself a difference, between classes
-        difference = difference or mean
-        numbers = {"estimate": difference, "shown": claim.measure.difference}
+def _difference(claim, measured, image_variance) -> dict:
+    samples = list(measured.values())
+    if len(samples) == 1:
+        if claim.number is not None or claim.nothing_better:
+            return {}  # there is nothing to compare with
+        compared = {"difference": statistics.mean(samples[0], image_variance)}  # the measure is one, between classes
     else:
-        prediction = statistics.prediction_interval(values)
-        missed_by = statistics.distance(prediction, claim.interval)
-        numbers = {"estimate": mean, "shown": claim.measure, "prediction": prediction, "missed_by": missed_by}
-    return numbers | {"difference": difference, "paired": paired}
+        first, second = map(experiment, measured)
+        paired = first.continues(second)
+        if paired:
+            both = pd.concat(samples, axis=1, join="inner")
+            if len(both) < 2:
+                again = f"run lab study --experiments {first.id} {second.id}"
+                raise LabError(f"{claim.id} needs runs with the same seeds: {again}")
+            samples = [both[0] - both[1]]
+            share = statistics.share_better(both[0], both[1], paired=True)
+        else:
+            share = statistics.share_better(*samples)
+        difference = statistics.mean(samples[0]) if paired else statistics.difference(*samples)
+        compared = {"difference": difference, "paired": paired, "share_better": share}
+    difference = compared["difference"]
+    compared |= {"estimate": difference, "shown": claim.measure.difference, "null": _null(claim, difference)}
+    if claim.number is None and _of_difference(claim, difference) == UNDECIDED:
+        compared["needed"] = statistics.runs_needed(samples, _reach(claim, difference.value), image_variance)
+    return compared
+
+
+def _within(difference, margin):
+    return -margin < difference.low and difference.high < margin
+
+
+def _null(claim, difference):
+    """Return the value that the test which decides compares a difference with."""
+    if claim.number is None and _within(difference, claim.margin):
+        return copysign(claim.margin, difference.value)
+    if claim.nothing_better:
+        return claim.margin
+    return -claim.margin if claim.number is None and difference.high < -claim.margin else 0.0
+
+
+def _reach(claim, value):
+    """Return how far the interval around a difference may reach to decide: to the next end of a region of the rules."""
+    if claim.nothing_better:
+        return abs(value - claim.margin)
+    return max(value, claim.margin - abs(value), -claim.margin - value)
+
+
+def _of_difference(claim, difference) -> str:
+    """Return the outcome by the interval of a difference alone."""
+    _, low, high, *_ = difference
+    if claim.number is not None:
+        return DIRECTION if low > 0 else UNDECIDED
+    if _within(difference, claim.margin):
+        return REPRODUCED if claim.nothing_better else REFUTED
+    if claim.nothing_better:
+        return REFUTED if low > claim.margin else REPRODUCED if high < claim.margin else UNDECIDED
+    return REPRODUCED if low > 0 else REFUTED if high < -claim.margin else UNDECIDED
 
 
 def _decide(evidence, p) -> str:
     """Return the outcome, by the rules above."""
-    claim = evidence.claim
+    claim, difference = evidence.claim, evidence.difference
     if claim.measure is None:
         return NOT_TESTABLE
     if evidence.missing:
@@ -156,20 +237,13 @@ def _decide(evidence, p) -> str:
         value = evidence.estimate.value
         holds = value > 1 if claim.number is None else value == claim.number and evidence.fact.holds
         return REPRODUCED if holds else REFUTED
-    low, high = -np.inf, np.inf
-    if evidence.difference and p < statistics.LEVEL:
-        _, low, high, _ = evidence.difference
-    if claim.nothing_better:
-        if evidence.best == claim.experiments[0]:
-            return REPRODUCED
-        return REFUTED if low > claim.margin else REPRODUCED if high < claim.margin else UNDECIDED
-    if claim.number is None:
-        return REPRODUCED if low > 0 else REFUTED if high < -claim.margin else UNDECIDED
-    if evidence.missed_by == 0:
+    if evidence.q is not None and evidence.q >= RARE:
+        return REPRODUCED if evidence.q >= USUAL else EDGE
+    if claim.nothing_better and difference is None:  # no alternative has a smaller validation loss
         return REPRODUCED
-    if low > 0:
-        return DIRECTION
-    return REFUTED if evidence.missed_by > claim.margin else UNDECIDED
+    outcome = _of_difference(claim, difference) if difference and p < statistics.LEVEL else UNDECIDED
+    missed = claim.number is not None and evidence.missed_by > claim.margin
+    return REFUTED if outcome == UNDECIDED and missed else outcome
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,5 +285,5 @@ def _strip(verdict):
         interval=interval,
         band=[scale * end for end in evidence.prediction or ()],
         rounded=[scale * end for end in claim.interval] if numbered else [],
-        line=scale * (claim.number if numbered else claim.margin if evidence.best else 0),
+        line=scale * (claim.number if numbered else evidence.null),
     )
