@@ -221,9 +221,9 @@ def keep_weights(id: str, seed: str) -> str:
     kept = experiment(id)
     check_choice("SEED", seed, [str(number) for number in kept.all_seeds])
     record, path = records.read(kept, int(seed)), records.weights_of(kept, int(seed))
-    options = (record.threads, record.precision) if record else ()
+    threads, precision = (record.threads, record.precision) if record else (1, None)
     with atomic_write(path, FREE_SPACE) as temporary:
-        again = run_one(kept, int(seed), _cifar10(), *options, save_as=temporary)
+        again = run_one(kept, int(seed), _cifar10(), threads, precision, temporary)
         records.checkpoint_of(kept, int(seed)).unlink(missing_ok=True)
         if record is None:
             records.write(again)

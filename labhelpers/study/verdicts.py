@@ -103,8 +103,7 @@ def judge(records: dict[str, list[Record]], claims=CLAIMS) -> list[Verdict]:
     first = {id: [record for record in runs if record.seed < FIRST_FRESH] for id, runs in records.items()}
     judged = {id: [one for one in runs if one.seed in experiment(id).judged_seeds] for id, runs in records.items()}
     collected = [_collect(claim, judged, first) for claim in claims]
-    tested = [evidence for evidence in collected if evidence.difference]
-    adjusted = iter(statistics.holm([evidence.difference.p(evidence.null) for evidence in tested]))
+    adjusted = iter(statistics.holm([one.difference.p(one.null) for one in collected if one.difference]))
     of_claims = []
     for evidence in collected:
         p = float(next(adjusted)) if evidence.difference else None
@@ -168,11 +167,11 @@ def _number(claim, values) -> dict:
 
 
 def _difference(claim, measured, image_variance) -> dict:
-    samples = list(measured.values())
+    samples, paired, share = list(measured.values()), False, None
     if len(samples) == 1:
         if claim.number is not None or claim.nothing_better:
             return {}  # there is nothing to compare with
-        compared = {"difference": statistics.mean(samples[0], image_variance)}  # the measure is one, between classes
+        difference = statistics.mean(samples[0], image_variance)  # the measure is one, between classes
     else:
         first, second = map(experiment, measured)
         paired = first.continues(second)
@@ -181,17 +180,24 @@ def _difference(claim, measured, image_variance) -> dict:
             if len(both) < 2:
                 again = f"run lab study --experiments {first.id} {second.id}"
                 raise LabError(f"{claim.id} needs runs with the same seeds: {again}")
-            samples = [both[0] - both[1]]
             share = statistics.share_better(both[0], both[1], paired=True)
+            samples = [both[0] - both[1]]
+            difference = statistics.mean(samples[0])
         else:
             share = statistics.share_better(*samples)
-        difference = statistics.mean(samples[0]) if paired else statistics.difference(*samples)
-        compared = {"difference": difference, "paired": paired, "share_better": share}
-    difference = compared["difference"]
-    compared |= {"estimate": difference, "shown": claim.measure.difference, "null": _null(claim, difference)}
+            difference = statistics.difference(*samples)
+    needed = 0.0
     if claim.number is None and _of_difference(claim, difference) == UNDECIDED:
-        compared["needed"] = statistics.runs_needed(samples, _reach(claim, difference.value), image_variance)
-    return compared
+        needed = statistics.runs_needed(samples, _reach(claim, difference.value), image_variance)
+    return {
+        "estimate": difference,
+        "shown": claim.measure.difference,
+        "difference": difference,
+        "paired": paired,
+        "share_better": share,
+        "null": _null(claim, difference),
+        "needed": needed,
+    }
 
 
 def _within(difference, margin):
