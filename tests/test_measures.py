@@ -67,7 +67,7 @@ def test_without_mistakes_or_images_there_is_no_difference_and_no_error(images):
         (ACCURACY, (0.6032, (0.598, 0.609)), "60.3\u00a0% (59.8 to 60.9)"),
         (ACCURACY, (0.65, None, 0), "65\u00a0%"),
         (ACCURACY.difference, (-0.0004, (-0.051, 0.02)), "0.0 points (−5.1 to 2.0)"),
-        (ACCURACY.ratio, (0.15,), "0.15 times"),
+        (ACCURACY.ratio, (0.15,), "0.15 times the test accuracy"),
         (LOSS, (1.149, (1.1371, 1.161)), "1.149 (1.137 to 1.161)"),
         (LOSS.difference, (0.1,), "0.100"),
         (measures.BALANCE, (50_000,), "50,000"),

@@ -202,6 +202,8 @@ def test_a_remark_explains_a_missed_number_or_is_the_claim_s_own():
     assert missed.startswith("One run can give 60\u00a0%") and own.startswith("Easiest of 10 runs")
     for id in ("B1", "B3 accuracy", "B4 vehicles", "L1"):  # a description, as claimed, no number, no runs
         assert text.remark(verdict(id, baseline())) == ""
+    of_two = baseline(processor=["one"] * 9 + ["another"])
+    assert text.remark(verdict("B4 vehicles", of_two)).startswith("These runs come from several kinds of processor")
 
 
 # The abstract

@@ -84,14 +84,17 @@ def probability(p) -> str:
 
 def remark(verdict) -> str:
     """Say what else the records show about a claim, or nothing."""
-    claim, evidence = verdict.claim, verdict.evidence
+    claim, evidence, said = verdict.claim, verdict.evidence, []
     if claim.measure is None or evidence.missing:
         return ""
     if claim.id in remarks.BY_CLAIM:
-        return typeset(remarks.BY_CLAIM[claim.id](claim, verdict.records))
-    if evidence.prediction and verdict.outcome != REPRODUCED:
-        return typeset(remarks.explanations(claim, verdict.records))
-    return ""
+        said.append(remarks.BY_CLAIM[claim.id](claim, verdict.records))
+    elif evidence.prediction and verdict.outcome != REPRODUCED:
+        said.append(remarks.explanations(claim, verdict.records))
+    processors = {record.processor for id in evidence.runs for record in verdict.records[id]}
+    if rests_on_runs(claim) and len(processors) > 1:
+        said.append("These runs come from several kinds of processor, which also makes a difference.")
+    return typeset(" ".join(said))
 
 
 # The reason for a verdict
