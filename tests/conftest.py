@@ -44,6 +44,7 @@ SLOW = LONGEST | {
     "kernels",
     "models",
     "parameters",
+    "progress",
 }
 
 
