@@ -1,5 +1,6 @@
 """Fixtures: the data that tests run on, copies of the project, and what keeps tests apart."""
 
+import compileall
 import gzip
 import hashlib
 import io
@@ -26,32 +27,39 @@ from labhelpers.errors import DataUnavailable
 
 matplotlib.use("Agg")  # not by MPLBACKEND, which kernels would inherit
 ROOT = Path(__file__).parents[1]
-LONGEST = ("test_notebooks.py", "test_study.py", "test_faults.py")
+LONGEST = {"notebooks", "study", "faults", "training", "report"}
 collect_ignore = ["fixtures"]  # by `pytest --nbval`: notebooks that are made to fail
 
 
-# They train, or start kernels and other processes.
-SLOW = {
+# They import TensorFlow, or start kernels and other processes.
+SLOW = LONGEST | {
     "airbench",
     "backend",
+    "comparison",
     "doctor",
     "environment",
     "examples",
+    "experiments",
     "jupyterlab",
     "kernels",
     "models",
     "parameters",
-    "report",
-    "training",
+    "progress",
 }
+
+
+def pytest_ignore_collect(collection_path, config):
+    """`make quick-test` does not even import what it leaves out: TensorFlow takes seconds in each process."""
+    if config.option.markexpr == "not slow" and collection_path.stem.removeprefix("test_") in SLOW:
+        return True
 
 
 def pytest_collection_modifyitems(items):
     """Begin with what takes longest, so that at the end no core waits long for another."""
     for item in items:
-        if item.path.name in LONGEST or item.path.stem.removeprefix("test_") in SLOW:
+        if item.path.stem.removeprefix("test_") in SLOW:
             item.add_marker("slow")
-    items.sort(key=lambda item: ("long" not in item.keywords, item.path.name not in LONGEST))
+    items.sort(key=lambda item: ("long" not in item.keywords, item.path.stem.removeprefix("test_") not in LONGEST))
 
 
 class ByFile(LoadScopeScheduling):
@@ -78,6 +86,14 @@ def no_download():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_OFFLINE", "1")
         patch.setattr(socket.socket, "connect", connect_locally)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_packages_of_the_tests():
+    """Processes that tests start begin with tests/fixtures/sitecustomize.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT / "tests" / "fixtures"), prepend=os.pathsep)
         yield
 
 
@@ -146,7 +162,7 @@ class Project:
         self.variables = {
             "HOME": str(home),
             "MPLCONFIGDIR": str(root.parents[1] / "matplotlib"),  # its cache of fonts takes seconds to make
-            "PYTHONPATH": str(root),
+            "PYTHONPATH": os.pathsep.join([str(root), os.environ["PYTHONPATH"]]),
             "TMPDIR": str(temporary),
         }
         self.prefix, self.meanwhile, self.at_end = [], None, ExitStack()
@@ -166,6 +182,7 @@ class Project:
         for sha256, content in (official | {cifar10.ARCHIVE_SHA256: archive}).items():
             replace(constants, sha256, hashlib.sha256(content).hexdigest())
         replace(constants, f"{cifar10.ARCHIVE_BYTES:_}", str(len(archive)))
+        compileall.compile_dir(root / "labhelpers", quiet=1)  # once for all copies and commands
         return cls(root)
 
     def copy(self, root: Path) -> "Project":

@@ -35,6 +35,7 @@ def official(tmp_path, monkeypatch):
 # What it reads
 
 
+@pytest.mark.slow
 def test_real_batches_are_read_as_keras_reads_them(real_cifar):
     from labhelpers import backend  # noqa: F401  Keras, started quietly
 

@@ -58,6 +58,7 @@ def test_picture_holds_its_numbers_and_words(words, caption, alt, folder):
     assert _contents(folder) == first, "the same bytes each time"
 
 
+@pytest.mark.slow
 def test_output_of_a_notebook_shows_the_figure_once_and_carries_its_name():
     """What a kernel shows is asked of IPython itself, as Jupyter runs a cell."""
     code = """

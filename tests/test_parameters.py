@@ -1,5 +1,6 @@
 """Parameters of notebooks: what their lines declare, and that values are checked, whoever gives them."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from types import SimpleNamespace
 import nbformat
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_notebook
+from papermill.cli import papermill
 
 from labhelpers.errors import LabError
 from labhelpers.parameters import check_parameters, declared
@@ -66,19 +69,10 @@ def test_outside_a_notebook_nothing_is_checked():
     check_parameters()
 
 
-def written(tmp_path, parameters=CELL):
+def written(folder, name="checks.ipynb", parameters=CELL):
     cells = [new_code_cell(parameters, metadata={"tags": ["parameters"]}), new_code_cell(CHECK)]
     python = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(new_notebook(cells=cells, metadata=python), tmp_path / "checks.ipynb")
-    (tmp_path / "values.yaml").write_text("RATE: .nan\n")
-
-
-def ends(command, folder, line):
-    """The command succeeds where `line` is None, and otherwise fails and says it."""
-    arguments = [sys.executable, "-m", *shlex.split(command)]
-    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
-    assert (done.returncode == 0) == (line is None), done
-    assert line is None or f"LabError: {line}" in done.stdout + done.stderr
+    nbformat.write(new_notebook(cells=cells, metadata=python), folder / name)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +84,21 @@ def ends(command, folder, line):
         ("-f values.yaml", f"RATE=nan: must be {NUMBER}"),
     ],
 )
-def test_papermill_s_values_are_checked(options, line, tmp_path):
+def test_papermill_s_values_are_checked(options, line, tmp_path, monkeypatch):
+    """Its command, in this process: it takes seconds to start."""
+    monkeypatch.chdir(tmp_path)
     written(tmp_path)
-    ends(f"papermill checks.ipynb out.ipynb {options}", tmp_path, line)
+    (tmp_path / "values.yaml").write_text("RATE: .nan\n")
+    done = CliRunner().invoke(papermill, ["checks.ipynb", "out.ipynb", *shlex.split(options)])
+    assert (done.exit_code == 0) == (line is None), done
+    assert line is None or f"LabError: {line}" in str(done.exception)
 
 
-@pytest.mark.parametrize(("epochs", "line"), [("3", None), ("0", "EPOCHS=0: must be from 1 to 1000")])
-def test_values_typed_by_hand_are_checked_also_by_nbval(epochs, line, tmp_path):
-    written(tmp_path, CELL.replace("2 * 5", epochs))
-    ends("pytest --nbval-lax --nbval-current-env -p no:cacheprovider checks.ipynb", tmp_path, line)
+def test_values_typed_by_hand_are_checked_also_by_nbval(tmp_path):
+    for name, epochs in (("good.ipynb", "3"), ("bad.ipynb", "0")):
+        written(tmp_path, name, CELL.replace("2 * 5", epochs))
+    options = "--nbval-lax --nbval-current-env -p no:cacheprovider -p labhelpers.reporting good.ipynb bad.ipynb"
+    command = [sys.executable, "-m", "pytest", *options.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "LabError: EPOCHS=0: must be from 1 to 1000" in done.stdout, done
+    assert set(re.findall(r"^FAILED (\w+)", done.stdout, re.M)) == {"bad"} and "3 passed" in done.stdout

@@ -128,6 +128,7 @@ print(digest(plots.losses(history)), digest(plots.losses(history)))
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "before, chosen", [("", "no_such_backend"), ("import matplotlib.pyplot as plt; plt.style.use('ggplot')", "Agg")]
 )

@@ -84,7 +84,7 @@ def test_nothing_slow_is_loaded_if_nothing_changed(reported):
     done = reported.lab("PYTHONPROFILEIMPORTTIME=1 lab report")
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "unchanged" in done.stdout and "nbformat" in loaded
-    slow = {"papermill", "nbconvert", "scipy.stats", "matplotlib", "tensorflow"}
+    slow = {"papermill", "nbconvert", "pandas", "scipy.special", "matplotlib", "tensorflow"}
     assert not loaded & (slow | {"rfc3987_syntax.syntax_helpers"})
 
 

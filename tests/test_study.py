@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from test_faults import changed, full_disk, half, needs_mount, needs_posix, running, succeeds, wait_for
 
+from labhelpers import standin
 from labhelpers.study import experiments, records, runner
 
 # Real runs
@@ -27,15 +28,16 @@ def contents(tmp_path_factory):
     """The records of two short runs on stand-in images, one of them with a recipe, made twice in other processes."""
     code = """
 import json, os, sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 os.environ["LAB_THREADS"] = "1"
-from labhelpers import models
+from labhelpers import models, standin
 from labhelpers.airbench import Recipe
 from labhelpers.study import records, runner
 from labhelpers.study.experiments import Experiment
 
 records.runs_dir = lambda: Path(sys.argv[1])
+standin.draw = cache(partial(standin.draw, n_test=1_000))
 models.NETWORKS["three_blocks"] = partial(models.three_blocks, widths=(2, 4, 4))
 options = {"batch_size": 64, "initial_weights": "pytorch", "sampled": True}
 short = Experiment("tiny", "tiny", "main", "deeper", 300, 2, 1, **options)
@@ -56,9 +58,7 @@ def test_run_again_gives_the_same_record_but_for_the_time(contents):
 
 
 def test_record_fits_together(contents):
-    from labhelpers import data
-
-    labels = data.load("standin").test_labels
+    labels = standin.draw(0, 1_000)[3]
     plain, fast = map(records.from_json, contents[0])
     for record in (plain, fast):
         matrix = np.histogram2d(labels, record.predictions, bins=(range(11), range(11)))[0]
@@ -286,7 +286,7 @@ def test_the_hours_are_announced_from_recorded_times(quick):
 @needs_posix
 def test_cluster_of_which_a_worker_is_killed_makes_every_record_once(quick, tmp_path):
     pytest.importorskip("distributed")
-    quick.variables |= {"MOMENT": "1", "PYTHONPATH": str(quick.root)}
+    quick.variables |= {"MOMENT": "1"}
     environment = os.environ | quick.variables
 
     def start(*words):

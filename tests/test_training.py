@@ -1,6 +1,7 @@
 """Training repeats itself to the last bit, keeps the best epoch, and says in one line what is wrong."""
 
 import io
+import json
 import math
 import os
 import signal
@@ -76,8 +77,13 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize(
     "optimizer, options",
-    # Batches of 66 leave two images: fewer than parts, on many cores.
-    [*((name, {}) for name in OPTIMIZERS), ("Adam", {"shuffle": False}), ("Adam", {"batch_size": 66})],
+    [
+        ("Adam", {}),
+        ("Adam, scheduled", {"batch_size": 66}),  # the last batch has two images: fewer than parts, on many cores
+        ("Adam, clipped", {}),
+        ("AdamW", {"shuffle": False}),
+        ("SGD", {}),
+    ],
     ids=str,
 )
 def test_fit_is_what_keras_fits(optimizer, options, split):
@@ -230,26 +236,39 @@ def test_predict_leaves_a_softmax_as_it_is(trained, split, precision):
     np.testing.assert_allclose(ours.sum(axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["baseline", "batch_normalized", "three_blocks"])
-def test_a_saved_model_needs_nothing_of_ours(name, split, tmp_path):
-    """Another process loads it with Keras alone; here it predicts the same and can be trained further."""
-    model = _compiled(models.NETWORKS[name]())
-    _fit(model, split)
-    model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "images.npy", split.validation.images)
-    code = """
+SAVED = {name: models.NETWORKS[name] for name in ("baseline", "batch_normalized")}
+SAVED["three_blocks"] = lambda: models.three_blocks(widths=(4, 8, 8))
+LOADS = """
 import sys
 import keras, numpy
-model = keras.models.load_model("model.keras")
-numpy.save("outputs.npy", model.predict(numpy.load("images.npy"), verbose=0))
+for name in sys.argv[1:]:
+    model = keras.models.load_model(f"{name}.keras")
+    numpy.save(f"{name}.npy", model.predict(numpy.load("images.npy"), verbose=0))
 assert not [name for name in sys.modules if name.startswith("labhelpers")]
 """
-    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def saved(split, tmp_path_factory):
+    """A folder of trained models, each with the logits that it gave in a process with Keras alone; and the models."""
+    folder, trained = tmp_path_factory.mktemp("saved"), {name: _compiled(build()) for name, build in SAVED.items()}
+    for name, model in trained.items():
+        _fit(model, split)
+        model.save(folder / f"{name}.keras")
+    np.save(folder / "images.npy", split.validation.images)
+    run = subprocess.run([sys.executable, "-c", LOADS, *SAVED], cwd=folder, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    expected = training.predict(model, split.validation.images)
-    outputs = softmax(np.load(tmp_path / "outputs.npy"), axis=1)
+    return folder, trained
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_a_saved_model_needs_nothing_of_ours(name, split, saved):
+    """Another process loads it with Keras alone; here it predicts the same and can be trained further."""
+    folder, models = saved
+    expected = training.predict(models[name], split.validation.images)
+    outputs = softmax(np.load(folder / f"{name}.npy"), axis=1)
     np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-5)
-    loaded = keras.models.load_model(tmp_path / "model.keras")
+    loaded = keras.models.load_model(folder / f"{name}.keras")
     assert _same([training.predict(loaded, split.validation.images)], [expected])
     before = loaded.get_weights()
     loaded.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
@@ -420,9 +439,10 @@ def test_interrupted_in_its_first_epoch_it_says_to_begin_again(split, interrupti
         _fit(_model(optimizer=Stops(3, "interrupt")), split)
 
 
-# On how many threads
+# On how many threads, and what a new process writes
 
-ONE_TRAINING = """
+TRAININGS = """
+import json
 import numpy as np
 from labhelpers import training
 from labhelpers.backend import PARTS, THREADS, keras
@@ -430,32 +450,40 @@ from labhelpers.study.experiments import experiment
 
 random = np.random.default_rng(0)
 images, labels = random.integers(0, 256, (99, 32, 32, 3), np.uint8), random.integers(0, 10, 99, np.uint8)
-print(THREADS, PARTS)
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 deeper, normalized = (experiment(id).build(0) for id in ("ladder-deeper", "ladder-batch-norm"))
 dropping = keras.models.clone_model(deeper)
 dropping.add(keras.layers.Dropout(0.2, seed=0))
-dropping.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+dropping.compile("adam", loss)
+numbers = []
 for model in (deeper, normalized, dropping):
     history = training.fit(model, images, labels, validation_data=(images, labels), epochs=2).history
-    print(*history["loss"], *history["val_loss"], *training.predict(model, images[:1]).ravel(), end=" ")
+    numbers += [*history["loss"], *history["val_loss"], *training.predict(model, images[:1]).ravel().tolist()]
+"""
+THREE_MORE = """
+for _ in range(3):
+    model = keras.Sequential([keras.layers.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.compile("adam", loss)
+    training.fit(model, images, labels, validation_data=(images, labels), epochs=1)
+    training.predict(model, images)
 """
 
 
-def _trained_on(threads):
-    variables = os.environ | {"LAB_THREADS": str(threads), "LAB_PROGRESS": "0"}
-    run = subprocess.run([sys.executable, "-c", ONE_TRAINING], env=variables, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    counts, numbers = run.stdout.splitlines()
-    return counts.split()[:2], np.array(numbers.split(), float)
-
-
-def test_threads_change_no_more_than_rounding():
-    counts, expected = _trained_on(1)
-    assert counts == ["1", "1"]
-    for threads, parts in ((2, "2"), (5, "2")):
-        counts, found = _trained_on(threads)
-        assert counts == [str(threads), parts]
-        np.testing.assert_allclose(found, expected, rtol=1e-3)
+def test_threads_change_no_more_than_rounding_and_nothing_is_written_to_stderr():
+    """In up to six trainings, since TensorFlow would warn from the fifth model on."""
+    here = {}
+    exec(TRAININGS, here)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    for threads, parts, more in ((1, 1, ""), (2, 2, ""), (5, 2, THREE_MORE)):
+        if threads == here["THREADS"] and not more:
+            continue
+        code = f"{TRAININGS}{more}\nprint(json.dumps([THREADS, PARTS, numbers]))"
+        environment = variables | {"LAB_THREADS": str(threads)}
+        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        assert (run.returncode, run.stderr) == (0, "")
+        *counts, numbers = json.loads(run.stdout.splitlines()[-1])
+        assert counts == [threads, parts]
+        np.testing.assert_allclose(numbers, here["numbers"], rtol=1e-3)
 
 
 # What one sees of it
@@ -472,22 +500,3 @@ def test_progress_ends_at_its_total(split, monkeypatch):
     _fit(_model(), split, epochs=2)
     assert bars[0].total == 2 * (200 + 100)
     assert bars[0].n == bars[0].total
-
-
-def test_training_writes_nothing_to_stderr():
-    """What a new process writes to stderr in six trainings; TensorFlow would warn from the fifth model on."""
-    code = """
-import numpy as np
-from labhelpers import training
-from labhelpers.backend import keras
-
-data = np.zeros((64, 32, 32, 3), np.uint8), np.zeros(64, np.uint8)
-for run in range(6):
-    model = keras.Sequential([keras.layers.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(10)])
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    training.fit(model, *data, validation_data=data, epochs=1)
-    training.predict(model, data[0])
-"""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-    run = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
-    assert (run.returncode, run.stderr) == (0, "")

@@ -12,8 +12,6 @@ from pathlib import Path
 from labhelpers import cifar10
 from labhelpers.paths import project
 from labhelpers.reporting import notebooks
-from labhelpers.study import human_labels
-from labhelpers.study.records import runs_dir
 
 
 def snapshot() -> dict:
@@ -22,7 +20,7 @@ def snapshot() -> dict:
     for path in (root / "labhelpers").rglob("*.py"):
         name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
         modules[name] = _short_digest(path)
-    for path in sorted(runs_dir().glob("*.json")):
+    for path in sorted((root / "data" / "runs").glob("*.json")):
         records[path.stem.rpartition("-seed")[0]].append(path.name.encode() + path.read_bytes())
     return {
         "requirements.lock": _short_digest(root / "requirements.lock"),
@@ -53,6 +51,8 @@ def key(notebook, settings: dict, used: dict | None, data_digest: str, state: di
         elif kind == "data":
             parts[kind] = dict.fromkeys(names, data_digest[:16])
         elif kind == "human labels":
+            from labhelpers.study import human_labels  # here, since it takes half a second to load
+
             parts[kind] = dict.fromkeys(names, _short_digest(human_labels.counts_path()))
         else:
             parts[kind] = {name: _short_digest(name) for name in names}
