@@ -197,12 +197,18 @@ def with_provenance(notebook, run: dict):
 
 def is_as_run(notebook) -> bool:
     """Return whether code, tags and outputs are still those of the committed run; prose may change."""
-    return notebook.metadata.get(OURS, {}).get("sha256") == _digest(notebook)
+    return provenance(notebook).get("sha256") == _digest(notebook)
 
 
 def made(notebook) -> dict[str, str]:
     """Return the files that the committed run made, such as "figures/verdicts.png", with their digests."""
-    return notebook.metadata.get(OURS, {}).get("files", {})
+    return provenance(notebook).get("files", {})
+
+
+def provenance(notebook) -> dict:
+    """Return what `with_provenance` noted; nothing if the notebook has lost it."""
+    noted = notebook.metadata.get(OURS)
+    return noted if isinstance(noted, dict) else {}
 
 
 def read_record(folder: Path) -> dict:
