@@ -40,7 +40,7 @@ lock: .uv  # make requirements.lock consistent with pyproject.toml; delete it fi
 
 clean:  # delete .venv and caches; results and data stay
 	if [ -e .venv/created_by_setup_venv ]; then rm -rf .venv; fi  # one that it did not create is left
-	rm -rf .bench .bench.part .oldest .uv build labhelpers.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .bench .bench.part .oldest .uv labhelpers.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find labhelpers tests -name __pycache__ -prune -exec rm -rf {} +
 
 setup:

@@ -1,12 +1,15 @@
 """The `lab` command: reads the command line, calls the library, reports errors in one line."""
 
 import argparse
+import errno
 import io
 import os
 import signal
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+from labhelpers import __version__
 from labhelpers.errors import LabError
 
 # Each command imports what it needs when it runs, so that `lab --help` answers at once.
@@ -20,6 +23,39 @@ def main(arguments=None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # else a true minus sign is an error in the C locale, and on Windows
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
+    try:
+        _run(sys.argv[1:] if arguments is None else arguments)
+        print(end="", flush=True)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lab: interrupted; what was finished is kept, run again to carry on", file=sys.stderr)
+        return 130
+    except ModuleNotFoundError as error:
+        ready = "run make setup, or python setup_venv.py, then use .venv/bin/lab"
+        print(f"lab: {sys.executable} lacks the package {error.name}: {ready}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.filename is None:  # of stdout
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's last flush fails again
+        if isinstance(error, BrokenPipeError):  # as in `lab report | head -1`
+            return 141
+        verb, remedy = "use", "check that it is there and that you have permission"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            verb, remedy = "write", "free some space"
+        place, reason = error.filename or "the output", error.strerror or error
+        print(f"lab: can't {verb} {place}: {reason}; {remedy}, then run again", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(arguments):
+    for flag, word in pairwise(arguments):
+        name, sign, value = word.partition("=")
+        if flag == "-p" and sign:
+            raise LabError(f"-p {word}: write name and value as two words, -p {name} {value}")
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
     options = vars(known)
@@ -28,28 +64,15 @@ def main(arguments=None) -> int:
         options["rest"] = rest
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
-    try:
-        command(**options)
-        print(end="", flush=True)
-    except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("lab: interrupted; what was finished is kept, run again to carry on", file=sys.stderr)
-        return 130
-    except OSError as error:  # of stdout: the library turns its own into LabError
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's last flush fails again
-        if isinstance(error, BrokenPipeError):  # as in `lab report | head -1`
-            return 141
-        place, reason = error.filename or "the output", error.strerror or error
-        print(f"lab: can't write {place}: {reason}; free some space, then run again", file=sys.stderr)
-        return 2
-    return 0
+    from labhelpers.paths import project
+
+    project()  # every command works on it
+    command(**options)
 
 
 def _parser():
     parser = argparse.ArgumentParser(prog="lab", description="A lab report on CIFAR-10, reproduced.")
+    parser.add_argument("--version", action="version", version=f"lab {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(function, name, text):
@@ -117,7 +140,7 @@ def _jupyter(rest):
 
     folder = copy_for_student()
     print(f"your copies of the notebooks are in {folder}; to start one over, delete it and run this again")
-    os.environ["LAB_OUT"] = str(folder)
+    os.environ["LAB_OUT"] = str(folder / "results")
     # A terminal in JupyterLab then finds `lab`, under the name that the notebooks use.
     programs = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     os.environ["PATH"] = os.pathsep.join(programs)

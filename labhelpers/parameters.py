@@ -1,6 +1,7 @@
 """The parameters of a notebook: `EPOCHS = 10  # passes over the training images (1 to 1000)`, and values given for them."""
 
 import ast
+import difflib
 import linecache
 import math
 import re
@@ -14,6 +15,7 @@ from labhelpers.errors import LabError
 
 NUMBER = r"([-+]?[\d_]*\.?\d+(?:e[-+]?\d+)?)"
 RANGE = re.compile(rf"\({NUMBER} to {NUMBER}\)")
+INJECTED = "# Parameters\n"  # how the cell that papermill inserts begins
 KINDS = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
 
 
@@ -51,7 +53,7 @@ class Parameter:
             raise LabError(f"{self.name}={shown}: must be{kind}{limits}")
 
 
-def declared(source: str, commented: bool = False) -> dict[str, Parameter]:
+def declared(source: str, limited: bool = False) -> dict[str, Parameter]:
     """Return the parameters that lines of code declare, by name.
 
     A range of whole numbers in the comment, such as `(1 to 9)`, means a whole number, one such as `(0.0 to 1.0)` a
@@ -59,7 +61,8 @@ def declared(source: str, commented: bool = False) -> dict[str, Parameter]:
 
     Args:
         source: of a cell.
-        commented: count only names in capitals with a comment, so that other assignments may change as they like.
+        limited: count only names in capitals whose comment limits their values (a text needs no range), so that other
+            assignments may change as they like.
     """
     found = {}
     for line in source.splitlines():
@@ -72,8 +75,6 @@ def declared(source: str, commented: bool = False) -> dict[str, Parameter]:
                 comment = line.encode()[value.end_col_offset :].decode()
             case _:
                 continue
-        if commented and not (name.isupper() and "#" in comment):
-            continue
         try:
             default = ast.literal_eval(value)
         except ValueError:
@@ -82,7 +83,8 @@ def declared(source: str, commented: bool = False) -> dict[str, Parameter]:
         if limits := RANGE.findall(comment):
             low, high = (float(text) if set(text) & set(".e") else int(text) for text in limits[-1])
             kind = int if isinstance(low, int) and isinstance(high, int) else float
-        if kind in KINDS:
+        is_limited = name.isupper() and "#" in comment and (low is not None or kind in (bool, str))
+        if kind in KINDS and (is_limited or not limited):
             found[name] = Parameter(name, default, kind, low, high)
     return found
 
@@ -94,7 +96,8 @@ def check_parameters() -> None:
     this kernel has run, the last one for each name; a cell that papermill inserts has none.
 
     Raises:
-        LabError: a value is of another kind than declared, or out of its range.
+        LabError: a value is of another kind than declared, or out of its range; papermill set a name that is not
+            declared; or no cell declares a parameter with its range.
     """
     shell = usage.shell()
     if shell is None:
@@ -102,8 +105,18 @@ def check_parameters() -> None:
     # IPython keeps the cells' sources in its history, in order, but not what nbval runs; that is only where tracebacks
     # find it. Its entries there have no time of a file.
     cached = ["".join(entry[2]) for entry in linecache.cache.values() if len(entry) == 4 and entry[1] is None]
+    cells = shell.history_manager.input_hist_raw
     parameters: dict[str, Parameter] = {}
-    for source in [*cached, *shell.history_manager.input_hist_raw]:
-        parameters |= declared(source, commented=True)
+    for source in [*cached, *cells]:
+        parameters |= declared(source, limited=True)
+    if not parameters:
+        line = "EPOCHS = 10  # passes over the images (1 to 1000)"
+        raise LabError(f"no cell that has run declares a parameter with its range, as in {line}: run or add that cell")
+    before = cells[-2] if len(cells) > 1 else ""
+    # Only the cell before this one, since others that begin alike may be a student's own.
+    for name in re.findall(r"^(\w+) = ", before, re.MULTILINE) if before.startswith(INJECTED) else []:
+        if name not in parameters and not name.startswith("PAPERMILL_"):  # the paths that papermill itself adds
+            close = difflib.get_close_matches(name.upper(), parameters, 1) or sorted(parameters)
+            raise LabError(f"this notebook has no parameter {name}: use {' or '.join(close)}")
     for name in parameters.keys() & shell.user_ns.keys():
         parameters[name].check(shell.user_ns[name])

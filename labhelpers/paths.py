@@ -21,14 +21,29 @@ OTHER_FOLDER = "free some space or choose another folder with LAB_OUT"
 def project() -> Path:
     """Return the project's root: the folder that holds `notebooks` and `labhelpers`.
 
-    It is the folder that the package was installed from, or else the nearest one above the current directory. Without
-    either, a `LabError` says so.
+    It is the folder that the package was installed from, or else the nearest one above the current directory.
+
+    Raises:
+        LabError: there is neither, or they are two different clones.
     """
     package = Path(__file__).resolve().parents[1]
-    for folder in (package, Path.cwd(), *Path.cwd().parents):
-        if (folder / "notebooks").is_dir() and (folder / "labhelpers").is_dir():
-            return folder
-    raise LabError("the project's folder was not found: run this from inside a clone of the project")
+    try:
+        current = Path.cwd()
+    except FileNotFoundError:
+        raise LabError("the current folder was deleted: change to another one") from None
+    here = next(filter(_is_project, (current, *current.parents)), None)
+    if not _is_project(package):
+        if here is None:
+            raise LabError("the project's folder was not found: run this from inside a clone of the project")
+        return here
+    if here and not here.samefile(package):
+        belong = f"this lab belongs to {package}, and the current folder to {here}"
+        raise LabError(f"{belong}: run make setup in the latter, then use its .venv")
+    return package
+
+
+def _is_project(folder):
+    return (folder / "notebooks").is_dir() and (folder / "labhelpers").is_dir()
 
 
 def typed(path) -> Path:
@@ -78,24 +93,21 @@ def claim(folder: Path) -> None:
     check_ours(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if not _is_usual(folder):
-            (folder / MARK).touch()
+        (folder / MARK).touch()
 
 
 def check_ours(folder: Path) -> None:
-    """Make sure that nothing in a folder for results can be someone else's, since files in it are replaced.
+    """Make sure that a folder for results has our mark, or is new or empty, since files in it are replaced.
 
     Raises:
-        LabError: it holds files, and no mark that they are results.
+        LabError: it holds files and no mark, so they may be someone's own.
     """
     with writing(folder):
-        marked = _is_usual(folder) or any((folder / name).exists() for name in (MARK, "run.json"))
-        if not marked and folder.is_dir() and any(folder.iterdir()):
-            raise LabError(f"LAB_OUT names {folder}, whose files might be replaced: name a new or an empty folder")
-
-
-def _is_usual(folder):
-    return folder.parent == project() and folder.name in ("report", "my_notebooks")
+        if folder.is_dir() and not (folder / MARK).exists() and any(folder.iterdir()):
+            raise LabError(
+                f"{folder} is not marked as a folder for results, and its files might be replaced: move them, or set "
+                "LAB_OUT to a new or an empty folder"
+            )
 
 
 def _is_report(folder):
@@ -114,7 +126,9 @@ def examples_dir() -> Path:
 
 def checkpoints_dir() -> Path:
     """Return the folder in which a long training in a notebook keeps its state, also if the run fails."""
-    return project() / "report" / "checkpoints"
+    folder = project() / "report"
+    claim(folder)
+    return folder / "checkpoints"
 
 
 def exclusive(path: Path, busy: str, wait: bool = False):

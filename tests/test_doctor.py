@@ -60,7 +60,7 @@ def test_here_all_is_good_but_perhaps_the_data(capsys):
             "variables",
             {"LAB_OUT": "."},
             {"mine.txt": ""},
-            "whose files might be replaced: name a new or an empty folder",
+            "is not marked as a folder for results, and its files might be replaced: ",
         ),
         (
             "packages",

@@ -22,6 +22,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labhelpers import cifar10
+from labhelpers.paths import MARK
 
 ARCHIVE = f"data/{cifar10.ARCHIVE}"
 FIRST = "notebooks/10_makes_its_figure.ipynb"
@@ -261,7 +262,9 @@ FREE_SPACE = "free some space or choose another folder with LAB_OUT, then run ag
 NO_SPACE = f"No space left on device; {FREE_SPACE}"
 KEPT = "(see …/report/failed/…; earlier results are kept)"
 INTERRUPTED = "interrupted; what was finished is kept, run again to carry on"
-THEIRS = "LAB_OUT names …, whose files might be replaced: name a new or an empty folder"
+THEIRS = (
+    "… is not marked as a folder for results, and its files might be replaced: move them, or set LAB_OUT to a new or …"
+)
 RUNS_CODE = b"cos\nsystem\n(S'touch outside'\ntR."  # a pickle
 RESTORE = "restore it, for example with git"
 IN_PLACE = (
@@ -318,6 +321,9 @@ ERRORS = {
     ("not in every notebook", (), "lab report -p SHARE 1"): (
         "11_writes_a_table has no parameter 'SHARE': choose notebooks that have it, as in lab report 10"
     ),
+    ("name and value in one word", (), "lab report -p FACTOR=3 10"): (
+        "-p FACTOR=3: write name and value as two words, -p FACTOR 3"
+    ),
     ("too small", (), "lab report -p FACTOR 0"): "FACTOR=0: must be from 1 to 10",
     ("too large", (), "lab report -p FACTOR 11"): "FACTOR=11: must be from 1 to 10",
     ("not whole", (), "lab report -p FACTOR 2.5"): "FACTOR=2.5: must be a whole number from 1 to 10",
@@ -329,7 +335,10 @@ ERRORS = {
         f"can't write …/requirements.lock: File exists; {FREE_SPACE}"
     ),
     ("LAB_OUT is the project", (), "LAB_OUT=. lab report"): THEIRS,
-    ("LAB_OUT holds other files", (), "LAB_OUT=data lab report"): THEIRS,
+    ("report is not ours", changed(f"report/{MARK}", gone), "lab report"): THEIRS,
+    ("README.md missing", (), "lab refresh"): (
+        "can't use …/README.md: No such file or directory; check that it is there and that you have permission, then …"
+    ),
     # A notebook that fails
     ("not valid JSON", changed("notebooks/11_writes_a_table.ipynb", half), "lab report"): (
         f"…/notebooks/11_writes_a_table.ipynb is not a valid notebook (…): {RESTORE}"

@@ -85,4 +85,4 @@ def test_run_all_change_a_number_run_again(lab, tmp_path):
     made = outputs(copy)
     assert made and not [out for out in made if out.output_type == "error" or out.get("name") == "stderr"]
     assert {path.name: path.read_bytes() for path in (copy / "notebooks").iterdir()} == before
-    assert (copy / "my_notebooks" / "figures" / "figure2_baseline_losses.png").exists()
+    assert (copy / "my_notebooks" / "results" / "figures" / "figure2_baseline_losses.png").exists()

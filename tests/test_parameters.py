@@ -75,10 +75,20 @@ def written(folder, name="checks.ipynb", parameters=CELL):
     nbformat.write(new_notebook(cells=cells, metadata=python), folder / name)
 
 
+def test_parameters_without_ranges_are_refused(monkeypatch, tells):
+    ran = ["", "EPOCHS = 10  # passes\nRATE = 0.1", "check_parameters()"]
+    shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=ran), user_ns={"EPOCHS": "ten"})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    with tells(LabError, "no cell that has run declares a parameter with its range, as in EPOCHS = 10  # passes"):
+        check_parameters()
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ("-p EPOCHS 3", None),
+        ("-p EPOCHS 3 --inject-paths", None),
+        ("-p EPOCH 3", "this notebook has no parameter EPOCH: use EPOCHS"),
+        ("-y 'X: [1, 2]'", "this notebook has no parameter X: use EPOCHS or PICTURE or RATE or TRAIN_LIVE"),
         ("-p TRAIN_LIVE false", "TRAIN_LIVE='false': must be True or False"),
         ("-y 'EPOCHS: 0'", "EPOCHS=0: must be from 1 to 1000"),
         ("-f values.yaml", f"RATE=nan: must be {NUMBER}"),

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def test_lab_out_says_where_results_go_and_is_relative_to_the_directory_now(monk
 
 def test_runs_by_hand_leave_a_report_alone_and_lab_report_is_given_its_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("LAB_OUT", str(tmp_path))
+    paths.claim(tmp_path)
     (tmp_path / "run.json").write_text("{}")
     assert paths.figures_dir() == tmp_path / "by_hand" / "figures"
     monkeypatch.setenv("LAB_USAGE", "notes.json")
@@ -46,11 +48,31 @@ def test_folder_of_someone_else_s_files_is_refused(monkeypatch, tmp_path, tells)
     (tmp_path / "figures").mkdir()
     paths.claim(tmp_path)  # again: it is marked
     theirs = tmp_path / "figures"
-    (theirs / "mine.png").write_text("mine")
+    (theirs / "run.json").write_text("{}")
     for folder in (theirs, PROJECT, PROJECT / "notebooks"):
-        with tells(LabError, f"LAB_OUT names {folder}, whose files might be replaced: name a new or an empty folder"):
+        with tells(LabError, f"{folder} is not marked as a folder for results, and its files might be replaced: "):
             paths.claim(folder)
-    assert [path.name for path in theirs.iterdir()] == ["mine.png"]
+    assert [path.name for path in theirs.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("folder", ["report", "my_notebooks"])
+@pytest.mark.parametrize("link", [True, False])
+def test_usual_folders_are_no_exception(folder, link, monkeypatch, tmp_path, tells):
+    monkeypatch.setattr(paths, "project", lambda: tmp_path)
+    monkeypatch.setenv("LAB_OUT", folder if folder == "my_notebooks" else "")
+    monkeypatch.chdir(tmp_path)
+    theirs = tmp_path / ("theirs" if link else folder)
+    theirs.mkdir()
+    if link:
+        (tmp_path / folder).symlink_to(theirs)
+    (theirs / "index.html").write_text("mine")
+    for function in (paths.figures_dir, paths.checkpoints_dir)[: 1 + (folder == "report")]:
+        with tells(LabError, f"{tmp_path / folder} is not marked as a folder for results"):
+            function()
+    (theirs / "index.html").unlink()
+    paths.figures_dir()  # it is empty now
+    paths.figures_dir()
+    assert [path.name for path in theirs.iterdir()] == [paths.MARK]
 
 
 def test_typed_path_is_found_here_or_where_the_command_was_typed(monkeypatch, tmp_path, tells):
@@ -71,10 +93,27 @@ def test_typed_path_is_found_here_or_where_the_command_was_typed(monkeypatch, tm
         paths.typed("~nobody-has-this-name/cat.png")
 
 
-@pytest.mark.parametrize("inside", [True, False], ids=["inside a clone", "outside"])
-def test_package_copied_elsewhere_finds_the_clone_it_is_run_from(inside, tmp_path):
-    elsewhere, clone = tmp_path / "site-packages", tmp_path / "clone"
+@pytest.mark.parametrize(
+    ("package", "current", "said"),
+    [
+        ("site-packages", "clone/notebooks", "{0}/clone"),
+        ("site-packages", ".", "LabError: the project's folder was not found: run this from inside a clone of …"),
+        ("other", ".", "{0}/other"),
+        ("other", "other/labhelpers", "{0}/other"),
+        (
+            "other",
+            "clone/notebooks",
+            "LabError: this lab belongs to {0}/other, and the current folder to {0}/clone: run …",
+        ),
+    ],
+)
+def test_project_is_that_of_the_package_or_of_the_current_folder_and_not_of_two_clones(
+    package, current, said, tmp_path
+):
+    elsewhere, clone = tmp_path / package, tmp_path / "clone"
     (elsewhere / "labhelpers").mkdir(parents=True)
+    if package == "other":
+        (elsewhere / "notebooks").mkdir()
     for name in ("__init__", "errors", "paths", "usage"):
         shutil.copy(PROJECT / "labhelpers" / f"{name}.py", elsewhere / "labhelpers")
     for name in ("notebooks", "labhelpers"):
@@ -88,14 +127,13 @@ except errors.LabError as error:
 """
     run = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=clone / "notebooks" if inside else tmp_path,
+        cwd=tmp_path / current,
         env=os.environ | {"PYTHONPATH": str(elsewhere)},
         capture_output=True,
         text=True,
         check=True,
     )
-    (line,) = run.stdout.splitlines()
-    assert line == str(clone) if inside else line.startswith("LabError: ") and "clone" in line
+    assert re.fullmatch(re.escape(said.format(tmp_path)).replace("…", ".*"), run.stdout.strip("\n"))
 
 
 @pytest.mark.parametrize("earlier", ["earlier", None])

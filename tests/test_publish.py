@@ -169,6 +169,12 @@ def test_long_cells_and_unnamed_figures_are_named():
     ]
 
 
+@pytest.mark.parametrize("line", ["SEED = 0", "SEED = 0  # of the random generator", "SEED = 0.5 # from 0 to 9"])
+def test_parameter_without_a_range_is_named(project, line):
+    replace(project / NOTEBOOK, "SEED = 0  # (0 to 9)", line)
+    assert faults()[0] == "01_first.ipynb: no comment limits the values of SEED, as (1 to 9) would"
+
+
 def test_picture_that_is_damaged_or_carries_no_numbers_is_named(project):
     path = project / "figures/curve.png"
     path.write_bytes(path.read_bytes()[:-200])

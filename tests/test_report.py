@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 from test_faults import succeeds
 
+from labhelpers.paths import MARK
 from labhelpers.reporting import cache
 from labhelpers.reporting.publish import TABLES
 
@@ -61,7 +62,7 @@ def test_makes_figure_notebook_and_page(finished, untouched):
     assert "factor 2 images 20000" in page and "data:image/png;base64" in page
     run = json.loads((out / "run.json").read_text())["notebooks"][FIRST]
     assert run["cifar"]["name"] == "CIFAR-10" and run["seconds"] > 0
-    names = {"run.json", "index.html", "figures/line.csv", "figures/line.png", "figures/counts.csv"}
+    names = {MARK, "run.json", "index.html", "figures/line.csv", "figures/line.png", "figures/counts.csv"}
     names |= {f"notebooks/{FIRST}.ipynb", f"notebooks/{SECOND}.ipynb"}
     assert set(finished.state()) - set(committed(finished)) == {f"report/{name}" for name in names}
     assert committed(finished) == untouched.state(), "nothing else is written"
@@ -222,6 +223,31 @@ def test_figure_that_is_no_longer_made_is_removed(refreshed):
     assert {"figures/renamed.png", "figures/line.png (removed)"} <= set(written)
     assert (refreshed.root / "figures/mine.png").read_bytes() == b"mine"
     assert not (refreshed.root / "figures/line.png").exists()
+
+
+@pytest.mark.parametrize("lost", [{}, {"labhelpers": {}}, {"labhelpers": None}, {"labhelpers": "?"}])
+def test_refresh_copes_with_a_notebook_that_lost_its_metadata(lost, refreshed):
+    path = refreshed.root / f"notebooks/{SECOND}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata = lost
+    nbformat.write(notebook, path)
+    before = committed(refreshed)
+    assert succeeds(refreshed, "lab refresh 10") == "nothing to refresh\n"
+    assert committed(refreshed) == before
+    done = refreshed.lab("lab check")
+    assert f"{SECOND}.ipynb: its code, a tag or an output is not that of the run" in done.stderr
+    assert succeeds(refreshed, "lab refresh 11") == f"notebooks/{SECOND}.ipynb\n"
+    assert succeeds(refreshed, "lab check").startswith("consistent")
+
+
+def test_figure_that_someone_has_replaced_is_not_removed(refreshed):
+    path = refreshed.root / f"notebooks/{FIRST}.ipynb"
+    path.write_text(path.read_text(encoding="utf-8").replace('\\"line\\"', '\\"renamed\\"'), encoding="utf-8")
+    (refreshed.root / "figures/line.png").write_bytes(b"mine")
+    succeeds(refreshed, "lab report")
+    written = succeeds(refreshed, "lab refresh").splitlines()
+    assert "figures/line.csv (removed)" in written and "figures/line.png (removed)" not in written
+    assert (refreshed.root / "figures/line.png").read_bytes() == b"mine"
 
 
 def test_refresh_takes_no_run_without_the_human_labels(refreshed):

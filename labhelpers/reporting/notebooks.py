@@ -44,7 +44,7 @@ def select(names=()) -> list[Path]:
     A line on stderr names the files among the notebooks that are left out.
 
     Raises:
-        LabError: no notebook has one of the names, or two have the same number.
+        LabError: no notebook has one of the names, a name is the path of another file, or two have the same number.
     """
     paths = notebook_paths()
     for path in sorted({*(project() / "notebooks").glob("*.ipynb")} - {*paths}):
@@ -55,6 +55,9 @@ def select(names=()) -> list[Path]:
             raise LabError(f"{first.name} and {second.name} have the same number: rename or delete one of them")
     chosen = set()
     for name in names:
+        if _is_elsewhere(name):
+            how = "run a copy with papermill, or in JupyterLab (lab jupyter)"
+            raise LabError(f"lab report runs the project's notebooks, and {name} is not in their folder: {how}")
         stem = Path(name).name.removesuffix(".ipynb")
         stem = stem.zfill(2) if stem.isdecimal() else stem
         fitting = [path for path in paths if path.stem == stem or path.stem.startswith(f"{stem}_")]
@@ -63,6 +66,14 @@ def select(names=()) -> list[Path]:
             raise LabError(f"there is no notebook {name!r}: choose from {stems}")
         chosen.update(fitting)
     return [path for path in paths if not names or path in chosen]
+
+
+def _is_elsewhere(name):
+    """Return whether a name is a path to another folder than the project's notebooks, seen from here or from there."""
+    folder = project() / "notebooks"
+    if Path(name).is_file():
+        return Path(name).resolve().parent != folder.resolve()
+    return folder not in ((folder / name).parent, (project() / name).parent)
 
 
 def read(path: Path):
@@ -90,9 +101,9 @@ def read_source(path: Path):
     return notebook
 
 
-def parameters(notebook) -> dict[str, Parameter]:
-    """Return the parameters that a notebook declares in its cell tagged `parameters`, by name."""
-    return declared("\n".join(cell.source for cell in notebook.cells if "parameters" in _tags(cell)))
+def parameters(notebook, limited: bool = False) -> dict[str, Parameter]:
+    """Return the parameters that a notebook declares in its cell tagged `parameters`, by name; see `declared`."""
+    return declared("\n".join(cell.source for cell in notebook.cells if "parameters" in _tags(cell)), limited)
 
 
 def structure_faults(notebook) -> list[str]:
@@ -100,6 +111,7 @@ def structure_faults(notebook) -> list[str]:
     first, second = [*notebook.cells, *[nbformat.v4.new_raw_cell()] * 2][:2]
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     headings = [line.strip() for line in prose.splitlines() if line.strip() in SECTIONS]
+    unlimited = sorted(parameters(notebook).keys() - parameters(notebook, limited=True).keys())
     unnamed = [name for name in figures(notebook) if f"`{name}`" not in first.source]
     lengths = sorted(len(source.splitlines()) for source in code(notebook)) or [0]
     words, lines, median = len(prose.split()), sum(lengths), lengths[len(lengths) // 2]
@@ -108,6 +120,7 @@ def structure_faults(notebook) -> list[str]:
         "the first cell has no **Question:**": "**Question:**" in first.source,
         f"the first cell does not name the figures {', '.join(unnamed)}": not unnamed,
         "the second cell is not tagged `parameters`": "parameters" in _tags(second),
+        f"no comment limits the values of {', '.join(unlimited)}, as (1 to 9) would": not unlimited,
         "no cell after the parameters calls check_parameters()": "check_parameters()" in "".join(code(notebook)[1:2]),
         f"not there, or not in this order: {' and '.join(SECTIONS)}": headings == SECTIONS,
         "the last text does not end with a link to a notebook": LINK_AT_END.search(prose),
@@ -184,12 +197,18 @@ def with_provenance(notebook, run: dict):
 
 def is_as_run(notebook) -> bool:
     """Return whether code, tags and outputs are still those of the committed run; prose may change."""
-    return notebook.metadata.get(OURS, {}).get("sha256") == _digest(notebook)
+    return provenance(notebook).get("sha256") == _digest(notebook)
 
 
 def made(notebook) -> dict[str, str]:
     """Return the files that the committed run made, such as "figures/verdicts.png", with their digests."""
-    return notebook.metadata.get(OURS, {}).get("files", {})
+    return provenance(notebook).get("files", {})
+
+
+def provenance(notebook) -> dict:
+    """Return what `with_provenance` noted; nothing if the notebook has lost it."""
+    noted = notebook.metadata.get(OURS)
+    return noted if isinstance(noted, dict) else {}
 
 
 def read_record(folder: Path) -> dict:

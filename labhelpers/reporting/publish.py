@@ -62,7 +62,7 @@ def refresh(names=()) -> list[str]:
         readme = readme[: table.start()] + make() + readme[table.end() :]
     committed = {path: refreshed.get(path) or notebooks.read(path) for path in notebooks.notebook_paths()}
     kept = {name for notebook in committed.values() for name in notebooks.made(notebook)}
-    earlier = {name for path in refreshed for name in notebooks.made(notebooks.read(path))}
+    earlier = {name: sha for path in refreshed for name, sha in notebooks.made(notebooks.read(path)).items()}
     contents: dict[str, bytes] = {}
     changed = []
     for path, notebook in refreshed.items():
@@ -75,10 +75,11 @@ def refresh(names=()) -> list[str]:
             with atomic_write(target, FREE_SPACE) as temporary:
                 temporary.write_bytes(content)
             changed.append(name)
-    # Only what an earlier run of these notebooks made: other files in figures/ may be someone's own.
-    for name in sorted(earlier - kept):
-        (project() / name).unlink(missing_ok=True)
-        changed.append(f"{name} (removed)")
+    # Only what an earlier run of these notebooks made, as it made it: other files in figures/ may be someone's own.
+    for name in sorted(earlier.keys() - kept):
+        if cache.digest(project() / name) == earlier[name]:
+            (project() / name).unlink()
+            changed.append(f"{name} (removed)")
     return changed or ["nothing to refresh"]
 
 
@@ -152,7 +153,7 @@ def _faults(notebook):
         yield "is not cleaned"
     if not notebooks.is_as_run(notebook):
         yield "its code, a tag or an output is not that of the run it was taken from"
-    elif reasons := cache.outdated(notebook.metadata[notebooks.OURS].get("key", {}), notebook):
+    elif reasons := cache.outdated(notebooks.provenance(notebook).get("key", {}), notebook):
         yield f"is outdated ({', '.join(reasons)})"
     for cell in notebook.cells:
         if cell.cell_type != "code":
