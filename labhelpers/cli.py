@@ -64,9 +64,12 @@ def _run(arguments):
         options["rest"] = rest
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    from labhelpers.paths import project
+    from labhelpers.paths import current_project, project
 
-    project()  # every command works on it
+    here = current_project()
+    if here and not here.samefile(project()):
+        it, remedy = f"this lab works on {project()}, not on {here}", "for one that works there, run make setup there"
+        print(f"WARNING: {it}; {remedy}", file=sys.stderr)
     command(**options)
 
 

@@ -21,25 +21,23 @@ OTHER_FOLDER = "free some space or choose another folder with LAB_OUT"
 def project() -> Path:
     """Return the project's root: the folder that holds `notebooks` and `labhelpers`.
 
-    It is the folder that the package was installed from, or else the nearest one above the current directory.
-
-    Raises:
-        LabError: there is neither, or they are two different clones.
+    It is the folder that the package was installed from, or else the nearest one above the current directory. Without
+    either, a `LabError` says so.
     """
     package = Path(__file__).resolve().parents[1]
+    found = package if _is_project(package) else current_project()
+    if found is None:
+        raise LabError("the project's folder was not found: run this from inside a clone of the project")
+    return found
+
+
+def current_project() -> Path | None:
+    """Return the clone of the project that the current directory is in, which may be another than `project()`."""
     try:
         current = Path.cwd()
     except FileNotFoundError:
         raise LabError("the current folder was deleted: change to another one") from None
-    here = next(filter(_is_project, (current, *current.parents)), None)
-    if not _is_project(package):
-        if here is None:
-            raise LabError("the project's folder was not found: run this from inside a clone of the project")
-        return here
-    if here and not here.samefile(package):
-        belong = f"this lab belongs to {package}, and the current folder to {here}"
-        raise LabError(f"{belong}: run make setup in the latter, then use its .venv")
-    return package
+    return next(filter(_is_project, (current, *current.parents)), None)
 
 
 def _is_project(folder):
