@@ -64,13 +64,18 @@ def _run(arguments):
         options["rest"] = rest
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if command is not _doctor:  # which looks first whether modules can be imported
+        _warn_of_another_clone()
+    command(**options)
+
+
+def _warn_of_another_clone():
     from labhelpers.paths import current_project, project
 
     here = current_project()
     if here and not here.samefile(project()):
         it, remedy = f"this lab works on {project()}, not on {here}", "for one that works there, run make setup there"
         print(f"WARNING: {it}; {remedy}", file=sys.stderr)
-    command(**options)
 
 
 def _parser():

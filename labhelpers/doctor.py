@@ -35,28 +35,18 @@ def doctor() -> list[str]:
 def modules() -> str:
     """Look for files that take the place of Python's modules or of installed packages."""
     import sysconfig
+    from importlib.machinery import PathFinder
 
-    installed, project = sysconfig.get_path("purelib"), Path(__file__).parents[1]
-    names = (sys.stdlib_module_names | _importable(installed).keys()) - {"labhelpers"}
-    unset = dict.fromkeys(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), "unset PYTHONPATH")
-    rename = dict.fromkeys(map(str, [Path.cwd(), project / "notebooks", project / "my_notebooks"]), "rename it")
-    for folder, remedy in (unset | rename).items():
-        found = {} if os.path.realpath(folder) == os.path.realpath(installed) else _importable(folder)
-        if foreign := sorted(found.keys() & names):
-            more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
-            raise LabError(f"{foreign[0]} is taken from {found[foreign[0]]}{more}: {remedy}")
+    installed, project = Path(sysconfig.get_path("purelib")), Path(__file__).parents[1]
+    names = {*sys.stdlib_module_names, *(one.name.partition(".")[0] for one in installed.iterdir())} - {"labhelpers"}
+    folders = dict.fromkeys(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), "unset PYTHONPATH")
+    folders |= dict.fromkeys(map(str, [Path.cwd(), project / "notebooks", project / "my_notebooks"]), "rename it")
+    for folder, remedy in folders.items():
+        for name in sorted(names) if os.path.realpath(folder) != os.path.realpath(installed) else []:
+            spec = PathFinder.find_spec(name, [folder])
+            if spec and spec.origin:  # else it is a folder without code
+                raise LabError(f"{name} is taken from {spec.origin}: {remedy}")
     return "none is taken from another place"
-
-
-def _importable(folder) -> dict[str, str]:
-    """Return the paths of the modules and packages in a folder, by name."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # there is no such folder, or it may not be read
-        return {}
-    ends = (".py", ".so", ".pyd")
-    found = [one for one in entries if one.name.endswith(ends) or os.path.isfile(f"{one.path}/__init__.py")]  # noqa: PTH113
-    return {one.name.partition(".")[0]: one.path for one in found}
 
 
 def python() -> str:
@@ -148,9 +138,8 @@ def kernel() -> str:
             program = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except RuntimeError:  # of pathlib
         raise LabError("this user has no home folder, which Jupyter needs: set HOME to a folder") from None
-    if (
-        Path(program).name != program and Path(program).parent != Path(sys.executable).parent
-    ):  # a mere name is this Python
+    by_name = Path(program).name == program  # then it is this Python
+    if not by_name and Path(program).parent != Path(sys.executable).parent:
         raise LabError(f"the kernel python3 is {program}, not {sys.executable}: jupyter kernelspec remove python3")
     return f"python3 is {sys.executable}"
 

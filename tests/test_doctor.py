@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labhelpers import doctor, machine
+from labhelpers import doctor, machine, paths
 from labhelpers.errors import LabError
 
 FAULTY_TENSORFLOW = "import os, signal\nos.kill(os.getpid(), signal.{})\n"
@@ -73,7 +73,7 @@ def test_here_all_is_good_but_perhaps_the_data(capsys):
 def test_what_is_wrong_is_named_with_what_to_do(check, variables, files, line, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
-    monkeypatch.setattr(doctor.paths, "project", lambda: tmp_path)
+    monkeypatch.setattr(paths, "project", lambda: tmp_path)
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -125,8 +125,8 @@ def test_packages_of_another_python_are_named(tmp_path):
         (tmp_path / "old" / name / "__init__.py").write_text("raise ImportError('compiled for Python 3.8')")
     places = os.pathsep.join([str(tmp_path / "gone"), str(tmp_path / "old"), str(Path(doctor.__file__).parents[1])])
     lines, _ = doctor_says(tmp_path, PYTHONPATH=places)
-    found = tmp_path / "old" / "numpy"
-    assert lines == [f"FIX   modules: numpy is taken from {found} (and 1 more): unset PYTHONPATH"]
+    found = tmp_path / "old" / "numpy" / "__init__.py"
+    assert lines == [f"FIX   modules: numpy is taken from {found}: unset PYTHONPATH"]
 
 
 def test_settings_of_other_courses_are_named(monkeypatch, tmp_path):
