@@ -64,6 +64,10 @@ def _run(arguments):
         options["rest"] = rest
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise LabError("the current folder was deleted: change to another one") from None
     if command is not _doctor:  # which looks first whether modules can be imported
         _warn_of_another_clone()
     command(**options)

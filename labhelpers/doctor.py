@@ -23,6 +23,8 @@ def doctor() -> list[str]:
     for check in (modules, python, packages, tensorflow, cores, memory, disk, kernel, data, variables, settings):
         try:
             print(f"good  {check.__name__}: {check()}", flush=True)
+        except ModuleNotFoundError:  # the command says what to do
+            raise
         except Exception as error:  # whatever is wrong with this machine, the other checks go on
             reason = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
             print(f"FIX   {check.__name__}: {' '.join(reason.split())}", flush=True)

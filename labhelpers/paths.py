@@ -33,11 +33,7 @@ def project() -> Path:
 
 def current_project() -> Path | None:
     """Return the clone of the project that the current directory is in, which may be another than `project()`."""
-    try:
-        current = Path.cwd()
-    except FileNotFoundError:
-        raise LabError("the current folder was deleted: change to another one") from None
-    return next(filter(_is_project, (current, *current.parents)), None)
+    return next(filter(_is_project, (Path.cwd(), *Path.cwd().parents)), None)
 
 
 def _is_project(folder):

@@ -48,7 +48,7 @@ def test_version_is_printed():
 @pytest.mark.parametrize("command", ["verdicts", "report", "doctor", "check"])
 def test_python_without_the_packages_is_told_what_to_do(command):
     done = lab(command, python=(sys.executable, "-S"))
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.returncode == 2 and all(line.startswith("good") for line in done.stdout.splitlines())
     assert re.fullmatch(rf"lab: {re.escape(sys.executable)} lacks the package \w+: run make setup, .*\n", done.stderr)
 
 
