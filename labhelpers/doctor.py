@@ -35,7 +35,7 @@ def doctor() -> list[str]:
 
 
 def modules() -> str:
-    """Look for files that take the place of Python's modules or of installed packages."""
+    """Look for files that shadow Python's modules or installed packages."""
     import sysconfig
     from importlib.machinery import PathFinder
 
@@ -48,7 +48,7 @@ def modules() -> str:
             spec = PathFinder.find_spec(name, [folder])
             if spec and spec.origin:  # else it is a folder without code
                 raise LabError(f"{name} is taken from {spec.origin}: {remedy}")
-    return "none is taken from another place"
+    return "none is shadowed by a file"
 
 
 def python() -> str:
@@ -82,7 +82,7 @@ def packages() -> str:
 
 
 def tensorflow() -> str:
-    """Start TensorFlow, in a process of its own, since it may end that."""
+    """Start TensorFlow, in a process of its own, because a crash would end this one."""
     import signal
     import subprocess
 
@@ -174,7 +174,7 @@ def variables() -> str:
 
 
 def settings() -> str:
-    """Look for settings of Keras, matplotlib and Jupyter that this project overrides, and other code doesn't."""
+    """Find settings of Keras, matplotlib and Jupyter that this project ignores but other programs follow."""
     import json
 
     import matplotlib

@@ -91,11 +91,11 @@ def number(values, original, rounding, margin):
 def difference(estimate, margin, nothing_better=False):
     """Judge a difference by its interval; returns the outcome and the p, not yet adjusted, of the test that decides."""
     value, low, high, p = estimate
-    if -margin < low and high < margin:
-        return "reproduced" if nothing_better else "refuted", p(np.copysign(margin, value))
     if nothing_better:
         outcome = "refuted" if low > margin else "reproduced" if high < margin else "undecided"
         return outcome, p(margin)
+    if -margin < low and high < margin:
+        return "refuted", p(np.copysign(margin, value))
     if high < -margin:
         return "refuted", p(-margin)
     return "reproduced" if low > 0 else "undecided", p(0)

@@ -39,7 +39,7 @@ def test_other_settings_and_the_last_epoch_may_give_the_number():
         low, high = stats.t.interval(0.95, n - 1, np.mean(values), deviation * np.sqrt(1 + 1 / n))
         written[label] = f"{label} ({100 * low:.1f} % to {100 * high:.1f} %)"
     assert remarks.explanations(claim("L1"), recorded).replace("\u00a0", " ") == (
-        f"One run can give 65 % with: {written.pop('batches of 64')}. It can't with: {', '.join(written.values())}."
+        f"One run can give 65 % with: {written.pop('batches of 64')}. It is unlikely with: {', '.join(written.values())}."
     )
 
 

@@ -103,9 +103,9 @@ REASONS = [
     (
         "L1",
         [baseline(), runs(LARGER, around(0.63, 0.004, 10))],
-        "With probability q = 0.003, one more run rounds to 65 % or lies beyond it, as seen from our mean; 0 of 10 runs "
-        "do. The 95 % prediction interval for one run is 62.1 to 63.9 %: the number is outside, by less than the margin. "
-        "The gain over the second experiment (baseline, 20,000 images) is 3.0 points (2.6 to 3.4): the interval is "
+        "One more run rounds to 65 %, or is further from our mean on the same side, with probability q = 0.003; 0 of 10 "
+        "runs are that far. The 95 % prediction interval for one run is 62.1 to 63.9 %: the number is outside, by less than the "
+        "margin. The gain over baseline, 20,000 images is 3.0 points (2.6 to 3.4): the interval is "
         "above 0. The gain is positive in 100 % of pairs of runs.",
     ),
     (
@@ -130,8 +130,8 @@ for mean, q, reached, where in (
     (0.58, "= 0.003", 0, "57.1 to 58.9 %: the number is outside, by less than the margin."),
 ):
     why = (
-        f"With probability q {q}, one more run rounds to 60 % or lies beyond it, as seen from our mean; {reached} of 10 "
-        f"runs do. The 95 % prediction interval for one run is {where}"
+        f"One more run rounds to 60 %, or is further from our mean on the same side, with probability q {q}; {reached} of "
+        f"10 runs are that far. The 95 % prediction interval for one run is {where}"
     )
     REASONS.append(("B3 accuracy", [baseline(mean)], why))
 UNCLEAR = baseline(confusion_matrix=confusion(within=0.52))  # another claim that is tested
@@ -146,8 +146,8 @@ for recorded, where in (
     ),
     (
         epochs(0.61, 0.61),
-        "0.0 points (-0.3 to 0.3): the interval is entirely within plus or minus the margin of 1 point, so too small to "
-        "matter. The gain is positive in 50 % of pairs of runs.",
+        "0.0 points (-0.3 to 0.3): the interval is entirely within plus or minus the margin of 1 point, which is too small "
+        "to matter. The gain is positive in 50 % of pairs of runs.",
     ),
     (
         epochs(0.615, 0.61, 0.01),
@@ -156,21 +156,19 @@ for recorded, where in (
     ),
     (
         [*epochs(0.6152, 0.61, 0.003), UNCLEAR],
-        "0.5 points (0.1 to 0.9): the interval is entirely within plus or minus the margin of 1 point, so too small to "
-        "matter, but not for certain among so many claims (p = 0.097 after Holm). The gain is positive in 80 % of pairs of "
+        "0.5 points (0.1 to 0.9): the interval is entirely within plus or minus the margin of 1 point, which is too small "
+        "to matter, but p = 0.097 after Holm's adjustment is too large. The gain is positive in 80 % of pairs of "
         "runs.",
     ),
 ):
-    why = (
-        "Compared seed by seed, because both start alike, the gain over the second experiment (deeper, 40,000 images, "
-    )
-    REASONS.append(("A1 epochs", recorded, f"{why}10 epochs) is {where}"))
+    why = "Compared seed by seed, because the shorter run is the beginning of the longer one, the gain over deeper, 40,000 "
+    REASONS.append(("A1 epochs", recorded, f"{why}images, 10 epochs is {where}"))
 for gain, size, where in (
     (0.03, "3.0 points (2.6 to 3.4)", "is above the margin. The gain is positive in 100 % of pairs of runs."),
     (-0.03, "-3.0 points (-3.4 to -2.6)", "is below the margin. The gain is positive in 0 % of pairs of runs."),
 ):
-    why = f"The best of the others by validation loss (deeper, 40,000 images, Adam at 0.0001) gains {size} over the first "
-    why += f"experiment (deeper, 40,000 images): the interval {where}"
+    why = "Of the alternatives, deeper, 40,000 images, Adam at 0.0001 has the smallest validation loss in the first runs; "
+    why += f"it gains {size} over deeper, 40,000 images: the interval {where}"
     REASONS.append(("A4", rates(gain, val_loss=0.9), why))
 
 

@@ -203,7 +203,15 @@ def better(id, gain, val_loss):
 
 @pytest.mark.parametrize("id", ["A3", "A4"])
 @pytest.mark.parametrize(
-    "gain, expected", [(0.2, REFUTED), (0.03, REFUTED), (0.01, UNDECIDED), (0.002, REPRODUCED), (-0.02, REPRODUCED)]
+    "gain, expected",
+    [
+        (0.2, REFUTED),
+        (0.03, REFUTED),
+        (0.01, UNDECIDED),
+        (0.002, REPRODUCED),
+        (-0.005, REPRODUCED),
+        (-0.02, REPRODUCED),
+    ],
 )
 def test_what_is_better_must_gain_the_margin(id, gain, expected):
     it, (main, *others, best) = better(id, gain, val_loss=0.9), claim(id).experiments

@@ -25,7 +25,7 @@ def explanations(claim, records) -> str:
         one_run = statistics.prediction_interval(measured)
         low, high = map(claim.measure.write, one_run)
         reaching[statistics.distance(one_run, claim.interval) == 0].append(f"{label} ({low} to {high})")
-    no = f" It can't with: {', '.join(reaching[False])}." if reaching[False] else ""
+    no = f" It is unlikely with: {', '.join(reaching[False])}." if reaching[False] else ""
     return f"One run can give {claim.number_text} with: {', '.join(reaching[True]) or 'nothing we tried'}.{no}"
 
 

@@ -32,7 +32,7 @@ class Estimate(NamedTuple):
     freedom: float = inf
 
     def p(self, null: float = 0.0) -> float:
-        """Return the two-sided p of the true value being `null`, by Student's t."""
+        """Return the two-sided p value of the hypothesis that the true value is `null`, by Student's t."""
         if self.error == 0:
             return float(self.value == null)
         return float(2 * stdtr(self.freedom, -abs(self.value - null) / self.error))
@@ -108,15 +108,15 @@ def prediction_interval(values) -> Interval:
 
 
 def chance_of_reaching(values, low: float, high: float | None = None) -> float:
-    """Return the probability that one further run falls between `low` and `high`, or beyond, as seen from the mean.
+    """Return the probability that one more run is as far from the mean as the numbers from `low` to `high`, or further.
 
-    `high` is `low` unless given. The t distribution behind `prediction_interval` gives it; nan with fewer than two runs.
+    On the same side of the mean; `high` is `low` unless given. The t distribution behind `prediction_interval` gives it; nan with fewer than two runs.
     """
     values, high = np.asarray(values, float), low if high is None else high
     if len(values) < 2:
         return nan
     mean, spread = float(values.mean()), _spread_of_a_further_run(values)
-    gap = low - mean if low + high >= 2 * mean else mean - high
+    gap = low - mean if low + high >= 2 * mean else mean - high  # are the numbers above the mean, or below?
     return float(stdtr(len(values) - 1, -gap / spread)) if spread else float(gap <= 0)
 
 

@@ -128,9 +128,9 @@ def _why_number(verdict):
     claim, evidence = verdict.claim, verdict.evidence
     n = len(evidence.measured[claim.experiments[0]])
     text = (
-        f"With probability q {probability(evidence.q)}, one more run rounds to {claim.number_text} or lies beyond it, as "
-        f"seen from our mean; {evidence.reached} of {n} runs do. The 95 % prediction interval for one run is "
-        f"{one_run(evidence)}"
+        f"One more run rounds to {claim.number_text}, or is further from our mean on the same side, with probability q "
+        f"{probability(evidence.q)}; {evidence.reached} of {n} runs are that far. The 95 % prediction interval for one run "
+        f"is {one_run(evidence)}"
     )
     if evidence.missed_by:
         text += f": the number is outside, by {'more' if evidence.missed_by > claim.margin else 'less'} than the margin"
@@ -143,24 +143,26 @@ def _why_difference(verdict):
     first, *others = claim.experiments
     if evidence.best:
         text = (
-            f"The best of the others by validation loss ({experiment(evidence.best).label}) gains {size} over the first "
-            f"experiment ({experiment(first).label})"
+            f"Of the alternatives, {experiment(evidence.best).label} has the smallest validation loss in the first runs; "
+            f"it gains {size} over {experiment(first).label}"
         )
     elif others:
-        how = "Compared seed by seed, because both start alike, the" if evidence.paired else "The"
-        text = f"{how} gain over the second experiment ({experiment(others[0]).label}) is {size}"
+        how = "Compared seed by seed, because the shorter run is the beginning of the longer one, the"
+        text = f"{how if evidence.paired else 'The'} gain over {experiment(others[0]).label} is {size}"
     else:
         gaps = evidence.measured[first]
         text = f"In {(gaps > 0).sum()} of {len(gaps)} runs {claim.measure.words}; the mean difference is {size}"
     limit = "0" if evidence.null == 0 else f"{'minus ' if evidence.null < 0 else ''}the margin"
     if evidence.too_small and claim.number is None:
-        text += f": the interval is entirely within plus or minus the margin of {of_margin}, so too small to matter"
+        text += (
+            f": the interval is entirely within plus or minus the margin of {of_margin}, which is too small to matter"
+        )
     elif difference.low <= evidence.null <= difference.high:
         text += f": the interval includes {limit}"
     else:
         text += f": the interval is {'above' if difference.low > evidence.null else 'below'} {limit}"
     if verdict.p >= statistics.LEVEL and not evidence.needed:
-        text += f", but not for certain among so many claims (p {probability(verdict.p)} after Holm)"
+        text += f", but p {probability(verdict.p)} after Holm's adjustment is too large"
     if evidence.share_better is not None:
         text += f". The gain is positive in {100 * evidence.share_better:.0f} % of pairs of runs"
     return f"{text}.{_what_would_decide(evidence)}"
@@ -189,7 +191,7 @@ def abstract(verdicts, steps) -> list[str]:
         _result(verdict) for verdict in verdicts if verdict.claim.measure is measures.ACCURACY and verdict.claim.number
     ]
     paragraphs = [
-        "A student's lab report on classifying the images of CIFAR-10 is reproduced, step by step, and each of its "
+        "Two students' lab report on classifying the images of CIFAR-10 is reproduced, step by step, and each of its "
         "claims is tested on several runs of the same training, with different seeds.",
         f"On the test images, {'; '.join(accuracies)}.",
         f"Of the {len(verdicts)} claims that the original makes, the verdicts are: {listed(outcomes)}.",

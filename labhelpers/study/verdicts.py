@@ -1,32 +1,34 @@
-"""A verdict on each claim, by stated rules: evidence is numbers from the records, a verdict adds an outcome.
+"""Judge each claim of the original from the recorded runs, by stated rules: evidence is numbers, a verdict an outcome.
 
-The rules. Only fresh runs count (`experiments.FIRST_FRESH`), at least `statistics.FEWEST` of each experiment.
+The rules. Only fresh runs count (`experiments.FIRST_FRESH`) where an experiment has some, at least `statistics.FEWEST`.
 
-- A number. Let q be the probability, by the t prediction distribution of our runs, that one further run rounds to the
-  original's number or lies beyond it, as seen from our mean. q of at least 0.10: *reproduced*. At least 0.025: *at the
-  edge*. Below, it is *direction reproduced* if the 95 % interval of the difference that the claim makes is above 0,
-  else *refuted* if the number, as rounded, is further from the 95 % prediction interval than the margin. If the
-  original were one more run of ours, at most 20 % of such claims would miss *reproduced*, and at most 5 % *at the edge*
-  as well: q is small on either side of the mean.
-- A difference. If its 95 % interval lies entirely within plus or minus the margin, it is too small to matter
+- A number. Let q be the probability, by the t prediction distribution of our runs, that one more run is at least as far
+  from our mean as the original's number, on the same side; a run that rounds to it counts. With q of at least 0.10, the
+  number is *reproduced*. With at least 0.025, it is *at the edge*. Below, it is *direction reproduced* if the 95 %
+  interval of the difference that the claim makes is above 0, else *refuted* if the number, as rounded, is further from
+  the 95 % prediction interval than the margin. If the original were one more run of ours, at most 20 % of such claims
+  would miss *reproduced*, and at most 5 % *at the edge* as well: q is small on either side of the mean.
+- A difference. If its 95 % interval is entirely within plus or minus the margin, it is too small to matter
   (equivalence: Lakens 2017, doi 10.1177/1948550617697177): a claim of a difference is *refuted*, a claim that nothing
   is better *reproduced*. Otherwise a claim of a difference is *reproduced* if the interval is above 0, and *refuted* if
   it is below minus the margin; a claim that nothing is better is *reproduced* if the interval of what the best
   alternative gains is below the margin, *refuted* if it is above. The alternative is the one with the smallest mean
-  validation loss in the first runs. At most 2.5 % of differences that are 0 are reproduced, at most 2.5 % of those as
-  large as the margin refuted, and at most 5 % of gains as large as the margin decided at all.
+  validation loss in the first runs; if none has a smaller one than the claim's own experiment, the claim is *reproduced*
+  without a test. If a true difference is 0, it is reproduced in at most 2.5 % of cases; if it equals the margin, it is
+  refuted in at most 2.5 %, and a claim that nothing is better is decided in at most 5 %.
 - A fact: *reproduced* or *refuted*. How things were done: *not testable*. All other claims are *undecided*.
 
 Two experiments are compared by Welch's test, or seed by seed where one only trains for longer. An interval of a
 difference counts only if p < 0.05 after Holm's adjustment, for which each claim of a difference has one p: of the test
-that decides it, against 0 or against the margin.
+that decides it, against 0, the margin or minus the margin.
 
 History. The margins, and rules like these, were committed before the first record was made. The minimum of five runs
 and the comparison seed by seed came after the first fifteen and ten records. On 27 November 2026, before the first
 fresh run but with all first runs known, we changed four things. *Reproduced* was tightened, with *at the edge* split
-off, because 67 % (claim A2) had counted as reproduced although one run of ten rounds to it. Equivalence was added, because
-"more epochs" was undecided although its interval excluded every gain that would matter. The p became that of the
-deciding test. And claims are now judged by fresh runs only, because the rules had been changed after looking.
+off, because 67 % (claim A2) had counted as reproduced although only one of the ten first runs was high enough to round
+to it. Equivalence was added, because "more epochs" was undecided although its interval excluded every gain that would
+matter. The p became that of the deciding test. And claims are now judged by fresh runs only, because the rules had been
+changed after looking.
 """
 
 from collections.abc import Sequence
@@ -112,16 +114,17 @@ def judge(records: dict[str, list[Record]], claims=CLAIMS) -> list[Verdict]:
     return of_claims
 
 
-def _collect(claim, records, first) -> Evidence:
+def _collect(claim, records, first_runs) -> Evidence:
+    """Compute what a claim rests on from these records; the first runs only choose among alternatives."""
     for id in claim.experiments:
         check_choice(f"{claim.id}: experiment", id, records)
     ids = claim.experiments
     chosen = {}
     if claim.nothing_better:
-        if none := tuple(id for id in ids if not first[id]):
+        if none := tuple(id for id in ids if not first_runs[id]):
             return Evidence(claim, {id: len(records[id]) for id in ids}, none)
         # By validation loss, and in the first runs: neither the test images nor the runs that measure the gain choose.
-        losses = {id: float(np.mean([record.val_loss for record in first[id]])) for id in ids}
+        losses = {id: float(np.mean([record.val_loss for record in first_runs[id]])) for id in ids}
         best = min(losses, key=lambda id: losses[id])
         chosen = {"best": best, "val_losses": losses}
         ids = tuple(dict.fromkeys((ids[0], best)))
@@ -133,14 +136,12 @@ def _collect(claim, records, first) -> Evidence:
         return Evidence(claim, runs, missing)
     of_runs = {id: {record.seed: claim.measure.of(record) for record in records[id]} for id in ids}
     measured = {id: pd.Series({seed: run.value for seed, run in of_id.items()}) for id, of_id in of_runs.items()}
-    of_first = list(of_runs[ids[0]].values())
+    of_main = list(of_runs[ids[0]].values())
     if claim.measure.exact:
-        numbers = _fact(claim, measured) | {"fact": of_first[0]}
+        numbers = _fact(claim, measured) | {"fact": of_main[0]}
     else:
-        if claim.nothing_better:
-            measured = dict(reversed(measured.items()))  # what gains first
-        image_variance = np.mean([run.image_variance for run in of_first])
-        numbers = _difference(claim, measured, image_variance)
+        gaining = dict(reversed(measured.items())) if claim.nothing_better else measured
+        numbers = _difference(claim, gaining, np.mean([run.image_variance for run in of_main]))
         if claim.number is not None:
             numbers |= _number(claim, measured[ids[0]])
     return Evidence(claim, runs, measured=measured, **chosen, **numbers)
@@ -206,15 +207,15 @@ def _within(difference, margin):
 
 def _null(claim, difference):
     """Return the value that the test which decides compares a difference with."""
-    if claim.number is None and _within(difference, claim.margin):
-        return copysign(claim.margin, difference.value)
     if claim.nothing_better:
         return claim.margin
+    if claim.number is None and _within(difference, claim.margin):
+        return copysign(claim.margin, difference.value)
     return -claim.margin if claim.number is None and difference.high < -claim.margin else 0.0
 
 
 def _reach(claim, value):
-    """Return how far the interval around a difference may reach to decide: to the next end of a region of the rules."""
+    """Return the largest half-width of the interval around a difference with which it would still decide."""
     if claim.nothing_better:
         return abs(value - claim.margin)
     return max(value, claim.margin - abs(value), -claim.margin - value)
