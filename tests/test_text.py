@@ -104,8 +104,8 @@ REASONS = [
         "L1",
         [baseline(), runs(LARGER, around(0.63, 0.004, 10))],
         "One more run rounds to 65 %, or is further from our mean on the same side, with probability q = 0.003; 0 of 10 "
-        "runs are that far. The 95 % prediction interval for one run is 62.1 to 63.9 %: the number is outside, by less than the "
-        "margin. The gain over baseline, 20,000 images is 3.0 points (2.6 to 3.4): the interval is "
+        "runs are that far. The 95 % prediction interval for one run is 62.1 to 63.9 %: the number is outside, by less than "
+        "the margin. The gain over baseline, 20,000 images is 3.0 points (2.6 to 3.4): the interval is "
         "above 0. The gain is positive in 100 % of pairs of runs.",
     ),
     (

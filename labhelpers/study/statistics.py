@@ -110,7 +110,8 @@ def prediction_interval(values) -> Interval:
 def chance_of_reaching(values, low: float, high: float | None = None) -> float:
     """Return the probability that one more run is as far from the mean as the numbers from `low` to `high`, or further.
 
-    On the same side of the mean; `high` is `low` unless given. The t distribution behind `prediction_interval` gives it; nan with fewer than two runs.
+    On the same side of the mean; `high` is `low` unless given. The t distribution behind `prediction_interval` gives it;
+    nan with fewer than two runs.
     """
     values, high = np.asarray(values, float), low if high is None else high
     if len(values) < 2:
