@@ -39,7 +39,7 @@ def test_strip_charts_show_what_the_figures_draw():
     based_on_runs = [
         id for id, verdict in by_claim.items() if verdict.evidence.prediction or verdict.evidence.difference
     ]
-    assert [chart["claim"] for chart in charts] == based_on_runs
+    assert [chart["claim"] for chart in charts] == based_on_runs and len(charts) > 5
     units = dict.fromkeys(("B3 accuracy", "L1", "A2"), "test accuracy (%)")
     units["B3 loss"] = "test loss (nats per image)"
     for chart in charts:

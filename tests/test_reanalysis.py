@@ -56,6 +56,8 @@ def cars(record):
 
 
 def interval(value, error, freedom):
+    if error == 0:  # runs that are all equal leave no doubt
+        return value, value, value, lambda null: float(value == null)
     reach = stats.t.ppf(0.975, freedom) * error
     return value, value - reach, value + reach, lambda null: 2 * stats.t.sf(abs(value - null) / error, freedom)
 
@@ -63,6 +65,8 @@ def interval(value, error, freedom):
 def one_sample(values, image_variance=0.0):
     seeds = values.var(ddof=1) / len(values)
     variance = seeds + image_variance
+    if seeds == 0:
+        return interval(values.mean(), np.sqrt(variance), np.inf)
     return interval(values.mean(), np.sqrt(variance), (len(values) - 1) * (variance / seeds) ** 2)
 
 

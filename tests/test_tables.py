@@ -32,13 +32,15 @@ def test_the_table_and_its_markdown_have_a_row_for_each_claim(judged):
     assert table.set_index("claim")["first runs"]["B3 accuracy"] == "50.0\u00a0% (49.7 to 50.3)"
     for name, write in parts.items():
         assert table[name].tolist() == list(map(write, judged)) and any(table[name])
-    assert table.set_index("claim")["runs"][["L1", "A4"]].tolist() == ["9, 10", "10, 5"]
+    assert table.set_index("claim")["runs"][["L1", "A4"]].tolist() == ["9 of 20, 10 of 20", "10 of 20, 5"]
     heading, rule, *rows = tables.as_markdown(judged).replace("\u00a0", " ").splitlines()
     columns = (
         "claim | verdict | the original says | original | one run of ours | ours (95 % interval) | decided by | runs"
     )
     assert heading == f"| {columns} |"
-    cells = "the baseline has “an accuracy of 60%” | 60 % | 59.1 to 60.9 % | 60.0 % (59.7 to 60.3) | q = 0.868 | 10"
+    cells = (
+        "the baseline has “an accuracy of 60%” | 60 % | 59.1 to 60.9 % | 60.0 % (59.7 to 60.3) | q = 0.868 | 10 of 20"
+    )
     assert f"| B3 accuracy | **reproduced** | {cells} |" in rows
     assert rule == "|" + " --- |" * 8 and len(rows) == len(judged)
 

@@ -51,7 +51,7 @@ def test_ours_has_an_interval_where_there_is_one():
 def test_runs_are_counted_where_they_decide():
     larger = verdict("L1", baseline(), runs(LARGER, around(0.63, 0.004, 20)))
     counted = "baseline, 40,000 images (20 runs); baseline, 20,000 images (10 of 20 runs)"
-    assert (text.experiments(larger), text.number_of_runs(larger)) == (counted, "20, 10")
+    assert (text.experiments(larger), text.number_of_runs(larger)) == (counted, "20, 10 of 20")
     assert text.one_run(larger.evidence) == "62.1 to 63.9\u00a0%" and text.one_run(verdict("B4 cars").evidence) == ""
     for id in ("D1", "B1"):
         fact = verdict(id, baseline())

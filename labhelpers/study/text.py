@@ -31,7 +31,8 @@ def one_run(evidence) -> str:
 
 def number_of_runs(verdict) -> str:
     """Write the number of runs of each experiment that is compared, or nothing for facts and descriptions."""
-    return ", ".join(map(str, verdict.evidence.runs.values())) if rests_on_runs(verdict.claim) else ""
+    counted = verdict.evidence.runs.items() if rests_on_runs(verdict.claim) else ()
+    return ", ".join(_counted(experiment(id), n) for id, n in counted)
 
 
 def rests_on_runs(claim) -> bool:
@@ -41,12 +42,16 @@ def rests_on_runs(claim) -> bool:
 
 def experiments(verdict) -> str:
     """Write the experiments of a claim; if it rests on runs, with their number, and of how many where some are missing."""
-    parts = []
-    for one, n in ((experiment(id), n) for id, n in verdict.evidence.runs.items()):
-        wanted = len(one.judged_seeds)
-        runs = f" ({n if n == wanted else f'{n} of {wanted}'} runs)"
-        parts.append(one.label + (runs if rests_on_runs(verdict.claim) else ""))
-    return "; ".join(parts)
+    tested = [(experiment(id), n) for id, n in verdict.evidence.runs.items()]
+    if not rests_on_runs(verdict.claim):
+        return "; ".join(one.label for one, _ in tested)
+    return "; ".join(f"{one.label} ({_counted(one, n)} runs)" for one, n in tested)
+
+
+def _counted(one, n):
+    """Write a number of runs, and of how many where some are still to be made."""
+    wanted = len(one.judged_seeds)
+    return f"{n}" if n == wanted else f"{n} of {wanted}"
 
 
 def margin(claim) -> str:
