@@ -28,7 +28,8 @@ fresh run but with all first runs known, we changed four things. *Reproduced* wa
 off, because 67 % (claim A2) had counted as reproduced although only one of the ten first runs was high enough to round
 to it. Equivalence was added, because "more epochs" was undecided although its interval excluded every gain that would
 matter. The p became that of the deciding test. And claims are now judged by fresh runs only, because the rules had been
-changed after looking.
+changed after looking. Later that day, when some fresh runs had been made and seen, but none of an alternative, one slip
+was corrected: the p of a claim that nothing is better is always against the margin, never against minus the margin.
 """
 
 from collections.abc import Sequence
