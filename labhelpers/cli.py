@@ -18,7 +18,8 @@ from labhelpers.errors import LabError
 def main(arguments=None) -> int:
     """Run one command; returns the exit status.
 
-    It is 0, 2 for an error reported in one line, 130 when interrupted, 141 when the reader of the output has stopped.
+    It is 0, 1 if `lab report --strict` finds something that was not reproduced, 2 for an error reported in one line,
+    130 when interrupted, 141 when the reader of the output has stopped.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # else a true minus sign is an error in the C locale, and on Windows
@@ -29,7 +30,7 @@ def main(arguments=None) -> int:
         print(end="", flush=True)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
-        return 2
+        return error.status
     except KeyboardInterrupt:
         print("lab: interrupted; what was finished is kept, run again to carry on", file=sys.stderr)
         return 130
@@ -102,6 +103,7 @@ def _parser():
     option("--data", **source)
     option("--quick", action="store_true", help="few images, one epoch, into report/quick")
     option("--force", action="store_true", help="execute them even if nothing changed")
+    option("--strict", action="store_true", help="exit with status 1 if something is not reproduced")
     option("--explain", action="store_true", help="say why each would run, and run nothing")
     setting = {"dest": "values", "nargs": 2, "metavar": ("NAME", "VALUE"), "help": "set a parameter"}
     option("-p", action="append", default=[], **setting)

@@ -7,8 +7,10 @@ from typing import Any
 class LabError(Exception):
     """What was wrong, and what to do about it, in one line.
 
-    The `lab` command prints that line and exits with status 2; a notebook shows it without a traceback.
+    The `lab` command prints that line and exits with `status`; a notebook shows it without a traceback.
     """
+
+    status = 2
 
     def _render_traceback_(self):
         """Return the lines that IPython shows instead of a traceback."""
@@ -21,6 +23,12 @@ class DataUnavailable(LabError):
 
 class DataDamaged(LabError):
     """A source of CIFAR-10 is there, but it is not the official data."""
+
+
+class NotReproduced(LabError):
+    """The numbers of a run are not those that the committed figures and the recorded runs lead to expect."""
+
+    status = 1
 
 
 class CheckpointUnusable(LabError):

@@ -13,10 +13,11 @@ from labhelpers.paths import atomic_write, examples_dir, figures_dir
 from labhelpers.style import PALETTE, plt
 
 PER_CELL = 12  # images for each cell of the confusion matrix
+saved: dict[str, bool] = {}  # whether the numbers depend on training, by name of what this process has saved
 STAMP = "stand-in images drawn by a program, not CIFAR-10"
 
 
-def save_figure(fig, name: str, numbers, *, caption: str = "", alt: str = "") -> None:
+def save_figure(fig, name: str, numbers, *, caption: str = "", alt: str = "", trained: bool = False) -> None:
     """Save a figure as `name.png`, with its numbers as `name.csv`, and show it below the cell.
 
     Both files go to the `figures` folder in `paths.results_dir`, complete or not at all. The PNG also holds the
@@ -29,6 +30,7 @@ def save_figure(fig, name: str, numbers, *, caption: str = "", alt: str = "") ->
         numbers: what the figure shows: a DataFrame, or what makes one. An index with a name becomes a column.
         caption: what the figure shows, in a sentence; by default its name.
         alt: a description for readers who can't see it; by default the caption.
+        trained: whether the numbers depend on a network that this notebook trains, so that another run gives others.
 
     Raises:
         LabError: the folder can't be written, or the disk is full.
@@ -47,13 +49,14 @@ def save_figure(fig, name: str, numbers, *, caption: str = "", alt: str = "") ->
     csv, png = (figures_dir() / f"{name}.{ending}" for ending in ("csv", "png"))
     with _table_file(numbers, csv) as text, atomic_write(png) as path:
         fig.savefig(path, bbox_inches="tight", metadata={"Software": None, "numbers": text} | words)
+    saved[name] = trained
     _show(fig, name, words["alt"])
 
 
-def save_table(name: str, numbers) -> None:
+def save_table(name: str, numbers, *, trained: bool = False) -> None:
     """Save numbers as `name.csv` beside the figures; arguments as for `save_figure`."""
     with _table_file(numbers, figures_dir() / f"{name}.csv"):
-        pass
+        saved[name] = trained
 
 
 def save_examples(name: str, images, labels, probabilities) -> None:

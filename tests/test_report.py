@@ -50,7 +50,7 @@ def committed(project):
 
 def printed(folder):
     notebook = nbformat.read(folder / "notebooks" / f"{FIRST}.ipynb", as_version=4)
-    return [cell for cell in notebook.cells if cell.cell_type == "code"][-1].outputs[0].text
+    return [cell for cell in notebook.cells if cell.cell_type == "code"][-2].outputs[0].text
 
 
 def test_makes_figure_notebook_and_page(finished, untouched):
@@ -212,6 +212,31 @@ def test_refresh_of_the_only_notebook_that_ran_leaves_the_others(refreshed):
     after = committed(refreshed)
     assert [name for name in after if after[name] != before.get(name)] == [f"notebooks/{FIRST}.ipynb"]
     assert succeeds(refreshed, "lab check").startswith("consistent: 2 notebooks")
+
+
+def test_says_whether_it_was_reproduced(reported):
+    lines = [
+        "10: not comparable: there is no figures/line.csv (when it last ran)",
+        "11: not compared, because no cell calls compare() (when it last ran)",
+        "total: 1 not comparable, 1 not compared",
+    ]
+    assert succeeds(reported, "lab report").splitlines()[2:5] == lines
+
+
+def test_a_run_that_differs_from_the_committed_one_is_named(refreshed):
+    succeeds(refreshed, "lab refresh")
+    text = nbformat.read(refreshed.root / f"notebooks/{FIRST}.ipynb", as_version=4).cells[-1].outputs[0].data
+    assert text["text/markdown"].startswith("**10: identical**."), "once they are committed, its tables are the committed"
+    assert "10: identical" in succeeds(refreshed, "lab report 10 --force --strict").splitlines()
+    line = "10: outside: line.csv has value 2 in row 2; committed: 3"
+    replace(refreshed.root / "figures/line.csv", "2", "3")
+    assert line in succeeds(refreshed, "lab report 10 --force").splitlines()
+    run = json.loads((refreshed.root / "report/run.json").read_text())["notebooks"][FIRST]
+    assert run["reproduction"]["outcome"] == "outside"
+    assert "1 outside, 1 not compared." in (refreshed.root / "report/index.html").read_text(encoding="utf-8")
+    done = refreshed.lab("lab report 10 --strict")
+    assert done.returncode == 1 and done.stderr.startswith(f"lab: not reproduced: {FIRST};")
+    assert f"{line} (when it last ran)" in done.stdout
 
 
 def test_figure_that_is_no_longer_made_is_removed(refreshed):

@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from labhelpers import data
-from labhelpers.errors import DataUnavailable, LabError
+from labhelpers.errors import DataUnavailable, LabError, NotReproduced
 from labhelpers.paths import QUICK_FOLDER, atomic_write, claim, exclusive, out_dir, writing
 from labhelpers.reporting import cache, notebooks
 
@@ -26,7 +26,7 @@ QUICK = {"N_TRAIN": 2_000, "N_TRAIN_LARGER": 4_000, "EPOCHS": 1}
 VERSIONS = ("tensorflow", "keras", "numpy", "scipy", "matplotlib", "seaborn", "papermill")
 
 
-def report(names=(), *, source=None, quick=False, force=False, values=None, explain=False) -> Path | None:
+def report(names=(), *, source=None, quick=False, force=False, values=None, explain=False, strict=False) -> Path | None:
     """Run the notebooks that changed since they last ran, then write the page.
 
     Args:
@@ -35,6 +35,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
         quick: few images, one epoch, into a separate folder.
         force: run them whether or not they changed.
         values: parameters as text, by name; every chosen notebook must have them.
+        strict: raise an error if a run is outside of what the recorded runs lead to expect.
         explain: only print why each would run; nothing is run, written or downloaded.
 
     Returns:
@@ -42,6 +43,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
 
     Raises:
         LabError: a user error; the results of earlier runs are untouched then.
+        NotReproduced: for `strict`.
     """
     chosen = {path.stem: notebooks.read_source(path) for path in notebooks.select(names)}
     settings = _settings(chosen, values or {}, quick)
@@ -73,6 +75,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
             else:
                 print(f"{stem}: unchanged")
         _write_page(folder)
+    _say_whether_reproduced(folder, [stem for stem in chosen if reasons[stem]], list(chosen), strict)
     return folder / "index.html"
 
 
@@ -119,6 +122,21 @@ def _write_page(folder) -> None:
         page.write(folder)
         with atomic_write(folder / "run.json") as temporary:
             temporary.write_text(json.dumps(record | {"page": cache.page_key(folder)}, indent=1, sort_keys=True))
+
+
+def _say_whether_reproduced(folder, ran, chosen, strict) -> None:
+    """Print a line for each notebook, and the total."""
+    runs = notebooks.read_record(folder)["notebooks"]
+    results = {stem: runs[stem].get("reproduction") for stem in chosen}
+    for stem, result in results.items():
+        line = result["line"] if result else "not compared, because no cell calls compare()"
+        print(f"{stem[:2]}: {line}{'' if stem in ran else ' (when it last ran)'}")
+    print(f"total: {notebooks.outcomes(results.values())}")
+    outside = [stem for stem, result in results.items() if result and result["outcome"] == "outside"]
+    if outside and strict:
+        raise NotReproduced(
+            f"not reproduced: {', '.join(outside)}; its line above says what is outside of which limits"
+        )
 
 
 @contextlib.contextmanager
@@ -183,6 +201,7 @@ def _run(notebook, stem, folder, temporary, run) -> None:
         used = None
     run["seconds"] = round(time.time() - started, 1)
     run["ended"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    run["reproduction"] = next(filter(None, map(notebooks.reproduction_of, notebooks.outputs(executed))), None)
     run["key"] = cache.key(notebook, run["parameters"], used, run["cifar"]["digest"], before)
     made = sorted(path for path in staging.rglob("*") if path.is_file())
     run["files"] = {path.relative_to(staging).as_posix(): cache.digest(path) for path in made}

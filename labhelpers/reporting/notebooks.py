@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import warnings
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -113,7 +114,9 @@ def structure_faults(notebook) -> list[str]:
     headings = [line.strip() for line in prose.splitlines() if line.strip() in SECTIONS]
     unlimited = sorted(parameters(notebook).keys() - parameters(notebook, limited=True).keys())
     unnamed = [name for name in figures(notebook) if f"`{name}`" not in first.source]
-    lengths = sorted(len(source.splitlines()) for source in code(notebook)) or [0]
+    sources = code(notebook)
+    last = sources[-1] if sources else ""
+    lengths = sorted(len(source.splitlines()) for source in sources) or [0]
     words, lines, median = len(prose.split()), sum(lengths), lengths[len(lengths) // 2]
     rules = {
         "the first cell is not a title that begins with '# '": first.source.startswith("# "),
@@ -124,6 +127,7 @@ def structure_faults(notebook) -> list[str]:
         "no cell after the parameters calls check_parameters()": "check_parameters()" in "".join(code(notebook)[1:2]),
         f"not there, or not in this order: {' and '.join(SECTIONS)}": headings == SECTIONS,
         "the last text does not end with a link to a notebook": LINK_AT_END.search(prose),
+        "it saves figures, and its last cell does not call compare()": "compare(" in last or "save_" not in "".join(sources),
         f"the longest cell has {lengths[-1]} lines of code, more than 20": lengths[-1] <= 20,
         f"half of the cells have {median} lines of code or more, not at most 6": median <= 6,
         f"there are {words} words of text for {lines} lines of code, fewer than 4 a line": words >= 4 * lines,
@@ -134,6 +138,17 @@ def structure_faults(notebook) -> list[str]:
 def figure_of(output) -> str | None:
     """Return the name of the saved figure that an output shows, as `output.save_figure` noted it; None for others."""
     return output.get("metadata", {}).get(OURS, {}).get("figure")
+
+
+def reproduction_of(output) -> dict | None:
+    """Return the result that `reproduction.compare` put into an output; None for others."""
+    return output.get("metadata", {}).get(OURS, {}).get("reproduction")
+
+
+def outcomes(results) -> str:
+    """Count the outcomes of what `reproduction_of` returned, in words."""
+    counted = Counter(result["outcome"] if result else "not compared" for result in results)
+    return ", ".join(f"{n} {outcome}" for outcome, n in counted.most_common())
 
 
 def outputs(notebook) -> list:

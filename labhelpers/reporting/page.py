@@ -64,11 +64,13 @@ def _render(sections, folder) -> str:
     table["sign"], table["key"] = table["verdict"].map(SIGNS), table["verdict"].str.replace(" ", "-")
     loaded = {runs[stem]["cifar"]["name"] for stem in sections if _loads_data(runs.get(stem))}
     warnings = [STANDIN.format(name) for name in sorted(loaded - {"CIFAR-10"})]
+    results = [runs.get(stem, {}).get("reproduction") for stem in sections]
     charts = any(figure["strips"] for figure in figures.values())
     return exporter.environment.get_template("page.html.j2").render(
         title=TITLE,
         warnings=warnings + [REHEARSAL] * (folder.name == QUICK_FOLDER) + faults,
         abstract=text.abstract(judged, improvements.summary(improvements.runs())),
+        reproduced=notebooks.outcomes(results),
         verdicts=table.to_dict("records"),
         shown=[strip["claim"] for strip in strips] if charts else [],
         sections=rendered,

@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngImageFile
 from labhelpers.errors import LabError
 from labhelpers.paths import FREE_SPACE, atomic_write, out_dir, project
 from labhelpers.reporting import cache, notebooks
-from labhelpers.study import human_labels, improvements, tables, verdicts
+from labhelpers.study import human_labels, improvements, reproduction, tables, verdicts
 
 MACHINE_PATH = re.compile(r"(/home/|/root/|/Users/|/tmp/|[A-Z]:\\+Users)|site-packages")
 
@@ -101,6 +101,9 @@ def _refreshed(path, run, folder):
             "data/README.md says, run lab report, then this again"
         )
     executed = notebooks.read(folder / "notebooks" / path.name)
+    for output in notebooks.outputs(executed):
+        if result := notebooks.reproduction_of(output):
+            output.data["text/markdown"] = reproduction.text(reproduction.committed(result))
     return notebooks.with_provenance(notebooks.clean(notebooks.with_outputs(source, executed)), run)
 
 
