@@ -105,7 +105,8 @@ def _parser():
     option("--force", action="store_true", help="execute them even if nothing changed")
     option("--strict", action="store_true", help="exit with status 1 if something is not reproduced")
     option("--explain", action="store_true", help="say why each would run, and run nothing")
-    setting = {"dest": "values", "nargs": 2, "metavar": ("NAME", "VALUE"), "help": "set a parameter"}
+    help = "set a parameter; several values, for one or more parameters, run every combination"
+    setting = {"dest": "values", "nargs": "+", "metavar": ("NAME", "VALUE"), "help": help}
     option("-p", action="append", default=[], **setting)
 
     command(_jupyter, "jupyter", "open copies of the notebooks in JupyterLab; takes options of jupyter lab")
@@ -142,11 +143,26 @@ def _data(source, verify):
 
 
 def _report(values, **options):
+    for name, *texts in values:
+        if not texts:
+            raise LabError(f"-p {name}: write a value after it, as in -p {name} 3")
+    if any(len(texts) > 1 for _, *texts in values):
+        return _sweep(values, **options)
     from labhelpers.reporting.execute import report
 
     page = report(values=dict(values), **options)
     if page:
         print(f"the page: {page}")
+
+
+def _sweep(values, names, source, quick, force, explain, strict):
+    if quick or explain or strict:
+        raise LabError("--quick, --explain and --strict take one value for each parameter: leave them out")
+    from labhelpers.reporting.sweep import sweep
+
+    options = [*["--data", source] * (source is not None), *["--force"] * force]
+    table = sweep(names, {name: texts for name, *texts in values}, options)
+    print(f"the results: {table}, and a figure beside it")
 
 
 def _jupyter(rest):

@@ -219,6 +219,33 @@ def class_gain(table: pd.DataFrame, *, ax=None):
     return ax
 
 
+def sweep(table: pd.DataFrame, x: str, others: list[str], *, ax=None):
+    """Show test accuracy against a parameter: a dot for each run, and lines through the means.
+
+    Args:
+        table: a row for each run: its parameters by name, and `test accuracy`, 0 to 1.
+        x: the parameter on the axis.
+        others: columns that the lines differ by; those with one value are left out.
+    """
+    ax = new_axes(ax)
+    differing = [name for name in others if len(table[name].unique()) > 1]
+    groups = table.groupby(differing, sort=True) if differing else [((), table)]
+    for (values, runs), color, marker in zip(groups, cycle(PALETTE), cycle("os^Dv"), strict=False):
+        label = ", ".join(f"{name} = {value}" for name, value in zip(differing, values, strict=True))
+        ax.plot(runs[x], 100 * runs["test accuracy"], marker, color=color, alpha=0.6, markersize=5, label=label)
+        means = 100 * runs.groupby(x)["test accuracy"].mean()
+        ax.plot(means.index, means, "-", color=color, linewidth=1.2)
+    ticks = sorted(table[x].unique())
+    if all(isinstance(tick, int | float) and tick > 0 for tick in ticks) and ticks[-1] > 20 * ticks[0]:
+        ax.set_xscale("log")
+    ax.set_xticks(ticks, [f"{tick:,}" if isinstance(tick, int) else f"{tick}" for tick in ticks], minor=False)
+    ax.set(xlabel=x, ylabel="test accuracy (%)")
+    ax.grid(axis="y", color="0.9")
+    if differing:
+        ax.legend(frameon=False)
+    return ax
+
+
 def _dots(table, column, ax):
     """Draw each class's value and interval in per cent; colour and marker distinguish vehicles from animals."""
     ax = new_axes(ax, (COLUMN_WIDTH, 2.9))

@@ -226,7 +226,9 @@ def test_says_whether_it_was_reproduced(reported):
 def test_a_run_that_differs_from_the_committed_one_is_named(refreshed):
     succeeds(refreshed, "lab refresh")
     text = nbformat.read(refreshed.root / f"notebooks/{FIRST}.ipynb", as_version=4).cells[-1].outputs[0].data
-    assert text["text/markdown"].startswith("**10: identical**."), "once they are committed, its tables are the committed"
+    assert text["text/markdown"].startswith("**10: identical**."), (
+        "once they are committed, its tables are the committed"
+    )
     assert "10: identical" in succeeds(refreshed, "lab report 10 --force --strict").splitlines()
     line = "10: outside: line.csv has value 2 in row 2; committed: 3"
     replace(refreshed.root / "figures/line.csv", "2", "3")

@@ -84,8 +84,16 @@ def test_stand_in_images_are_not_comparable(project, monkeypatch):
 
 def test_tables_that_depend_on_training_are_not_compared(project):
     saved(trained=True, images=[1, 2])
+    assert said() == ("identical", "identical")
+
+
+def test_a_network_of_one_s_own_is_not_comparable_but_its_numbers_are_kept(project):
+    one = recorded_runs()
+    networks = {"baseline-20000": (one, one, False)}
     why = "the network or its settings are not those of the recorded runs"
-    assert said() == ("not comparable", f"not comparable: {why}")
+    assert said(networks) == ("not comparable", f"not comparable: {why}")
+    [part] = reproduction._result("02", networks)["parts"]
+    assert part["numbers"]["test accuracy"] == one.accuracy and part["numbers"]["test loss"] == one.loss
 
 
 def recorded_runs(change=0.0):
@@ -100,7 +108,7 @@ def recorded_runs(change=0.0):
 
 def test_a_network_like_the_recorded_ones(project):
     one = recorded_runs()
-    outcome, line = said({"baseline-20000": (one, one)})
+    outcome, line = said({"baseline-20000": (one, one, True)})
     assert outcome == reproduction.WITHIN
     assert line.startswith("within the spread of recorded runs: furthest out is ") and "recorded runs)" in line
 
@@ -108,7 +116,7 @@ def test_a_network_like_the_recorded_ones(project):
 def test_a_network_unlike_the_recorded_ones_decides_over_identical_tables(project):
     saved()
     one = recorded_runs(0.5)
-    outcome, line = said({"baseline-20000": (one, one)})
+    outcome, line = said({"baseline-20000": (one, one, True)})
     assert outcome == "outside" and "(baseline-20000; limits " in line
 
 
@@ -131,7 +139,7 @@ def test_an_unknown_notebook(project):
 def test_the_text_counts_tables_and_details(project):
     saved()
     one = recorded_runs()
-    text = reproduction.text(reproduction._result("02", {"baseline-20000": (one, one)}))
+    text = reproduction.text(reproduction._result("02", {"baseline-20000": (one, one, True)}))
     assert text.startswith("**02: within the spread of recorded runs**")
     assert (
         "1 of 1 tables" in text

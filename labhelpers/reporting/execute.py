@@ -46,7 +46,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
         NotReproduced: for `strict`.
     """
     chosen = {path.stem: notebooks.read_source(path) for path in notebooks.select(names)}
-    settings = _settings(chosen, values or {}, quick)
+    given = settings(chosen, values or {}, quick)
     if explain:
         os.environ["LAB_OFFLINE"] = "1"
     cifar = _find_or_stand_in(source)
@@ -57,7 +57,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
     for stem, notebook in chosen.items():
         reasons[stem] = ["--force"] * force
         if run := runs.get(stem):
-            reasons[stem] += cache.reasons(run["key"], notebook, settings[stem], cifar.digest)
+            reasons[stem] += cache.reasons(run["key"], notebook, given[stem], cifar.digest)
             reasons[stem] += cache.damaged(folder, run["files"])
         else:
             reasons[stem] += ["never ran to its end here"]
@@ -71,7 +71,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
     with _locked(folder), _own_settings() as temporary:
         for stem, notebook in chosen.items():
             if reasons[stem]:
-                _run(notebook, stem, folder, temporary, state | {"parameters": settings[stem]})
+                _run(notebook, stem, folder, temporary, state | {"parameters": given[stem]})
             else:
                 print(f"{stem}: unchanged")
         _write_page(folder)
@@ -88,7 +88,7 @@ def _find_or_stand_in(source):
         return data.find("standin")
 
 
-def _settings(chosen, values, quick) -> dict[str, dict]:
+def settings(chosen, values, quick) -> dict[str, dict]:
     """Return the parameters to set, by notebook; unknown names and impossible values are errors."""
     declared = {stem: notebooks.parameters(notebook) for stem, notebook in chosen.items()}
     lost = [stem for stem, parameters in declared.items() if not parameters]

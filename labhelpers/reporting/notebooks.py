@@ -127,7 +127,8 @@ def structure_faults(notebook) -> list[str]:
         "no cell after the parameters calls check_parameters()": "check_parameters()" in "".join(code(notebook)[1:2]),
         f"not there, or not in this order: {' and '.join(SECTIONS)}": headings == SECTIONS,
         "the last text does not end with a link to a notebook": LINK_AT_END.search(prose),
-        "it saves figures, and its last cell does not call compare()": "compare(" in last or "save_" not in "".join(sources),
+        "it saves figures, and its last cell does not call compare()": "compare(" in last
+        or "save_" not in "".join(sources),
         f"the longest cell has {lengths[-1]} lines of code, more than 20": lengths[-1] <= 20,
         f"half of the cells have {median} lines of code or more, not at most 6": median <= 6,
         f"there are {words} words of text for {lines} lines of code, fewer than 4 a line": words >= 4 * lines,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from labhelpers import cifar10, data, output, usage
+from labhelpers import data, output, usage
 from labhelpers.errors import LabError
 from labhelpers.evaluation import percent, typeset
 from labhelpers.parameters import declared
@@ -29,8 +29,8 @@ def compare(notebook: str, networks=None) -> None:
 
     Args:
         notebook: its number, such as "02".
-        networks: of each trained network that is one more run of an experiment, by the experiment's id, what
-            `training.fit` and `evaluation.evaluate` returned, as a pair.
+        networks: the networks that it trained, by the id of the experiment that each belongs to: what `training.fit`
+            and `evaluation.evaluate` returned, and whether it is one more run of it (`Experiment.is_run`).
 
     Raises:
         LabError: there is no such notebook.
@@ -44,13 +44,9 @@ def compare(notebook: str, networks=None) -> None:
 def _result(notebook, networks) -> dict:
     """Return the comparison, as JSON can hold it."""
     reason = _not_comparable(notebook)
-    parts = [_network(id, trained, tested, reason) for id, (trained, tested) in networks.items()]
-    saved = dict(output.saved)
-    if any(saved.values()) and not networks:
-        why = reason or "the network or its settings are not those of the recorded runs"
-        parts.append({"outcome": NOT_COMPARABLE, "what": why})
-    for name in (name for name, trained in saved.items() if not trained):
-        parts.append({"name": name} | _table(name, reason))
+    parts = [_network(id, network, reason) for id, network in networks.items()]
+    tables = [name for name, trained in output.saved.items() if not trained]
+    parts += [{"name": name} | _table(name, reason) for name in tables]
     return _summed_up(notebook, parts)
 
 
@@ -94,15 +90,19 @@ def _parameters(notebook) -> str:
     return next("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", []))
 
 
-def _network(id, trained, tested, reason) -> dict:
+def _network(id, network, reason) -> dict:
     """Compare one network with the recorded runs of its experiment."""
+    trained, tested, is_run = network
     of = experiment(id)
     held = records.read_all(of, of.all_seeds)[0]
     one = spread.runs([(trained, tested)])
     part = {"experiment": id, "numbers": dict(zip(spread.NUMBERS, one.numbers[0].tolist(), strict=True))}
-    if reason or len(held) < spread.FEWEST or held[0].digest != cifar10.digest():
-        why = reason or f"there are {len(held)} recorded runs of {id}, and it takes {spread.FEWEST} to compare with"
-        return part | {"outcome": NOT_COMPARABLE, "what": why}
+    if not is_run:
+        reason = reason or "the network or its settings are not those of the recorded runs"
+    if len(held) < spread.FEWEST:
+        reason = reason or f"there are {len(held)} recorded runs of {id}, and it takes {spread.FEWEST} to compare with"
+    if reason:
+        return part | {"outcome": NOT_COMPARABLE, "what": reason}
     found = spread.compare(one, spread.runs((record, record) for record in held))
     write = percent if found.furthest == "test accuracy" else "{:.3f}".format
     allowed = f"{write(found.low)} to {write(found.high)}" if found.low else f"up to {write(found.high)}"
