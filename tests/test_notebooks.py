@@ -173,6 +173,14 @@ def test_nbval(path, tmp_path, real_cifar):
     assert committed() == before
 
 
+@pytest.mark.long
+def test_baseline_is_reproduced(tmp_path, real_cifar):
+    """The one test that trains as the report does; nbval compares what the other notebooks say of themselves."""
+    done = run("labhelpers", "report", "02", "--strict", LAB_OUT=tmp_path / "out", LAB_DATA=real_cifar.source)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\n02: within the spread of recorded runs: furthest out is " in done.stdout
+
+
 def test_nbval_without_a_path_collects_the_notebooks_and_no_fixture():
     options = ("--nbval", "--nbval-current-env", "--collect-only", "-q", "-p", "no:cacheprovider")
     done = run("pytest", *options, "--ignore-glob=*/test_*.py")

@@ -72,7 +72,7 @@ def sweep(names, values: dict[str, list[str]], options=()) -> Path:
         if rows:
             _save(pd.DataFrame(rows), [name for name, texts in values.items() if len(texts) > 1], folder)
     if failed:
-        raise LabError(f"{len(failed)} of {len(combinations)} combinations failed: {'; '.join(failed)}")
+        raise LabError(f"{len(failed)} of {len(combinations)} combinations failed: {'; '.join(sorted(failed))}")
     return folder / "results.csv"
 
 
