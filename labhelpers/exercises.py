@@ -15,9 +15,11 @@ from labhelpers.errors import LabError, check_choice
 from labhelpers.evaluation import typeset
 from labhelpers.study import human_labels, improvements, records
 from labhelpers.study.experiments import EXPERIMENTS, FIRST_FRESH, RATE, experiment
-from labhelpers.study.statistics import chance_of_reaching, prediction_interval
+from labhelpers.study.statistics import chance_of_reaching, difference, prediction_interval
 
 EXERCISES: dict[str, tuple] = {}  # by number: the function, what checks the kind of each answer, the hint for others
+UNCLEAR = "cannot tell"  # an answer to questions that the recorded runs may not decide
+CAN_THEY_TELL = "How far apart are the two differences, compared with how much runs of one kind differ?"
 NEVER = 0.001  # a probability too small to be expected of a run with the right settings
 
 
@@ -82,6 +84,11 @@ def _runs(id, fewest=2):
     return runs
 
 
+def _sign(estimate, above, below):
+    """Return which answer the 95 % interval of a difference gives."""
+    return above if estimate.low > 0 else below if estimate.high < 0 else UNCLEAR
+
+
 def _accuracies(id):
     return [record.accuracy for record in _runs(id)]
 
@@ -134,19 +141,22 @@ def _best_rate(val_losses):
 def _confidence(right, wrong):
     if right == wrong:
         return "Split the images by whether the answer is right, before you average."
+    if min(right, wrong) < 0.1 or max(right, wrong) == 1:
+        return "The largest of ten probabilities is at least 0.1, and not 1 on average: did you take it of each image?"
     return right > wrong
 
 
-@_exercise("03.1", _choice("larger", "smaller"), "Look at the learning curve: where is it steeper?")
+@_exercise("03.1", _choice("larger", "smaller", UNCLEAR), CAN_THEY_TELL)
 def _doubling(word):
-    first, second = np.diff([np.mean(_accuracies(f"baseline-{n}")) for n in (10_000, 20_000, 40_000)])
-    return word == ("larger" if first > second else "smaller")
+    few, more, most = (np.array(_accuracies(f"baseline-{n}")) for n in (10_000, 20_000, 40_000))
+    return word == _sign(difference(2 * more, few, most), "larger", "smaller")  # (more - few) - (most - more)
 
 
 @_exercise("03.2", _share, "That is as good as with the larger set: did you train on the smaller one?")
 def _longer(accuracy):
-    if accuracy <= 0.1:
-        return "Guessing would do as well: is it an accuracy, from 0 to 1?"
+    low, high = prediction_interval(_accuracies("baseline-20000"))
+    if accuracy < low - (high - low):
+        return "That is far below what 10 epochs give: are the other settings the same?"
     return accuracy < prediction_interval(_accuracies("baseline-40000")).low
 
 
@@ -161,10 +171,11 @@ def _worth_it(word):
     return word == ("no" if early > 0.5 else "yes")
 
 
-@_exercise("04.2", _choice("baseline", "deeper"), "Compare the differences, not the accuracies.")
+@_exercise("04.2", _choice("baseline", "deeper", UNCLEAR), CAN_THEY_TELL)
 def _suffers_more(network):
-    loss = {n: np.mean(_accuracies(f"{n}-40000")) - np.mean(_accuracies(f"{n}-20000")) for n in ("baseline", "deeper")}
-    return loss[network] == max(loss.values())
+    ids = ("baseline-40000", "baseline-20000", "deeper-40000", "deeper-20000")
+    all, half, all_deeper, half_deeper = map(np.array, map(_accuracies, ids))
+    return network == _sign(difference(all, half, all_deeper, -half_deeper), "baseline", "deeper")
 
 
 @_exercise("04.3", _number, "Count layer by layer: inputs times outputs, and biases.")

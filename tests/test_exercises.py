@@ -64,13 +64,16 @@ WRONG = [
     (("02.3", RATES | {1e-2: 1.0}), "0.01 came out best"),
     (("02.4", 0.5, 0.5), "Split the images"),
     (("02.4", 0.4, 0.6), "classified correctly?"),
-    (("03.1", "smaller"), "where is it steeper?"),
-    (("03.2", 0.1), "Guessing would do as well"),
+    (("02.4", 0.9, 0.05), "at least 0.1"),
+    (("02.4", 1, 0.5), "not 1 on average"),
+    (("03.1", "smaller"), "compared with how much"),
+    (("03.1", "cannot tell"), "compared with how much"),
+    (("03.2", 0.5), "far below what 10 epochs give"),
     (("03.2", 0.65), "did you train on the smaller one?"),
     (("03.3", "a"), "the same classes with every seed"),
     (("03.3", "b"), "it hardly moves"),
     (("04.1", "yes"), "does the best epoch come after the tenth?"),
-    (("04.2", "deeper"), "Compare the differences"),
+    (("04.2", "deeper"), "compared with how much"),
     (("04.3", 296_130), "the baseline as it is"),
     (("04.3", 74_854), "has a bias, too"),
     (("04.3", 1), "Count layer by layer"),
@@ -148,7 +151,7 @@ def test_every_exercise_that_a_notebook_names_is_there_and_the_other_way_round()
     [
         (("02.9", 1), "exercise is '02.9': choose from '01.1', "),
         (("02.4", 50, 40), "the answer is 50: give a number from 0 to 1"),
-        (("03.1", "more"), "the answer is 'more': choose from 'larger', 'smaller'"),
+        (("03.1", "more"), "the answer is 'more': choose from 'larger', 'smaller', 'cannot tell'"),
         (("01.2", "48"), "the answer is '48': give a number, such as 0.5, without quotes"),
         (("02.3", {1e-3: 1.0}), "the answer needs three rates: give {1e-2: loss, 1e-3: loss, 1e-4: loss}"),
         (("02.3", {1e-2: ..., 1e-3: ..., 1e-4: ...}), "the answer is Ellipsis: give a number"),
@@ -163,3 +166,17 @@ def test_answers_of_another_kind_are_refused(answer, words, tells):
 def test_without_records_the_check_says_what_to_run(runs_dir, tells):  # noqa: F811
     with tells(LabError, "runs of deeper-40000 are not recorded yet: run lab study --experiments deeper-40000"):
         check("04.1", "no")
+
+
+def test_runs_that_cannot_tell_are_an_answer(runs_dir):  # noqa: F811
+    spread = 0.02
+    write(
+        runs("baseline-10000", around(0.54, spread, 3)),
+        runs(BASE, around(0.60, spread, 10)),
+        runs(LARGER, around(0.64, spread, 10)),
+        runs("deeper-20000", around(0.63, spread, 5)),
+        runs(DEEPER, around(0.66, spread, 10)),
+    )
+    for exercise, others in (("03.1", ("larger", "smaller")), ("04.2", ("baseline", "deeper"))):
+        assert check(exercise, "cannot tell") == "Yes."
+        assert not any(check(exercise, other) == "Yes." for other in others)

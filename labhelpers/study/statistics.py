@@ -49,9 +49,9 @@ def mean(values, image_variance: float = 0.0) -> Estimate:
     return _estimate([values], image_variance)
 
 
-def difference(first, second) -> Estimate:
-    """Estimate how much larger the mean of the first runs is, by Welch's method."""
-    return _estimate([first, second])
+def difference(first, *others) -> Estimate:
+    """Estimate how much larger the mean of the first runs is than the sum of the other means, by Welch's method."""
+    return _estimate([first, *others])
 
 
 def _estimate(samples, image_variance=0.0):
