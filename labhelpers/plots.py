@@ -56,7 +56,8 @@ def captioned_images(images, captions, *, columns: int = 3):
     """Show images in rows of `columns`, each above its own caption; returns the figure.
 
     Args:
-        images: uint8, (N, side, side, 3).
+        images: N images, each uint8, (side, side, 3), or numbers, (side, side), from the smallest in black to the largest
+            in white.
         captions: N strings, which may contain line breaks.
 
     Example:
@@ -64,7 +65,7 @@ def captioned_images(images, captions, *, columns: int = 3):
     """
     rows = -(-len(images) // columns)
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
-    side, gap, below = 1.3, 0.23, 0.12 + 0.14 * lines  # inches
+    side, gap, below = 3.9 / columns, 0.69 / columns, 0.12 + 0.14 * lines  # inches
     width, height = columns * (side + gap), rows * (side + below)
     fig = plt.figure(figsize=(width, height))
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
@@ -72,9 +73,34 @@ def captioned_images(images, captions, *, columns: int = 3):
         left, bottom = column * (side + gap) + gap / 2, height - row * (side + below) - side
         ax = fig.add_axes((left / width, bottom / height, side / width, side / height))
         ax.set_axis_off()
-        ax.imshow(image, interpolation="nearest")
+        ax.imshow(image, interpolation="nearest", cmap="gray")  # which images in colour ignore
         ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=8)
     return fig
+
+
+def network(model, *, ax=None):
+    """Draw what each layer of a network gives: the higher a box, the larger the image; the wider, the more channels.
+
+    Args:
+        model: a Keras model whose layers form a list. A layer that gives a list of numbers is a line.
+
+    Example:
+        >>> ax = network(models.baseline())
+    """
+    ax = new_axes(ax, (COLUMN_WIDTH, 2.5))
+    shapes = {"image": model.input_shape[1:]}
+    shapes |= {f"{at} {type(layer).__name__}": layer.output.shape[1:] for at, layer in enumerate(model.layers, 1)}
+    left = 0.0
+    for name, shape in shapes.items():
+        height = shape[0] / model.input_shape[1] if len(shape) == 3 else min(1, shape[0] / 64) * 0.9
+        width = 0.05 + 0.03 * shape[-1] if len(shape) == 3 else 0.05
+        ax.bar(left, height, width, -height / 2, align="edge", color=PALETTE[0 if len(shape) == 3 else 1], alpha=0.6)
+        ax.text(left + width / 2, height / 2 + 0.03, "×".join(map(str, shape)), fontsize=7, ha="center", va="bottom")
+        ax.text(left + width / 2, -0.55, name.lstrip("0123456789 "), fontsize=7.5, rotation=35, ha="right", va="top")
+        left += width + 0.6
+    ax.set(xlim=(-0.4, left), ylim=(-0.95, 0.65))
+    ax.set_axis_off()
+    return ax
 
 
 def probabilities(answers: pd.DataFrame, *, ax=None):

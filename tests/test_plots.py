@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -216,6 +217,25 @@ def test_captioned_images_are_above_their_captions():
     assert not any(a.overlaps(b) for at, a in enumerate(boxes) for b in boxes[:at])
     assert all(fig.bbox.xmin <= box.xmin and box.xmax <= fig.bbox.xmax for box in boxes)
     assert all(fig.bbox.ymin <= box.ymin and box.ymax <= fig.bbox.ymax for box in boxes)
+
+
+def test_images_of_numbers_are_grey_from_their_smallest_to_their_largest():
+    fig = plots.captioned_images([np.array([[-3.0, 0], [1, 5]])], ["numbers"])
+    [image] = fig.axes[0].images
+    assert image.get_cmap().name == "gray" and image.get_clim() == (-3, 5)
+
+
+def test_network_has_a_box_for_each_shape():
+    def layer(*shape):
+        return SimpleNamespace(output=SimpleNamespace(shape=(None, *shape)))
+
+    model = SimpleNamespace(input_shape=(None, 32, 32, 3), layers=[layer(16, 16, 18), layer(4608), layer(10)])
+    ax = plots.network(model)
+    image, pooled, flat, logits = ax.patches
+    assert image.get_height() == 2 * pooled.get_height() and pooled.get_width() > 3 * image.get_width()
+    assert flat.get_height() > logits.get_height() and flat.get_width() == pytest.approx(logits.get_width())
+    names = ["32×32×3", "image", "16×16×18", "SimpleNamespace", "4608", "SimpleNamespace", "10", "SimpleNamespace"]
+    assert [text.get_text() for text in ax.texts] == names
 
 
 def test_probabilities_are_bars_in_per_cent_of_each_network():
