@@ -101,6 +101,22 @@ def test_what_other_tools_write_is_read_silently(change, tmp_path, capfd, recwar
     assert capfd.readouterr() == ("", "") and not recwarn.list
 
 
+def test_copies_for_students_have_no_outputs_and_are_never_replaced(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
+    monkeypatch.setattr(notebooks, "project", lambda: tmp_path)
+    folder = notebooks.copy_for_student()
+    assert sorted(path.name for path in folder.iterdir()) == [path.name for path in PATHS]
+    for path in PATHS:
+        ours, copy = notebooks.read(path), notebooks.read(folder / path.name)
+        assert [cell.source for cell in copy.cells] == [cell.source for cell in ours.cells]
+        assert not notebooks.outputs(copy) and "labhelpers" not in copy.metadata
+        assert not any(cell.get("execution_count") for cell in copy.cells)
+    mine = folder / PATHS[0].name
+    mine.write_text("mine", encoding="utf-8")
+    notebooks.copy_for_student()
+    assert mine.read_text(encoding="utf-8") == "mine"
+
+
 def test_structure(notebook):
     faults = notebooks.structure_faults(notebook)
     assert not faults, "\n".join(faults)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import shutil
 import sys
 import warnings
 from collections import Counter
@@ -14,7 +13,7 @@ import nbformat
 
 from labhelpers.errors import LabError
 from labhelpers.parameters import Parameter, declared
-from labhelpers.paths import FREE_SPACE, project, writing
+from labhelpers.paths import FREE_SPACE, atomic_write, project, writing
 
 OURS = "labhelpers"  # the key of our own metadata in notebooks and outputs
 SECTIONS = ["## What this does not show", "## Your turn"]  # headings that every notebook has, in this order
@@ -29,13 +28,23 @@ def notebook_paths() -> list[Path]:
 
 
 def copy_for_student() -> Path:
-    """Copy the notebooks into `my_notebooks`, which git ignores, but for those that are there already."""
+    """Copy the notebooks into `my_notebooks`, which git ignores, but for those that are there already.
+
+    The copies have no outputs, so that what a student sees is what the student ran.
+    """
     folder = project() / "my_notebooks"
     with writing(folder, FREE_SPACE):
         folder.mkdir(exist_ok=True)
         for path in notebook_paths():
-            if not (folder / path.name).exists():
-                shutil.copy(path, folder)
+            if (folder / path.name).exists():
+                continue
+            notebook = clean(read(path))
+            notebook.metadata.pop(OURS, None)  # what belongs to the committed run
+            for cell in notebook.cells:
+                if cell.cell_type == "code":
+                    cell.outputs, cell.execution_count = [], None
+            with atomic_write(folder / path.name) as temporary:
+                nbformat.write(notebook, temporary)
     return folder
 
 
