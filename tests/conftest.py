@@ -27,7 +27,7 @@ from labhelpers.errors import DataUnavailable
 
 matplotlib.use("Agg")  # not by MPLBACKEND, which kernels would inherit
 ROOT = Path(__file__).parents[1]
-LONGEST = {"notebooks", "study", "faults", "training", "report"}
+LONGEST = {"notebooks", "study", "faults", "training", "report", "sweep"}
 collect_ignore = ["fixtures"]  # by `pytest --nbval`: notebooks that are made to fail
 
 
@@ -66,7 +66,7 @@ class ByFile(LoadScopeScheduling):
     """Give each core a file at a time, since its tests share fixtures, but the long tests one by one."""
 
     def _split_scope(self, nodeid):
-        return nodeid if "::test_nbval[" in nodeid else nodeid.split("::")[0]
+        return nodeid if "::test_nbval[" in nodeid or "::test_baseline_is" in nodeid else nodeid.split("::")[0]
 
 
 def pytest_xdist_make_scheduler(config, log):
