@@ -142,10 +142,10 @@ def accuracy_gain(labels, before, after) -> pd.DataFrame:
     return pd.DataFrame({"class": [*CLASS_NAMES, "all"], "gain": gain, "low": low, "high": high})
 
 
-def percent(share: float, interval: tuple[float, float] | None = None) -> str:
-    """Write a share as text, `"59.4 %"`, and with its interval `"59.4 % (58.4 to 60.4)"`."""
-    text = f"{100 * share:.1f} %"
-    return typeset(text if interval is None else f"{text} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})")
+def percent(share: float, interval: tuple[float, float] | None = None, digits: int = 1) -> str:
+    """Write a share as text, `"59.4 %"`, and with its interval `"59.4 % (58.4 to 60.4)"`; `digits` are decimals."""
+    number, *ends = (f"{100 * part:.{digits}f}" for part in (share, *(interval or ())))
+    return typeset(f"{number} % ({ends[0]} to {ends[1]})" if ends else f"{number} %")
 
 
 def typeset(text: str) -> str:

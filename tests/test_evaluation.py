@@ -167,6 +167,7 @@ def test_accuracy_gain_agrees_with_a_published_example_and_one_by_hand():
 
 def test_texts_have_a_true_minus_sign_and_a_percent_sign_on_the_same_line():
     assert evaluation.percent(0.5944) == "59.4\u00a0%"
+    assert evaluation.percent(0.5944, digits=0) == "59\u00a0%"
     assert evaluation.percent(0.594, (0.5843, 0.6036)) == "59.4\u00a0% (58.4 to 60.4)"
     text = "-4.0 points (-10 to -1.9), +2 %: CIFAR-10H, --repeat deeper-40000 0, 1e-3"
     assert evaluation.typeset(text) == "−4.0 points (−10 to −1.9), +2\u00a0%: CIFAR-10H, --repeat deeper-40000 0, 1e-3"
