@@ -103,7 +103,7 @@ def _parser():
     option("--data", **source)
     option("--quick", action="store_true", help="few images, one epoch, into report/quick")
     option("--force", action="store_true", help="execute them even if nothing changed")
-    option("--strict", action="store_true", help="exit with status 1 if something is not reproduced")
+    option("--strict", action="store_true", help="exit with status 1 if a result is outside what was expected")
     option("--explain", action="store_true", help="say why each would run, and run nothing")
     help = "set a parameter; several values, for one or more parameters, run every combination"
     setting = {"dest": "values", "nargs": "+", "metavar": ("NAME", "VALUE"), "help": help}
@@ -146,6 +146,8 @@ def _report(values, **options):
     for name, *texts in values:
         if not texts:
             raise LabError(f"-p {name}: write a value after it, as in -p {name} 3")
+        if [name for other, *_ in values if other == name] != [name]:
+            raise LabError(f"-p {name} is given twice: write all its values after one -p")
     if any(len(texts) > 1 for _, *texts in values):
         return _sweep(values, **options)
     from labhelpers.reporting.execute import report
@@ -157,11 +159,10 @@ def _report(values, **options):
 
 def _sweep(values, names, source, quick, force, explain, strict):
     if quick or explain or strict:
-        raise LabError("--quick, --explain and --strict take one value for each parameter: leave them out")
+        raise LabError("--quick, --explain and --strict can't be combined with several values: leave them out")
     from labhelpers.reporting.sweep import sweep
 
-    options = [*["--data", source] * (source is not None), *["--force"] * force]
-    table = sweep(names, {name: texts for name, *texts in values}, options)
+    table = sweep(names, {name: texts for name, *texts in values}, source, force)
     print(f"the results: {table}, and a figure beside it")
 
 

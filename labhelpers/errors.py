@@ -26,7 +26,7 @@ class DataDamaged(LabError):
 
 
 class NotReproduced(LabError):
-    """The numbers of a run are not those that the committed figures and the recorded runs lead to expect."""
+    """A number differs from the committed figures, or a network is outside the spread of the recorded runs."""
 
     status = 1
 

@@ -52,13 +52,13 @@ def image_rows(rows: dict, captions, *, ax=None):
     return ax
 
 
-def captioned_images(images, captions, *, columns: int = 3):
+def captioned_images(images, captions, *, columns: int = 3, limits=(None, None)):
     """Show images in rows of `columns`, each above its own caption; returns the figure.
 
     Args:
-        images: N images, each uint8, (side, side, 3), or numbers, (side, side), from the smallest in black to the largest
-            in white.
+        images: N images, each uint8, (side, side, 3), or numbers, (side, side), in grey.
         captions: N strings, which may contain line breaks.
+        limits: the numbers that are black and white; by default each image's smallest and largest.
 
     Example:
         >>> fig = captioned_images(np.zeros((2, 32, 32, 3), "uint8"), ["first", "second"])
@@ -73,27 +73,28 @@ def captioned_images(images, captions, *, columns: int = 3):
         left, bottom = column * (side + gap) + gap / 2, height - row * (side + below) - side
         ax = fig.add_axes((left / width, bottom / height, side / width, side / height))
         ax.set_axis_off()
-        ax.imshow(image, interpolation="nearest", cmap="gray")  # which images in colour ignore
+        low, high = limits
+        ax.imshow(image, interpolation="nearest", cmap="gray", vmin=low, vmax=high)  # images in colour ignore these
         ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=8)
     return fig
 
 
 def network(model, *, ax=None):
-    """Draw what each layer of a network gives: the higher a box, the larger the image; the wider, the more channels.
+    """Draw what each layer of a network gives: the higher a blue box, the larger the image; the wider, the more channels.
 
     Args:
-        model: a Keras model whose layers form a list. A layer that gives a list of numbers is a line.
+        model: a Keras model whose layers form a list. One that gives a list of numbers is an orange line, not to scale.
 
     Example:
         >>> ax = network(models.baseline())
     """
-    ax = new_axes(ax, (COLUMN_WIDTH, 2.5))
     shapes = {"image": model.input_shape[1:]}
     shapes |= {f"{at} {type(layer).__name__}": layer.output.shape[1:] for at, layer in enumerate(model.layers, 1)}
+    ax = new_axes(ax, (max(COLUMN_WIDTH, 0.6 * len(shapes)), 2.5))
     left = 0.0
     for name, shape in shapes.items():
         height = shape[0] / model.input_shape[1] if len(shape) == 3 else min(1, shape[0] / 64) * 0.9
-        width = 0.05 + 0.03 * shape[-1] if len(shape) == 3 else 0.05
+        width = 0.05 + 0.03 * min(shape[-1], 64) if len(shape) == 3 else 0.05
         ax.bar(left, height, width, -height / 2, align="edge", color=PALETTE[0 if len(shape) == 3 else 1], alpha=0.6)
         ax.text(left + width / 2, height / 2 + 0.03, "×".join(map(str, shape)), fontsize=7, ha="center", va="bottom")
         ax.text(left + width / 2, -0.55, name.lstrip("0123456789 "), fontsize=7.5, rotation=35, ha="right", va="top")
@@ -261,7 +262,7 @@ def sweep(table: pd.DataFrame, x: str, others: list[str], *, ax=None):
         ax.plot(runs[x], 100 * runs["test accuracy"], marker, color=color, alpha=0.6, markersize=5, label=label)
         means = 100 * runs.groupby(x)["test accuracy"].mean()
         ax.plot(means.index, means, "-", color=color, linewidth=1.2)
-    ticks = sorted(table[x].unique())
+    ticks = sorted(table[x].unique().tolist())
     if all(isinstance(tick, int | float) and tick > 0 for tick in ticks) and ticks[-1] > 20 * ticks[0]:
         ax.set_xscale("log")
     ax.set_xticks(ticks, [f"{tick:,}" if isinstance(tick, int) else f"{tick}" for tick in ticks], minor=False)

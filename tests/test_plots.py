@@ -223,6 +223,8 @@ def test_images_of_numbers_are_grey_from_their_smallest_to_their_largest():
     fig = plots.captioned_images([np.array([[-3.0, 0], [1, 5]])], ["numbers"])
     [image] = fig.axes[0].images
     assert image.get_cmap().name == "gray" and image.get_clim() == (-3, 5)
+    fig = plots.captioned_images([np.array([[-3.0, 0], [1, 5]])], ["numbers"], limits=(0, 10))
+    assert fig.axes[0].images[0].get_clim() == (0, 10)
 
 
 def test_network_has_a_box_for_each_shape():

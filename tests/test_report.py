@@ -216,8 +216,8 @@ def test_refresh_of_the_only_notebook_that_ran_leaves_the_others(refreshed):
 
 def test_says_whether_it_was_reproduced(reported):
     lines = [
-        "10: not comparable: there is no figures/line.csv (when it last ran)",
-        "11: not compared, because no cell calls compare() (when it last ran)",
+        "10: not comparable (when it last ran; --force compares again)",
+        "11: not compared, because no cell calls compare() (when it last ran; --force compares again)",
         "total: 1 not comparable, 1 not compared",
     ]
     assert succeeds(reported, "lab report").splitlines()[2:5] == lines
@@ -238,7 +238,7 @@ def test_a_run_that_differs_from_the_committed_one_is_named(refreshed):
     assert "1 outside, 1 not compared." in (refreshed.root / "report/index.html").read_text(encoding="utf-8")
     done = refreshed.lab("lab report 10 --strict")
     assert done.returncode == 1 and done.stderr.startswith(f"lab: not reproduced: {FIRST};")
-    assert f"{line} (when it last ran)" in done.stdout
+    assert f"{line} (when it last ran; " in done.stdout
 
 
 def test_figure_that_is_no_longer_made_is_removed(refreshed):

@@ -20,7 +20,8 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "figures").mkdir()
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "02_title.ipynb").write_text(
-        '{"cells": [{"source": ["EPOCHS = 10  # passes (1 to 99)\\n"], "metadata": {"tags": ["parameters"]}}]}'
+        '{"cells": [{"source": ["EPOCHS = 10  # passes (1 to 99)\\n"], "metadata": {"tags": ["parameters"]}}], '
+        '"metadata": {}}'
     )
     table = pd.DataFrame({"class": ["cat", "dog"], "images": [10, 20], "share": [0.123456, 1.5e-7]})
     table.to_csv(tmp_path / "figures" / "shares.csv", index=False)
@@ -38,9 +39,9 @@ def saved(trained=False, **columns):
     output.save_table("shares", table, trained=trained)
 
 
-def said(networks=None):
+def said(networks=None, seed=None):
     """Return what the last cell of a notebook would say: the outcome and the line."""
-    result = reproduction._result("02", networks or {})
+    result = reproduction._result("02", networks or {}, seed)
     return result["outcome"], result["line"]
 
 
@@ -68,12 +69,47 @@ def test_a_difference_is_named(columns, difference, project):
 
 def test_other_rows_are_named(project):
     output.save_table("shares", {"class": ["cat"], "images": [10], "share": [0.5]})
-    assert said()[1] == "outside: shares.csv has 1 rows; committed: 2"
+    assert said()[1] == "outside: shares.csv has 1 row; committed: 2"
 
 
-def test_a_new_table_is_not_comparable(project):
+def test_a_table_of_one_s_own_decides_nothing(project):
     output.save_table("mine", {"a": [1]})
-    assert said() == ("not comparable", "not comparable: there is no figures/mine.csv")
+    assert said() == ("not comparable", "not comparable")
+    saved()
+    assert said() == ("identical", "identical")
+    assert "1 of 2 tables" in reproduction.text(reproduction._result("02", {}, None))
+
+
+def test_a_committed_table_that_was_not_made_is_named(project):
+    path = project / "notebooks/02_title.ipynb"
+    files = '{"figures/shares.csv": "", "figures/shares.png": "", "figures/more.csv": ""}'
+    path.write_text(
+        path.read_text().replace('"metadata": {}}', f'"metadata": {{"labhelpers": {{"files": {files}}}}}}}')
+    )
+    saved()
+    assert said() == ("not comparable", "not comparable: more not made: run all cells first")
+
+
+def test_a_damaged_table_is_named(project):
+    saved()
+    (project / "figures/shares.csv").write_bytes(b'a,b\n1,2,3\n"')
+    assert said()[1] == "outside: shares.csv is damaged: restore it with git"
+
+
+@pytest.mark.parametrize(
+    "ours, theirs, equal",
+    [
+        ("0.0", "0", True),
+        ("-0", "0", True),
+        ("1e-300", "0", False),
+        ("123457", "123456", True),  # of 123456.5, written with six digits
+        ("12345", "12346", False),
+        ("", "0", False),
+        ("nan", "nan", True),
+    ],
+)
+def test_numbers_that_are_written_differently(ours, theirs, equal):
+    assert (reproduction._gap(ours, theirs) == 0) is equal
 
 
 def test_stand_in_images_are_not_comparable(project, monkeypatch):
@@ -84,7 +120,7 @@ def test_stand_in_images_are_not_comparable(project, monkeypatch):
 
 def test_tables_that_depend_on_training_are_not_compared(project):
     saved(trained=True, images=[1, 2])
-    assert said() == ("identical", "identical")
+    assert said() == ("not comparable", "not comparable")  # there was nothing else
 
 
 def test_a_network_of_one_s_own_is_not_comparable_but_its_numbers_are_kept(project):
@@ -92,25 +128,27 @@ def test_a_network_of_one_s_own_is_not_comparable_but_its_numbers_are_kept(proje
     networks = {"baseline-20000": (one, one, False)}
     why = "the network or its settings are not those of the recorded runs"
     assert said(networks) == ("not comparable", f"not comparable: {why}")
-    [part] = reproduction._result("02", networks)["parts"]
+    [part] = reproduction._result("02", networks, None)["parts"]
     assert part["numbers"]["test accuracy"] == one.accuracy and part["numbers"]["test loss"] == one.loss
 
 
-def recorded_runs(change=0.0):
+def recorded_runs(change=0.0, seed=7):
+    """A record of the study as if it were a run of today, with losses that are larger by `change`."""
     of = experiment("baseline-20000")
-    held = records.read_all(of, of.all_seeds)[0]
-    last = held[-1]
-    history = {name: values + change for name, values in last.history.items()}
+    last = records.read(of, seed)
     one = record("baseline-20000", accuracy=last.accuracy, loss=last.loss, confusion_matrix=last.confusion_matrix)
-    one.history.update(history)
+    one.history.update({name: (values + change).tolist() for name, values in last.history.items()})
     return one
 
 
-def test_a_network_like_the_recorded_ones(project):
-    one = recorded_runs()
-    outcome, line = said({"baseline-20000": (one, one, True)})
+def test_a_network_like_the_recorded_ones_but_for_that_with_its_seed(project):
+    one = recorded_runs(seed=7)
+    of = experiment("baseline-20000")
+    outcome, line = said({"baseline-20000": (one, one, True)}, seed=7)
     assert outcome == reproduction.WITHIN
-    assert line.startswith("within the spread of recorded runs: furthest out is ") and "recorded runs)" in line
+    assert line.startswith("within the spread of recorded runs: furthest out is ")
+    assert line.endswith(f"from {len(of.all_seeds) - 1} recorded runs)")
+    assert said({"baseline-20000": (one, one, True)}, seed=1234)[1].endswith(f"from {len(of.all_seeds)} recorded runs)")
 
 
 def test_a_network_unlike_the_recorded_ones_decides_over_identical_tables(project):
@@ -127,6 +165,11 @@ def test_other_parameters_are_not_comparable(project, monkeypatch):
     monkeypatch.setattr(usage, "shell", lambda: Shell)
     saved(images=[1, 2])
     assert said() == ("not comparable", "not comparable: EPOCHS = 3")
+    one = recorded_runs()
+    parts = reproduction._result("02", {"baseline-20000": (one, one, True)}, 7)["parts"]
+    assert parts[0]["outcome"] == reproduction.WITHIN, (
+        "whether a network is a run of the experiment is another question"
+    )
     Shell.user_ns["EPOCHS"] = 10
     assert said()[0] == "outside"
 
@@ -139,19 +182,16 @@ def test_an_unknown_notebook(project):
 def test_the_text_counts_tables_and_details(project):
     saved()
     one = recorded_runs()
-    text = reproduction.text(reproduction._result("02", {"baseline-20000": (one, one, True)}))
+    text = reproduction.text(reproduction._result("02", {"baseline-20000": (one, one, True)}, None))
     assert text.startswith("**02: within the spread of recorded runs**")
     assert (
-        "1 of 1 tables" in text
-        and "of 100 cells" in text
-        and "of 20 losses" in text
-        and "2.0\N{NO-BREAK SPACE}%" in text
+        "1 of 1 tables" in text and "of 100 cells" in text and "of 20 losses" in text and "2\N{NO-BREAK SPACE}%" in text
     )
 
 
 def test_after_refresh_the_tables_are_the_committed_ones(project):
     saved(images=[1, 2])
-    result = reproduction._result("02", {})
+    result = reproduction._result("02", {}, None)
     assert result["outcome"] == "outside"
     assert reproduction.committed(result)["line"] == "identical"
 
@@ -163,4 +203,4 @@ def test_outcomes_are_counted():
 
 def test_paths_of_this_machine_are_not_in_the_result(project):
     saved(images=[1, 2])
-    assert str(paths.figures_dir()) not in str(reproduction._result("02", {}))
+    assert str(paths.figures_dir()) not in str(reproduction._result("02", {}, None))

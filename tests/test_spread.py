@@ -68,8 +68,8 @@ def test_the_value_is_within_its_limits_if_and_only_if_p_is_above_the_limit():
     found = [spread.compare(simulated(random, 1, shift), recorded) for shift in shifts]
     assert {one.inside for one in found} == {True, False}
     for one in found:
-        assert one.inside == (one.p[one.furthest] >= one.limit) == (one.low <= one.value <= one.high)
-        assert one.p[one.furthest] == min(one.p.values())
+        assert one.inside == (one.p[one.furthest] >= one.limits[one.furthest]) == (one.low <= one.value <= one.high)
+        assert one.p[one.furthest] / one.limits[one.furthest] == min(one.p[test] / one.limits[test] for test in one.p)
 
 
 def test_each_test_can_be_the_one_that_finds_something():
@@ -104,19 +104,34 @@ def test_single_epochs_and_cells_are_counted():
     assert found.cells[0] >= 3 and found.cells[1] == 100
 
 
+def recorded_runs(id):
+    return spread.runs((one, one) for one in records.read_all(experiment(id), experiment(id).all_seeds)[0])
+
+
 @pytest.mark.parametrize("id", ["baseline-20000", "baseline-40000", "deeper-40000"])
-def test_no_recorded_run_is_outside_the_others(id):
-    of = experiment(id)
-    held = spread.runs((one, one) for one in records.read_all(of, of.all_seeds)[0])
-    n = len(held.numbers)
-    for run in range(n):
-        found = spread.compare(parts(held, [run]), parts(held, [at for at in range(n) if at != run]))
-        assert found.inside, (run, found)
+def test_few_recorded_runs_are_outside_the_others(id, monkeypatch):
+    monkeypatch.setattr(spread, "SIMULATED", 5_000)
+    held = recorded_runs(id)
+    limits, n = spread.limits_of(held), len(held.numbers)
+    outside = [
+        not spread.compare(parts(held, [run]), parts(held, [at for at in range(n) if at != run]), limits).inside
+        for run in range(n)
+    ]
+    assert sum(outside) <= 1  # 0.15 expected
 
 
-def test_another_learning_rate_is_outside():
-    recorded, others = (
-        spread.runs((one, one) for one in records.read_all(experiment(id), experiment(id).all_seeds)[0])
-        for id in ("deeper-40000", "deeper-40000-adam-3e-3")
-    )
-    assert not any(spread.compare(parts(others, [run]), recorded).inside for run in range(len(others.numbers)))
+def test_another_learning_rate_is_outside(monkeypatch):
+    monkeypatch.setattr(spread, "SIMULATED", 5_000)
+    recorded, others = recorded_runs("deeper-40000"), recorded_runs("deeper-40000-adam-3e-3")
+    limits = spread.limits_of(recorded)
+    assert not any(spread.compare(parts(others, [run]), recorded, limits).inside for run in range(len(others.numbers)))
+
+
+def test_each_test_has_its_share_of_the_false_alarms(monkeypatch):
+    monkeypatch.setattr(spread, "SIMULATED", 5_000)
+    recorded = recorded_runs("baseline-20000")
+    limits = spread.limits_of(recorded)
+    assert (limits > 1e-5).all() and (limits < 0.005).all()
+    # The six tests whose distribution is known give p values that are uniform: their limits are alike.
+    known = [at for at, test in enumerate(spread.TESTS) if test not in spread.DISTANCES]
+    assert limits[known].max() < 3 * limits[known].min()

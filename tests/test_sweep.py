@@ -35,7 +35,7 @@ def test_every_combination_runs_once_into_its_own_folder_and_all_into_one_table(
     assert f"FACTOR = 2, SEED = 3: {failed}" in done.stderr and f"FACTOR = 4, SEED = 3: {failed}" in done.stderr
     assert results(swept)[["FACTOR", "SEED"]].to_numpy().tolist() == [[2, 0], [4, 0]]
     before = runs(swept)
-    out = succeeds(swept, "lab report 12 -p FACTOR 2 4 -p SEED 0 1")
+    out = succeeds(swept, "lab report 12 -p FACTOR 2 4 2 -p SEED 0 1")
     assert f"{FOLDER}/results.csv" in out
     assert {line.partition(": ")[0] for line in out.splitlines()[:4]} == {f"{done} of 4" for done in (1, 2, 3, 4)}
     assert {name: when for name, when in runs(swept).items() if name in before} == before
@@ -44,7 +44,7 @@ def test_every_combination_runs_once_into_its_own_folder_and_all_into_one_table(
     assert table[["FACTOR", "SEED"]].to_numpy().tolist() == [[2, 0], [2, 1], [4, 0], [4, 1]]
     assert table["test accuracy"].tolist() == pytest.approx([0.2, 0.19, 0.4, 0.39])
     assert (table["mean training loss"] == 1.5).all() and (table["smallest validation loss"] == 1.5).all()
-    assert set(table["experiment"]) == {"baseline-20000"} and set(table["data"]) == {"CIFAR-10"}
+    assert set(table["compared with"]) == {"baseline-20000"} and set(table["data"]) == {"CIFAR-10"}
     with Image.open(swept.root / FOLDER / "results.png") as image:
         assert image.width > 600
 
@@ -70,10 +70,12 @@ def test_a_sweep_that_was_ended_continues(swept):
     [
         ("12 -p FACTOR 2 11", "FACTOR=11: must be from 1 to 10"),
         ("-p FACTOR 2 3", "several values need one notebook, named before -p, as in lab report 02 -p EPOCHS 3 10"),
+        ("12 -p FACTOR 2 3 -p FACTOR 4", "-p FACTOR is given twice: write all its values after one -p"),
+        ("10 -p FACTOR 2 3", "10_makes_its_figure trains no network that its last cell compares: choose another one"),
         ("12 -p FACTOR", "-p FACTOR: write a value after it, as in -p FACTOR 3"),
         (
             "12 --strict -p SEED 0 1",
-            "--quick, --explain and --strict take one value for each parameter: leave them out",
+            "--quick, --explain and --strict can't be combined with several values: leave them out",
         ),
     ],
 )
@@ -84,8 +86,11 @@ def test_what_cannot_be_swept(options, line, swept):
 
 def test_figure_has_a_line_for_each_other_value():
     table = pd.DataFrame({"EPOCHS": [3, 3, 10, 10], "N_TRAIN": [1, 2, 1, 2], "test accuracy": [0.2, 0.3, 0.4, 0.5]})
-    ax = plots.sweep(table.assign(experiment="one"), "EPOCHS", ["N_TRAIN", "experiment"])
+    ax = plots.sweep(table.assign(network="one"), "EPOCHS", ["N_TRAIN", "network"])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["N_TRAIN = 1", "N_TRAIN = 2"]
     means = [line for line in ax.lines if line.get_linestyle() == "-"]
     assert [line.get_ydata().tolist() for line in means] == [pytest.approx([20, 40]), pytest.approx([30, 50])]
-    plt.close(ax.figure)
+    assert ax.get_xscale() == "linear" and [text.get_text() for text in ax.get_xticklabels()] == ["3", "10"]
+    ax = plots.sweep(table.assign(EPOCHS=[1, 1, 1_000, 1_000]), "EPOCHS", [])
+    assert ax.get_xscale() == "log" and [text.get_text() for text in ax.get_xticklabels()] == ["1", "1,000"]
+    plt.close("all")

@@ -49,9 +49,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
     given = settings(chosen, values or {}, quick)
     if explain:
         os.environ["LAB_OFFLINE"] = "1"
-    cifar = _find_or_stand_in(source)
-    # Absolute, since the kernels start in another folder. The human labels may be beside the data.
-    os.environ["LAB_DATA"] = cifar.source if cifar.is_standin else str(Path(cifar.source).absolute())
+    cifar = find_or_stand_in(source)
     folder = out_dir().joinpath(*["standin"] * cifar.is_standin, *[QUICK_FOLDER] * quick)
     runs, reasons = notebooks.read_record(folder)["notebooks"], {}
     for stem, notebook in chosen.items():
@@ -79,13 +77,17 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
     return folder / "index.html"
 
 
-def _find_or_stand_in(source):
+def find_or_stand_in(source):
+    """Find the data, or warn and take stand-in images; kernels started later use the same."""
     try:
-        return data.find(source)
+        cifar = data.find(source)
     except DataUnavailable as error:
         standin = "going on with stand-in images: every figure is stamped, and nothing of it is a result on CIFAR-10"
         print(f"WARNING: {error}\nWARNING: {standin}", file=sys.stderr)
-        return data.find("standin")
+        cifar = data.find("standin")
+    # Absolute, since the kernels start in another folder. The human labels may be beside the data.
+    os.environ["LAB_DATA"] = cifar.source if cifar.is_standin else str(Path(cifar.source).absolute())
+    return cifar
 
 
 def settings(chosen, values, quick) -> dict[str, dict]:
@@ -130,12 +132,12 @@ def _say_whether_reproduced(folder, ran, chosen, strict) -> None:
     results = {stem: runs[stem].get("reproduction") for stem in chosen}
     for stem, result in results.items():
         line = result["line"] if result else "not compared, because no cell calls compare()"
-        print(f"{stem[:2]}: {line}{'' if stem in ran else ' (when it last ran)'}")
+        print(f"{stem[:2]}: {line}{'' if stem in ran else ' (when it last ran; --force compares again)'}")
     print(f"total: {notebooks.outcomes(results.values())}")
     outside = [stem for stem, result in results.items() if result and result["outcome"] == "outside"]
     if outside and strict:
         raise NotReproduced(
-            f"not reproduced: {', '.join(outside)}; its line above says what is outside of which limits"
+            f"not reproduced: {', '.join(outside)}; see the lines above for what is outside, and its limits"
         )
 
 

@@ -1,5 +1,6 @@
 """Run one notebook with every combination of some parameters' values, and put the results into a table and a figure."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -16,11 +17,11 @@ from labhelpers.output import STAMP
 from labhelpers.paths import atomic_write, claim, exclusive, out_dir, writing
 from labhelpers.progress import progress
 from labhelpers.reporting import notebooks
-from labhelpers.reporting.execute import settings
+from labhelpers.reporting.execute import find_or_stand_in, settings
 from labhelpers.study.spread import NUMBERS
 
 
-def sweep(names, values: dict[str, list[str]], options=()) -> Path:
+def sweep(names, values: dict[str, list[str]], source=None, force=False) -> Path:
     """Run the combinations, as many at a time as there are cores; one that was run before is not run again.
 
     Each runs like `lab report` with these values, into a folder of its own below `sweeps` in the folder for reports.
@@ -28,95 +29,116 @@ def sweep(names, values: dict[str, list[str]], options=()) -> Path:
     Args:
         names: the notebook, by number, stem or file, as the only item.
         values: of each parameter, as text.
-        options: further ones of `lab report`, as on the command line.
+        source: the data, as for `report`.
+        force: run them whether or not they were run before.
 
     Returns:
         The CSV with a row for each network that was trained; the figure is beside it.
 
     Raises:
-        LabError: not one notebook is named, or it has no such parameter or value; or some combinations failed, and then
-            the others are finished first.
+        LabError: not one notebook is named, it has no such parameter or value, or it compares no network; or some
+            combinations failed, and then the others are finished first.
     """
     if len(names) != 1:
         raise LabError("several values need one notebook, named before -p, as in lab report 02 -p EPOCHS 3 10")
     [path] = notebooks.select(names)
-    notebook = {path.stem: notebooks.read_source(path)}
-    parsed = {
-        (name, text): settings(notebook, {name: text}, quick=False)[path.stem][name]
-        for name, texts in values.items()
-        for text in texts
-    }
-    combinations = [dict(zip(values, texts, strict=True)) for texts in itertools.product(*values.values())]
-    folder = out_dir() / "sweeps" / path.stem
+    notebook = notebooks.read_source(path)
+    if not re.search(r"compare\(\s*\S+,", notebooks.code(notebook)[-1]):
+        raise LabError(f"{path.stem} trains no network that its last cell compares: choose another one, such as 02")
+    combinations = _combinations(path.stem, notebook, values)
+    cifar = find_or_stand_in(source)
+    folder = out_dir() / "sweeps" / path.stem / ("standin" if cifar.is_standin else "")
     claim(out_dir())
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict] = []
     failed: list[str] = []
     running: list[subprocess.Popen] = []
     busy = f"another lab report is at work in {folder}: wait for it, or set LAB_OUT to another folder"
-    with exclusive(folder / ".lock", busy), progress(len(combinations), path.stem, unit="run") as bar:
-        try:
-            for done, (texts, result) in enumerate(_run_all(combinations, path.stem, folder, options, running), 1):
-                name = ", ".join(f"{parameter} = {text}" for parameter, text in texts.items())
-                if isinstance(result, str):
-                    failed.append(f"{name}: {result}")
-                chosen = {name: parsed[name, text] for name, text in texts.items()}
-                rows += [chosen | part for part in result if isinstance(part, dict)]
-                bar.update()
-                if bar.disable:
-                    print(f"{done} of {len(combinations)}: {name}", flush=True)
-        finally:
-            for process in running:
-                process.terminate()
+    with (
+        writing(folder),
+        exclusive(folder / ".lock", busy),
+        progress(len(combinations), path.stem, unit="run") as bar,
+        _ended(running),
+    ):
+        for done, (chosen, result) in enumerate(_run_all(combinations, path.stem, folder, force, running), 1):
+            name = ", ".join(f"{parameter} = {value}" for parameter, value in chosen.items())
+            if isinstance(result, str):
+                failed.append(f"{name}: {result}")
+            else:
+                rows += [chosen | row for row in result]
+            bar.update()
+            if bar.disable:
+                print(f"{done} of {len(combinations)}: {name}", flush=True)
         if rows:
-            _save(pd.DataFrame(rows), [name for name, texts in values.items() if len(texts) > 1], folder)
+            _save(pd.DataFrame(rows), [name for name in values if len({one[name] for one in combinations}) > 1], folder)
     if failed:
         raise LabError(f"{len(failed)} of {len(combinations)} combinations failed: {'; '.join(sorted(failed))}")
     return folder / "results.csv"
 
 
-def _run_all(combinations, stem, folder, options, running):
+def _combinations(stem, notebook, values) -> list[dict]:
+    """Return each combination once, with the values as Python has them, however they were typed."""
+    parsed = [
+        [settings({stem: notebook}, {name: text}, quick=False)[stem][name] for text in texts]
+        for name, texts in values.items()
+    ]
+    combinations = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*map(dict.fromkeys, parsed))]
+    if len({_folder_name(chosen) for chosen in combinations}) < len(combinations):
+        raise LabError("two values differ only in signs that a folder's name can't have: give one of them another name")
+    return combinations
+
+
+def _folder_name(chosen) -> str:
+    return re.sub(r"[^\w.,=+-]", "_", ",".join(f"{name}={value}" for name, value in chosen.items()))
+
+
+@contextlib.contextmanager
+def _ended(running):
+    """Leave no command running, so that the next one can go on at once."""
+    try:
+        yield
+    finally:
+        for process in [*running]:
+            process.terminate()
+            process.wait()
+
+
+def _run_all(combinations, stem, folder, force, running):
     """Yield each combination when it is done, with what `_run` returns."""
     workers = min(machine.threads(), len(combinations))
     threads = machine.threads() // workers
-    tasks = [joblib.delayed(_run)(texts, stem, folder, options, threads, running) for texts in combinations]
+    tasks = [joblib.delayed(_run)(chosen, stem, folder, force, threads, running) for chosen in combinations]
     return joblib.Parallel(workers, backend="threading", return_as="generator_unordered")(tasks)
 
 
-def _run(texts, stem, folder, options, threads, running):
+def _run(chosen, stem, folder, force, threads, running):
     """Run one combination; return it with its results, a dictionary for each network, or with the line of its error."""
-    name = re.sub(r"[^\w.,=+-]", "_", ",".join(f"{parameter}={text}" for parameter, text in texts.items()))
-    given = [word for parameter, text in texts.items() for word in ("-p", parameter, text)]
-    environment = os.environ | {"LAB_OUT": str(folder / name), "LAB_THREADS": str(threads), "LAB_PROGRESS": "0"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "labhelpers", "report", stem, *given, *options],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
+    out = folder / _folder_name(chosen)
+    given = [word for name, value in chosen.items() for word in ("-p", name, str(value))]
+    command = [sys.executable, "-P", "-m", "labhelpers", "report", stem, *given, *["--force"] * force]
+    environment = os.environ | {"LAB_OUT": str(out), "LAB_THREADS": str(threads), "LAB_PROGRESS": "0"}
+    pipe = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "encoding": "utf-8", "errors": "replace"}
+    process = subprocess.Popen(command, env=environment, **pipe)
     running.append(process)
     errors = process.communicate()[1].strip().splitlines()
     running.remove(process)
     if process.returncode:
-        return texts, errors[-1].removeprefix("lab: ") if errors else "it was ended"
-    folders = [path.parent for path in (folder / name).rglob("run.json")]  # one below it, for stand-in images
-    run = notebooks.read_record(folders[0])["notebooks"][stem]
-    about = {"data": run["cifar"]["name"], "seconds": run["seconds"]}
-    trained = [part for part in (run["reproduction"] or {"parts": []})["parts"] if "numbers" in part]
-    if not trained:
-        return texts, "there is no result to collect, since no network was trained that its last cell compares"
-    numbers = [{name: part["numbers"][name] for name in NUMBERS} for part in trained]  # in this order
-    named = zip(trained, numbers, strict=True)
-    return texts, [{"experiment": part["experiment"]} | of_network | about for part, of_network in named]
+        said = [line.removeprefix("lab: ") for line in errors if line.startswith("lab: ")]
+        short = "if that is -9, memory may be short, and LAB_THREADS=1 runs one at a time"
+        return chosen, said[-1] if said else f"it ended with status {process.returncode}; {short}"
+    run = notebooks.read_record(out / "standin" if folder.name == "standin" else out)["notebooks"][stem]
+    about = {"outcome": run["reproduction"]["outcome"], "data": run["cifar"]["name"], "seconds": run["seconds"]}
+    trained = [part for part in run["reproduction"]["parts"] if "numbers" in part]
+    return chosen, [
+        {"compared with": part["experiment"]} | {name: part["numbers"][name] for name in NUMBERS} | about
+        for part in trained
+    ]
 
 
 def _save(table, swept, folder) -> None:
     """Write the table and the figure; the first parameter that has several values, but for the seed, is its axis."""
-    table = table.sort_values([*swept, "experiment"], ignore_index=True)
+    table = table.sort_values([*swept, "compared with"], ignore_index=True)
     x, *others = [name for name in swept if name != "SEED"] or swept
-    ax = plots.sweep(table, x, [*others, "experiment"])
+    ax = plots.sweep(table, x, [*others, "compared with"])
     if set(table["data"]) != {"CIFAR-10"}:
         ax.set_title(STAMP)
     with atomic_write(folder / "results.csv") as csv, atomic_write(folder / "results.png") as png:

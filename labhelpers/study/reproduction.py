@@ -1,6 +1,7 @@
 """Was it reproduced? Compare a notebook's run with the committed figures, and its networks with the recorded runs."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,13 @@ from labhelpers.study.experiments import experiment
 
 IDENTICAL, WITHIN = "identical", "within the spread of recorded runs"
 NOT_COMPARABLE, OUTSIDE = "not comparable", "outside"
+NEW = "new"  # a table that was never committed, such as a student's own: it says nothing about the others
 OUTCOMES = [IDENTICAL, WITHIN, NOT_COMPARABLE, OUTSIDE]  # of several parts, the last of them counts
 # Files hold six digits of a number, and the last one may be rounded the other way.
 SAME = 1.1e-5
 
 
-def compare(notebook: str, networks=None) -> None:
+def compare(notebook: str, networks=None, seed: int | None = None) -> None:
     """Say whether this run of a notebook reproduced the committed one.
 
     Numbers that don't depend on training must be those in `figures/`. A trained network is compared with the recorded
@@ -31,46 +33,34 @@ def compare(notebook: str, networks=None) -> None:
         notebook: its number, such as "02".
         networks: the networks that it trained, by the id of the experiment that each belongs to: what `training.fit`
             and `evaluation.evaluate` returned, and whether it is one more run of it (`Experiment.is_run`).
+        seed: of these networks; the recorded run with the same seed is left out.
 
     Raises:
         LabError: there is no such notebook.
     """
-    result = _result(notebook, networks or {})
+    result = _result(notebook, networks or {}, seed)
     from IPython.display import Markdown, display
 
     display(Markdown(text(result)), metadata={"labhelpers": {"reproduction": result}})
 
 
-def _result(notebook, networks) -> dict:
+def _result(notebook, networks, seed) -> dict:
     """Return the comparison, as JSON can hold it."""
-    reason = _not_comparable(notebook)
-    parts = [_network(id, network, reason) for id, network in networks.items()]
+    source, names = _committed(notebook)
+    standin = ", ".join(sorted(data.loaded_names - {"CIFAR-10"}))
+    parts = [_network(id, network, seed, standin) for id, network in networks.items()]
+    reason = standin or _changed(source)
     tables = [name for name, trained in output.saved.items() if not trained]
     parts += [{"name": name} | _table(name, reason) for name in tables]
+    if lost := sorted(names - output.saved.keys()):
+        parts.append({"outcome": NOT_COMPARABLE, "what": f"{', '.join(lost)} not made: run all cells first"})
     return _summed_up(notebook, parts)
 
 
-def committed(result: dict) -> dict:
-    """Return a result as it is once the run's tables are the committed ones."""
-    parts = [part | ({"outcome": IDENTICAL, "what": ""} if "name" in part else {}) for part in result["parts"]]
-    return _summed_up(result["notebook"], parts)
-
-
-def _summed_up(notebook, parts) -> dict:
-    """Add the outcome of a notebook, and a line that says it, with what is furthest out."""
-    outcome = max((part["outcome"] for part in parts), key=OUTCOMES.index, default=IDENTICAL)
-    causes = [part for part in parts if part["outcome"] == outcome and part.get("what")]
-    worst = min(causes, key=lambda part: min(part.get("p", {"": 0.0}).values()), default=None)
-    line = typeset(f"{outcome}: {worst['what']}" if worst else outcome)
-    return {"notebook": notebook, "outcome": outcome, "line": line, "parts": parts}
-
-
-def _not_comparable(notebook) -> str:
-    """Return why nothing that differs would say anything; empty if there is no such reason."""
-    if other := data.loaded_names - {"CIFAR-10"}:
-        return ", ".join(sorted(other))
+def _changed(source) -> str:
+    """Return why tables may differ though nothing is wrong; empty if there is no such reason."""
     shell = usage.shell()
-    defaults = {name: parameter.default for name, parameter in declared(_parameters(notebook)).items()}
+    defaults = {name: parameter.default for name, parameter in declared(source).items()}
     given = {name: shell.user_ns.get(name, default) for name, default in defaults.items()} if shell else {}
     if changed := [f"{name} = {value}" for name, value in given.items() if value != defaults[name]]:
         return ", ".join(changed)
@@ -79,54 +69,86 @@ def _not_comparable(notebook) -> str:
     return ""
 
 
-def _parameters(notebook) -> str:
-    """Return the cell with the parameters of a committed notebook."""
-    paths = sorted((project() / "notebooks").glob(f"{notebook}_*.ipynb"))
+def _committed(notebook) -> tuple[str, set[str]]:
+    """Return the cell with the parameters of a committed notebook, and the names of the tables that its run made."""
+    paths = [path for path in (project() / "notebooks").iterdir() if re.fullmatch(rf"{notebook}_\w+\.ipynb", path.name)]
     if not paths:
         raise LabError(
             f"there is no notebook {notebook}_….ipynb in notebooks/: give the number of this one, as in '02'"
         )
-    cells = json.loads(paths[0].read_text(encoding="utf-8"))["cells"]
-    return next("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", []))
+    content = json.loads(paths[0].read_text(encoding="utf-8"))
+    tagged = ["".join(cell["source"]) for cell in content["cells"] if "parameters" in cell["metadata"].get("tags", [])]
+    files = content["metadata"].get("labhelpers", {}).get("files", {})
+    return "\n".join(tagged), {Path(name).stem for name in files if name.endswith(".csv")}
 
 
-def _network(id, network, reason) -> dict:
+def _network(id, network, seed, reason) -> dict:
     """Compare one network with the recorded runs of its experiment."""
     trained, tested, is_run = network
+    if not trained.history.get("val_loss"):
+        return {"outcome": NOT_COMPARABLE, "what": "it was trained without validation images"}
     of = experiment(id)
-    held = records.read_all(of, of.all_seeds)[0]
-    one = spread.runs([(trained, tested)])
-    part = {"experiment": id, "numbers": dict(zip(spread.NUMBERS, one.numbers[0].tolist(), strict=True))}
+    held, _ = records.read_all(of, [other for other in of.all_seeds if other != seed])
+    run = spread.runs([(trained, tested)])
+    part = {"experiment": id, "numbers": dict(zip(spread.NUMBERS, run.numbers[0].tolist(), strict=True))}
     if not is_run:
         reason = reason or "the network or its settings are not those of the recorded runs"
     if len(held) < spread.FEWEST:
         reason = reason or f"there are {len(held)} recorded runs of {id}, and it takes {spread.FEWEST} to compare with"
     if reason:
         return part | {"outcome": NOT_COMPARABLE, "what": reason}
-    found = spread.compare(one, spread.runs((record, record) for record in held))
-    write = percent if found.furthest == "test accuracy" else "{:.3f}".format
-    allowed = f"{write(found.low)} to {write(found.high)}" if found.low else f"up to {write(found.high)}"
-    what = f"{found.furthest} {write(found.value)} ({id}; limits {allowed}, from {len(held)} recorded runs)"
+    compared = spread.compare(run, spread.runs((record, record) for record in held))
+
+    def write(value):
+        return percent(value, digits=2) if compared.furthest == "test accuracy" else f"{value:.3f}"
+
+    allowed = f"{write(compared.low)} to {write(compared.high)}" if compared.low else f"up to {write(compared.high)}"
+    what = f"{compared.furthest} {write(compared.value)} ({id}; limits {allowed}, from {len(held)} recorded runs)"
     return part | {
-        "outcome": WITHIN if found.inside else OUTSIDE,
-        "what": f"furthest out is {what}" if found.inside else what,
-        "p": found.p,
-        "limit": found.limit,
-        "detail": {"losses of single epochs": found.epochs, "cells of the confusion matrix": found.cells},
+        "outcome": WITHIN if compared.inside else OUTSIDE,
+        "what": f"furthest out is {what}" if compared.inside else what,
+        "p": compared.p,
+        "limits": compared.limits,
+        "detail": {"losses of single epochs": compared.epochs, "cells of the confusion matrix": compared.cells},
     }
 
 
 def _table(name, reason) -> dict:
     """Compare a table that this run saved with the committed one."""
-    committed = project() / "figures" / f"{name}.csv"
-    if not committed.exists():
-        return {"outcome": NOT_COMPARABLE, "what": reason or f"there is no figures/{committed.name}"}
-    difference = _difference(*(_read(path) for path in (figures_dir() / committed.name, committed)))
+    path = project() / "figures" / f"{name}.csv"
+    if not path.exists():
+        return {"outcome": NEW}
+    try:
+        difference = _difference(_read(figures_dir() / path.name), _read(path))
+    except (pd.errors.ParserError, UnicodeDecodeError):
+        difference = "is damaged: restore it with git"
     if difference is None:
         return {"outcome": IDENTICAL}
     if reason:
         return {"outcome": NOT_COMPARABLE, "what": reason}
-    return {"outcome": OUTSIDE, "what": f"{committed.name} {difference}"}
+    return {"outcome": OUTSIDE, "what": f"{path.name} {difference}"}
+
+
+def committed(result: dict) -> dict:
+    """Return a result as it is once the run's tables are the committed ones."""
+    networks = [part for part in result["parts"] if "experiment" in part]
+    tables = [{"name": part["name"], "outcome": IDENTICAL} for part in result["parts"] if "name" in part]
+    return _summed_up(result["notebook"], networks + tables)
+
+
+def _summed_up(notebook, parts) -> dict:
+    """Add the outcome of a notebook, and a line that says it, with what is furthest out."""
+    outcomes = [part["outcome"] for part in parts if part["outcome"] != NEW]
+    outcome = max(outcomes, key=OUTCOMES.index, default=NOT_COMPARABLE)
+    causes = [part for part in parts if part["outcome"] == outcome and part.get("what")]
+    worst = min(causes, key=_rarity, default={"what": ""})
+    line = typeset(f"{outcome}: {worst['what']}" if worst["what"] else outcome)
+    return {"notebook": notebook, "outcome": outcome, "line": line, "parts": parts}
+
+
+def _rarity(part) -> float:
+    """Return the smallest p value of a network in proportion to its limit; 0 for what has none."""
+    return min((p / part["limits"][test] for test, p in part.get("p", {}).items()), default=0.0)
 
 
 def _read(path: Path):
@@ -141,7 +163,7 @@ def _difference(ours, theirs) -> str | None:
     if list(ours.columns) != list(theirs.columns):
         return f"has the columns {', '.join(ours.columns)}; committed: {', '.join(theirs.columns)}"
     if len(ours) != len(theirs):
-        return f"has {len(ours)} rows; committed: {len(theirs)}"
+        return f"has {len(ours)} row{'s' * (len(ours) != 1)}; committed: {len(theirs)}"
     gaps = np.array([[_gap(*pair) for pair in zip(ours[name], theirs[name], strict=True)] for name in ours])
     if not gaps.size or gaps.max() == 0:
         return None
@@ -152,14 +174,14 @@ def _difference(ours, theirs) -> str | None:
 
 def _gap(ours: str, theirs: str) -> float:
     """Return the relative difference of two numbers as written, infinite for unequal integers and other texts."""
-    if ours == theirs:
-        return 0.0
     try:
         first, second = float(ours), float(theirs)
     except ValueError:
-        return np.inf
-    if not {".", "e", "n"} & set(ours + theirs):  # integers
-        return np.inf
+        return 0.0 if ours == theirs else np.inf
+    if first == second or ours == theirs:
+        return 0.0
+    if ours.lstrip("-").isdecimal() and theirs.lstrip("-").isdecimal() and max(abs(first), abs(second)) < 1e5:
+        return np.inf  # integers; a larger number may have lost its decimals when it was written
     gap = abs(first - second) / max(abs(first), abs(second))
     return 0.0 if gap <= SAME else gap
 
@@ -171,15 +193,13 @@ def text(result: dict) -> str:
     tables = [part for part in result["parts"] if "name" in part]
     same = sum(part["outcome"] == IDENTICAL for part in tables)
     if tables:
-        sentences.append(
-            f"Numbers that don't depend on training: {same} of {len(tables)} tables are the committed ones."
-        )
+        sentences.append(f"Not dependent on training: {same} of {len(tables)} tables equal the committed ones.")
     for part in result["parts"]:
         counts = [f"{outside} of {n} {name}" for name, (outside, n) in part.get("detail", {}).items()]
         if counts:
             sentences.append(
-                f"{part['experiment']}: the smallest p is {min(part['p'].values()):.2g}; the limit is {part['limit']:.2g}. "
-                f"In {percent(spread.FALSE_ALARMS)} of all reports with nothing wrong, a network is below its limit. "
-                f"Only a detail: {' and '.join(counts)} are outside their own 95 % intervals; by chance, 5 % are."
+                f"{part['experiment']}: limits are set so that {percent(spread.FALSE_ALARMS, digits=0)} of reports with "
+                f"nothing wrong pass one; the smallest p is {_rarity(part):.2g} times its limit. Details, which decide "
+                f"nothing: {' and '.join(counts)} are outside their own 95 % intervals; about 5 % would be by chance."
             )
     return typeset("\n\n".join(sentences))

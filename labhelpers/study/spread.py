@@ -1,8 +1,8 @@
 """How far a run is from the recorded runs of its experiment, and how far is too far.
 
 Eight tests compare them: five numbers of a run, each by itself and all together, and two distances between its confusion
-matrix and the mean one. Each gives a p value, and the smallest one decides. Eight tests make one of them small now and then,
-so the limit for it comes from simulated runs: it is passed by chance in few of all reports.
+matrix and the mean one. Each gives a p value. Among eight, one is small by chance now and then, so each has a limit that
+comes from simulated runs: all limits together are passed by chance in few reports.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from labhelpers.study.statistics import LEVEL
 
 FALSE_ALARMS = 0.02  # the share of reports with nothing wrong in which some network is found to be outside
 NETWORKS_PER_REPORT = 4  # the most that are trained in one: one each by notebooks 02 and 04, two by 03
-SIMULATED = 8_000  # studies, to set the limit
+SIMULATED = 10_000  # studies, to set the limits
 FEWEST = 10  # recorded runs to compare with
 NUMBERS = ["mean training loss", "smallest validation loss", "last training loss", "test accuracy", "test loss"]
 DISTANCES = ["class accuracies", "confusion matrix"]
@@ -34,18 +34,18 @@ class Result(NamedTuple):
     """How one run compares with recorded ones."""
 
     p: dict[str, float]  # by test
-    limit: float  # a smaller p value is outside
-    furthest: str  # the test with the smallest p value
+    limits: dict[str, float]  # a smaller p value is outside
+    furthest: str  # the test whose p value is smallest in proportion to its limit
     value: float  # of the run in that test: a number, or a distance, which is about 1 for a recorded run
     low: float  # within these two it would be inside; a distance has no lower limit, so its `low` is 0
     high: float
-    epochs: tuple[int, int]  # losses of single epochs that are outside of their own 95 % interval, and of how many
+    epochs: tuple[int, int]  # losses of single epochs that are outside their own 95 % interval, and of how many
     cells: tuple[int, int]  # the same of the confusion matrix
 
     @property
     def inside(self) -> bool:
-        """Whether no p value is below the limit."""
-        return self.p[self.furthest] >= self.limit
+        """Whether no p value is below its limit."""
+        return self.p[self.furthest] >= self.limits[self.furthest]
 
 
 def runs(pairs: Iterable) -> Runs:
@@ -62,12 +62,12 @@ def runs(pairs: Iterable) -> Runs:
     return Runs(np.array(numbers, float), np.array(matrices, float), np.array(curves, float))
 
 
-def compare(one: Runs, recorded: Runs) -> Result:
-    """Compare one run with recorded ones, of which there must be at least `FEWEST`."""
-    n, limit = len(recorded.numbers), _limit(recorded)
+def compare(one: Runs, recorded: Runs, limits: np.ndarray | None = None) -> Result:
+    """Compare one run with recorded ones, at least `FEWEST`; `limits` are those of `limits_of`, unless given."""
+    n, limits = len(recorded.numbers), limits_of(recorded) if limits is None else limits
     p, values, centers, spreads = (part[0] for part in _tests(one, Runs(*(part[None] for part in recorded))))
-    furthest = int(p.argmin())
-    value, center, spread = (part[furthest] for part in (values, centers, spreads))
+    furthest = int((p / limits).argmin())
+    limit, value, center, spread = (part[furthest] for part in (limits, values, centers, spreads))
     if TESTS[furthest] in NUMBERS:
         reach = -stdtrit(n - 1, limit / 2) * spread
         low, high = center - reach, center + reach
@@ -77,7 +77,7 @@ def compare(one: Runs, recorded: Runs) -> Result:
         value, low, high = np.sqrt(value), 0.0, np.sqrt(fdtri(len(NUMBERS), n - len(NUMBERS), 1 - limit))
     return Result(
         p=dict(zip(TESTS, p.tolist(), strict=True)),
-        limit=limit,
+        limits=dict(zip(TESTS, limits.tolist(), strict=True)),
         furthest=TESTS[furthest],
         value=float(value),
         low=float(low),
@@ -120,28 +120,31 @@ def _tests(one, recorded):
     return tuple(np.concatenate(pair, axis=1) for pair in columns)
 
 
-def _limit(recorded) -> float:
-    """Return the limit for the smallest p value of a run, by a parametric bootstrap.
+def limits_of(recorded: Runs) -> np.ndarray:
+    """Return a limit for each p value, in the order of `TESTS`: each test is as likely to pass its own (bootstrap).
 
-    A simulated study has as many recorded runs as there are, and one more. The five numbers come from a normal distribution
-    with the covariances of the recorded ones. Each row of a matrix comes from a Dirichlet distribution with the mean of the
-    recorded rows, and with their variance, which is several times that of a multinomial distribution.
+    A simulated study has as many recorded runs as there are, and one more. The five numbers come from a normal
+    distribution with the covariances of the recorded ones. Each cell of a matrix comes from a gamma distribution with
+    the mean and the variance of the recorded ones (at least Poisson's); each row is then scaled to the images of its class.
     """
     random = np.random.default_rng(0)
     n, center, covariances = len(recorded.numbers), recorded.numbers.mean(axis=0), np.cov(recorded.numbers.T)
-    mean, variance = recorded.matrices.mean(axis=0), recorded.matrices.var(axis=0, ddof=1)
+    mean = recorded.matrices.mean(axis=0) + 0.01
+    scale = np.maximum(recorded.matrices.var(axis=0, ddof=1) / mean, 1)
     images = mean.sum(axis=-1, keepdims=True)
-    multinomial = (mean * (1 - mean / images)).sum(axis=-1, keepdims=True)
-    overdispersion = np.maximum(variance.sum(axis=-1, keepdims=True) / multinomial, 1.01)
-    shape = (images / overdispersion - 1) * (mean + 0.01) / images
-    smallest: list[float] = []
-    while len(smallest) < SIMULATED:
+    simulated = []
+    for _ in range(SIMULATED // 500):
         numbers = random.multivariate_normal(center, covariances, (500, n + 1))
-        shares = random.standard_gamma(shape, (500, n + 1, *mean.shape))
-        drawn = Runs(numbers, images * shares / shares.sum(axis=-1, keepdims=True), numbers)
+        cells = scale * random.standard_gamma(mean / scale, (500, n + 1, *mean.shape))
+        drawn = Runs(numbers, images * cells / cells.sum(axis=-1, keepdims=True), numbers)
         p, *_ = _tests(Runs(*(part[:, 0] for part in drawn)), Runs(*(part[:, 1:] for part in drawn)))
-        smallest += p.min(axis=1).tolist()
-    return float(np.quantile(smallest, 1 - (1 - FALSE_ALARMS) ** (1 / NETWORKS_PER_REPORT)))
+        simulated.append(p)
+    p = np.concatenate(simulated)
+    # In each simulated study, the rank of the p value that is rarest among those of the same test; the limits are where few
+    # studies have one so rare.
+    rarest = p.argsort(axis=0).argsort(axis=0).min(axis=1)
+    rank = int(np.quantile(rarest, 1 - (1 - FALSE_ALARMS) ** (1 / NETWORKS_PER_REPORT)))
+    return np.sort(p, axis=0)[rank]
 
 
 def _outside(value, recorded):

@@ -110,6 +110,7 @@ def table(done):
 
     of = experiment(EXPERIMENT)
     held = spread.runs((record, record) for record in records.read_all(of, of.all_seeds)[0])
+    limits = spread.limits_of(held)
     lines = [
         "# What `lab report` notices",
         "",
@@ -121,7 +122,9 @@ def table(done):
     ]
     for fault in FAULTS:
         found = [
-            spread.compare(spread.Runs(*map(np.array, parts), held.curves[:1]), held)  # curves count for nothing
+            spread.compare(
+                spread.Runs(*map(np.array, parts), held.curves[:1]), held, limits
+            )  # curves count for nothing
             for name, parts in done.items()
             if name.startswith(f"{fault}|")
         ]
