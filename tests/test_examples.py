@@ -25,7 +25,8 @@ def test_examples_give_what_they_show(name, drawn_once, monkeypatch):
     monkeypatch.delenv("LAB_PROGRESS", raising=False)
     monkeypatch.setenv("LAB_DATA", "standin")
     module = importlib.import_module(f"labhelpers.{name}")
-    failed, attempted = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    names = {"models": importlib.import_module("labhelpers.models")}  # as in the notebooks
+    failed, attempted = doctest.testmod(module, extraglobs=names, optionflags=doctest.ELLIPSIS)
     assert attempted and not failed
 
 

@@ -136,7 +136,7 @@ def test_records_and_pictures_count_if_a_notebook_opens_them(project, tmp_path):
     Image.new("RGB", (40, 40), "red").save(picture)
     cells = [new_code_cell('PICTURE = ""', metadata={"tags": ["parameters"]}), new_code_cell(READS)]
     nbformat.write(new_notebook(cells=cells), project.root / "notebooks/12_reads.ipynb")
-    command = f"-p PICTURE '{picture}' 12"
+    command = f"12 -p PICTURE '{picture}'"
     succeeds(project, f"lab report {command}")
 
     def explained():
