@@ -117,7 +117,10 @@ def _parser():
     option("--workers", type=int, metavar="N", help="processes, of a thread each; usually one per core")
     option("--scheduler", metavar="ADDRESS", help="train on a Dask cluster, tcp://…")
     option("--repeat", nargs=2, metavar=("ID", "SEED"), help="train once more, compare with the record")
-    option("--keep-weights", nargs=2, metavar=("ID", "SEED"), help="train once, keep the network in data/weights")
+    option("--keep-weights", nargs=2, metavar=("ID", "SEED"), help="train once, keep the weights in data/networks")
+
+    option = command(_predict, "predict", "say which of the ten classes the trained networks see in pictures")
+    option("pictures", nargs="+", metavar="PICTURE", help="a file; its middle square is scaled to 32x32 pixels")
 
     command(_doctor, "doctor", "check this machine and environment, and say what to fix")
 
@@ -187,6 +190,36 @@ def _study(experiments, seeds, workers, scheduler, repeat, keep_weights):
         return
     made = runner.study(experiments, seeds, workers=workers, scheduler=scheduler)
     print(f"made {made} records" if made else "every record is there: nothing to do")
+
+
+def _predict(pictures):
+    from labhelpers import data
+
+    images = [data.read_image(picture) for picture in pictures]  # first, since TensorFlow takes seconds to start
+
+    from labhelpers import models, training, weights
+    from labhelpers.evaluation import percent
+    from labhelpers.study import records
+    from labhelpers.study.experiments import experiment
+
+    answers = {}
+    for name, (id, seed) in weights.TRAINED.items():
+        try:
+            record = records.read(experiment(id), seed)
+            probabilities = training.predict(models.load_trained(name), images)
+        except LabError as error:
+            print(f"WARNING: {error}", file=sys.stderr)
+        else:
+            tested = f" (test accuracy {percent(record.accuracy)})" if record else ""
+            answers[f"{experiment(id).label}{tested}"] = probabilities
+    if not answers:
+        raise LabError("none of the trained networks can be used, see above")
+    width = max(map(len, answers))
+    for at, picture in enumerate(pictures):
+        print(picture)
+        for network, probabilities in answers.items():
+            likely = sorted(zip(probabilities[at], data.CLASS_NAMES, strict=True), reverse=True)[:3]
+            print(f"  {network:{width}} ", ", ".join(f"{name} {percent(share)}" for share, name in likely))
 
 
 def _doctor():

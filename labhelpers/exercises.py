@@ -15,11 +15,12 @@ from labhelpers.errors import LabError, check_choice
 from labhelpers.evaluation import typeset
 from labhelpers.study import human_labels, improvements, records
 from labhelpers.study.experiments import EXPERIMENTS, FIRST_FRESH, RATE, experiment
-from labhelpers.study.statistics import chance_of_reaching, difference, prediction_interval
+from labhelpers.study.statistics import chance_of_reaching, difference, mean, prediction_interval
 
 EXERCISES: dict[str, tuple] = {}  # by number: the function, what checks the kind of each answer, the hint for others
 UNCLEAR = "cannot tell"  # an answer to questions that the recorded runs may not decide
 CAN_THEY_TELL = "How far apart are the two differences, compared with how much runs of one kind differ?"
+GOAL, MINUTES = 0.72, 3  # validation accuracy of a network of one's own, and how long it may train
 NEVER = 0.001  # a probability too small to be expected of a run with the right settings
 
 
@@ -71,6 +72,8 @@ def _losses_by_rate(answer):
         raise LabError("the answer needs three rates: give {1e-2: loss, 1e-3: loss, 1e-4: loss}")
     for number in (*answer, *answer.values()):
         _number(number)
+        if not number > 0:
+            raise LabError(f"{number} is no learning rate and no loss: both are above 0")
 
 
 def _choice(*choices):
@@ -134,7 +137,7 @@ def _own_seed(accuracy):
 @_exercise("02.3", _losses_by_rate)
 def _best_rate(val_losses):
     best = min(val_losses, key=val_losses.get)
-    return best == 1e-3 or f"{best:g} came out best. Were all trained for as many epochs, on as many images?"
+    return best == 1e-3 or f"{best:g} came out best. Does the loop build a new network for each learning rate?"
 
 
 @_exercise("02.4", _share, "Which of the two belongs to the images that were classified correctly?")
@@ -152,12 +155,20 @@ def _doubling(word):
     return word == _sign(difference(2 * more, few, most), "larger", "smaller")  # (more - few) - (most - more)
 
 
-@_exercise("03.2", _share, "That is as good as with the larger set: did you train on the smaller one?")
-def _longer(accuracy):
-    low, high = prediction_interval(_accuracies("baseline-20000"))
-    if accuracy < low - (high - low):
-        return "That is far below what 10 epochs give: are the other settings the same?"
-    return accuracy < prediction_interval(_accuracies("baseline-40000")).low
+@_exercise("03.2", _number, "Take the runs' mean validation accuracy at the epochs with equally many steps.")
+def _after_equal_steps(gain):
+    few, many = (
+        np.mean([record.history["val_accuracy"] for record in _runs(f"baseline-{n}")], axis=0) for n in (20_000, 40_000)
+    )
+    truth = many[4] - few[9]  # 5 epochs have as many steps as 10 with half the images
+    hints = {
+        many[9] - few[9]: "After ten epochs of each, the larger set has had twice as many steps.",
+        100 * truth: "That is in percentage points: give a share, 0.01 for one point.",
+        -truth: "That has the wrong sign: subtract the smaller set's accuracy.",
+    }
+    if math.isclose(gain, truth, abs_tol=5e-4):
+        return True
+    return next((hint for wrong, hint in hints.items() if math.isclose(gain, wrong, abs_tol=5e-4)), False)
 
 
 @_exercise("03.3", _choice("a", "b", "c"), "Look at the average over the classes: it hardly moves.")
@@ -188,6 +199,17 @@ def _pooled_twice(parameters):
     return parameters == convolution + dense + logits + biases
 
 
+@_exercise("04.4", _number)
+def _own_network(val_accuracy, seconds):
+    if not 0 <= val_accuracy <= 1:
+        return "The first answer is a share: 0.72 for 72 %."
+    if seconds > MINUTES * 60:
+        return "That took longer than three minutes: fewer channels where the image is large, or larger batches?"
+    if val_accuracy < np.mean([record.val_accuracy for record in _runs("baseline-40000")]):
+        return "The baseline does better with 40,000 images: how many did you use, and how many epochs?"
+    return val_accuracy >= GOAL or "More convolutions, each followed by pooling, can have more channels."
+
+
 @_exercise("05.1", _share, "That is far from what 0.001 gives: is it the rate, or did you change other settings?")
 def _own_rate(accuracy):
     return chance_of_reaching(_accuracies("deeper-40000"), accuracy) > NEVER
@@ -208,7 +230,7 @@ def _not_done(letter):
     return "Adam divides by the size of the gradients, not by that of the rate." if letter == "c" else letter == "b"
 
 
-@_exercise("06.1", _number, "What share of the images does one person name rightly?")
+@_exercise("06.1", _number, "What share of the images does one human annotator classify correctly?")
 def _wrong_by_one_person(number):
     truth = N_TEST * (1 - human_labels.ONE_HUMAN)
     if math.isclose(number, truth / 100, abs_tol=0.05):
@@ -225,6 +247,15 @@ def _largest_gain(change):
     return larger == 0 or f"{larger} of them gain more."
 
 
+@_exercise("06.3", _share, "For each image, are all runs right? Then take the mean over the images.")
+def _always_right(share):
+    predictions = np.array([record.predictions for record in _runs(improvements.STEPS[-1].experiment)])
+    right = predictions == data.load().test_labels
+    if math.isclose(share, right.mean()):
+        return "That is the mean accuracy of the runs: which images do all of them classify correctly?"
+    return math.isclose(share, right.all(axis=0).mean(), abs_tol=5e-4)
+
+
 @_exercise("07.1", _number, "Compare the two columns of verdicts, claim by claim.")
 def _changed_verdicts(number):
     from labhelpers.study import verdicts  # here, so that other notebooks don't depend on the rules of verdicts
@@ -235,6 +266,13 @@ def _changed_verdicts(number):
     return number == sum(a != b for a, b in zip(before, after, strict=True))
 
 
-@_exercise("07.2", _share, "67 % is a rounded number: which is the smallest accuracy that rounds to it?")
-def _luck(probability):
-    return math.isclose(probability, chance_of_reaching(_accuracies("deeper-40000"), 0.665), abs_tol=5e-4)
+@_exercise("07.2", _number, "Take the first five rows, and of each interval its width: high minus low.")
+def _wider(mean_ratio, prediction_ratio):
+    runs = [record.accuracy for record in _runs("deeper-40000", fewest=6)]
+    five, all = (np.ptp([mean(some)[1:3], prediction_interval(some)], axis=1) for some in (runs[:5], runs))
+    answers, truth = (mean_ratio, prediction_ratio), five / all
+    if np.allclose(answers, truth[::-1], atol=5e-3):
+        return "These are the right numbers in the wrong order."
+    if np.allclose(answers, 1 / truth, atol=5e-3):
+        return "Divide the width from five runs by the width from all of them."
+    return bool(np.allclose(answers, truth, atol=5e-3))

@@ -90,11 +90,11 @@ def network(model, *, ax=None):
     """
     shapes = {"image": model.input_shape[1:]}
     shapes |= {f"{at} {type(layer).__name__}": layer.output.shape[1:] for at, layer in enumerate(model.layers, 1)}
-    ax = new_axes(ax, (max(COLUMN_WIDTH, 0.6 * len(shapes)), 2.5))
+    widths = [0.05 + 0.03 * min(shape[-1], 64) * (len(shape) == 3) for shape in shapes.values()]
+    ax = new_axes(ax, (max(COLUMN_WIDTH, 0.75 * (sum(widths) + 0.6 * len(widths))), 2.5))
     left = 0.0
-    for name, shape in shapes.items():
+    for (name, shape), width in zip(shapes.items(), widths, strict=True):
         height = shape[0] / model.input_shape[1] if len(shape) == 3 else min(1, shape[0] / 64) * 0.9
-        width = 0.05 + 0.03 * min(shape[-1], 64) if len(shape) == 3 else 0.05
         ax.bar(left, height, width, -height / 2, align="edge", color=PALETTE[0 if len(shape) == 3 else 1], alpha=0.6)
         ax.text(left + width / 2, height / 2 + 0.03, "×".join(map(str, shape)), fontsize=7, ha="center", va="bottom")
         ax.text(left + width / 2, -0.55, name.lstrip("0123456789 "), fontsize=7.5, rotation=35, ha="right", va="top")
@@ -176,7 +176,8 @@ def compare_losses(histories: dict, *, ax=None):
     for (name, history), colour, marker in zip(histories.items(), cycle(PALETTE), cycle("os^Dv")):
         history, style = _by_epoch(history), f"{marker}-"
         ax.plot(history["val_loss"], style, color=colour, markersize=4, label=f"{name}: validation")
-        ax.plot(history["loss"], "--", color=colour, label=f"{name}: training")
+        hollow = {"markersize": 4, "markerfacecolor": "none", "label": f"{name}: training"}
+        ax.plot(history["loss"], f"{marker}--", color=colour, **hollow)
     return _label_losses(ax)
 
 
@@ -226,23 +227,19 @@ def class_accuracy(table: pd.DataFrame, *, ax=None):
         >>> table = pd.DataFrame({"class": CLASS_NAMES, "accuracy": 0.6, "low": 0.5, "high": 0.7})
         >>> ax = class_accuracy(table)
     """
-    ax = _dots(table.sort_values("accuracy"), "accuracy", ax)
+    ax = new_axes(ax, (COLUMN_WIDTH, 2.9))
+    table = table.sort_values("accuracy").assign(y=range(len(table)))
+    is_vehicle = table["class"].isin([CLASS_NAMES[label] for label in VEHICLES])
+    groups = (("vehicle", "s", PALETTE[0], is_vehicle), ("animal", "o", PALETTE[2], ~is_vehicle))
+    for name, marker, colour, chosen in groups:
+        rows = table[chosen]
+        reach = 100 * np.array([rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]])
+        dot = {"fmt": marker, "color": colour, "markersize": 5, "capsize": 2.5, "label": name}
+        ax.errorbar(100 * rows["accuracy"], rows["y"], xerr=reach, **dot)
+    ax.set_yticks(range(len(table)), table["class"])
+    ax.grid(axis="x", color="0.9")
+    ax.legend(frameon=False)
     ax.set(xlabel="test accuracy (%), 95 % interval", ylabel="")
-    return ax
-
-
-def class_gain(table: pd.DataFrame, *, ax=None):
-    """Show how much accuracy each class gained, the largest gain on top.
-
-    Args:
-        table: columns `class`, `gain`, `low`, `high` (-1 to 1), as from `accuracy_gain` but without `all`.
-
-    Example:
-        >>> ax = class_gain(pd.DataFrame({"class": CLASS_NAMES, "gain": 0.02, "low": -0.01, "high": 0.05}))
-    """
-    ax = _dots(table.sort_values("gain"), "gain", ax)
-    ax.axvline(0, color="0.4", linewidth=1)
-    ax.set(xlabel="gain in test accuracy (points), 95 % interval", ylabel="")
     return ax
 
 
@@ -270,23 +267,6 @@ def sweep(table: pd.DataFrame, x: str, others: list[str], *, ax=None):
     ax.grid(axis="y", color="0.9")
     if differing:
         ax.legend(frameon=False)
-    return ax
-
-
-def _dots(table, column, ax):
-    """Draw each class's value and interval in per cent; colour and marker distinguish vehicles from animals."""
-    ax = new_axes(ax, (COLUMN_WIDTH, 2.9))
-    table = table.assign(y=range(len(table)))
-    is_vehicle = table["class"].isin([CLASS_NAMES[label] for label in VEHICLES])
-    groups = (("vehicle", "s", PALETTE[0], is_vehicle), ("animal", "o", PALETTE[2], ~is_vehicle))
-    for name, marker, colour, chosen in groups:
-        rows = table[chosen]
-        reach = 100 * np.array([rows[column] - rows["low"], rows["high"] - rows[column]])
-        dot = {"fmt": marker, "color": colour, "markersize": 5, "capsize": 2.5, "label": name}
-        ax.errorbar(100 * rows[column], rows["y"], xerr=reach, **dot)
-    ax.set_yticks(range(len(table)), table["class"])
-    ax.grid(axis="x", color="0.9")
-    ax.legend(frameon=False)
     return ax
 
 

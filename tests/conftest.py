@@ -45,6 +45,7 @@ SLOW = LONGEST | {
     "models",
     "parameters",
     "progress",
+    "weights",
 }
 
 
@@ -170,6 +171,7 @@ class Project:
     @classmethod
     def make(cls, root: Path) -> "Project":
         (root / "notebooks").mkdir(parents=True)
+        (root / "notebooks/GLOSSARY.md").write_text("# Glossary\n", encoding="utf-8")
         (root / "data").mkdir()
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "labhelpers", root / "labhelpers", ignore=ignored)

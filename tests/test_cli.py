@@ -29,7 +29,7 @@ def test_a_minus_sign_is_printed_in_the_c_locale():
 def test_help_names_the_commands_without_starting_anything_slow():
     done = lab("--help")
     assert done.returncode == 0
-    for command in ("data", "report", "study", "verdicts", "refresh", "check", "jupyter"):
+    for command in ("data", "report", "study", "predict", "verdicts", "refresh", "check", "jupyter"):
         assert command in done.stdout
     code = "import sys; import labhelpers.cli; print({'tensorflow', 'numpy', 'matplotlib'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

@@ -5,13 +5,14 @@ import statistics
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import runs, runs_dir, write  # noqa: F401
 from scipy.stats import t
 
-from labhelpers import models
+from labhelpers import cifar10, models
 from labhelpers.backend import keras
 from labhelpers.data import Cifar10
 from labhelpers.evaluation import evaluate, typeset
-from labhelpers.study.comparison import among_runs, beside_original
+from labhelpers.study.comparison import among_runs, beside_original, networks
 from labhelpers.study.experiments import experiment
 
 # By experiment: claim, network, number of images, epochs, the original's accuracy and loss.
@@ -124,3 +125,18 @@ def test_recorded_runs_are_described_by_their_mean_spread_and_prediction_interva
         assert among_runs(RECORDED, today) == typeset(f"{said}; today's {100 * today:.1f} % is {where}.")
     assert among_runs(RECORDED[:1], today=0.5) == "1 recorded run: 60.0\u00a0%."
     assert among_runs(RECORDED[:0], today=0.5) == "There are no recorded runs on these images."
+
+
+def test_networks_of_recorded_runs_with_what_they_cost_and_reach(runs_dir):  # noqa: F811
+    reached = {name: np.linspace(0.1, 0.64, 10) for name in ("loss", "accuracy", "val_accuracy")}
+    validation = reached | {"val_loss": np.array([2.0] * 6 + [1.0] + [2.0] * 3)}  # the seventh epoch is the best
+    write(
+        runs("baseline-40000", [0.6, 0.61, 0.62], history=validation, seconds=[[60.0] * 10, [66.0] * 10, [600.0] * 10])
+    )
+    labels = {"baseline-40000": "baseline", "deeper-40000": "not recorded"}
+    table = networks(labels, cifar10.digest())
+    assert list(table.index) == ["baseline"]
+    assert table.loc["baseline"].to_dict() == pytest.approx(
+        {"parameters": 296_130, "seconds": 330, "val_accuracy": 0.46}
+    )
+    assert networks(labels, "of other images").empty

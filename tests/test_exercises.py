@@ -5,13 +5,31 @@ import re
 import numpy as np
 import pytest
 from made_up import around, confusion, runs, runs_dir, write  # noqa: F401
+from scipy import stats
 
 from labhelpers import data, exercises
 from labhelpers.errors import LabError
 from labhelpers.exercises import check
 from labhelpers.reporting import notebooks
-from labhelpers.study import improvements, statistics, verdicts
+from labhelpers.study import improvements, verdicts
 from labhelpers.study.claims import BASE, CLAIMS, DEEPER, LARGER
+
+
+def history(fifth, tenth):
+    """Return the history of ten epochs: the fifth is the best, and validation accuracy is as given after two of them."""
+    flat = np.full(10, 0.3)
+    validation = {"val_accuracy": flat.copy(), "val_loss": np.full(10, 1.6)}
+    validation["val_accuracy"][[4, 9]] = fifth, tenth
+    validation["val_loss"][4] = 1.1
+    return {"loss": flat, "accuracy": flat} | validation
+
+
+def wider(values):
+    """Return how many times as wide the intervals of the mean and of one more run are with the first five values only."""
+    ns, spreads = [5, len(values)], [np.std(values[:5], ddof=1), np.std(values, ddof=1)]
+    reach = [stats.t.ppf(0.975, n - 1) * spread for n, spread in zip(ns, spreads, strict=True)]
+    (few, few_one), (many, many_one) = ((r / n**0.5, r * (1 + 1 / n) ** 0.5) for r, n in zip(reach, ns, strict=True))
+    return np.array([few / many, few_one / many_one])
 
 
 @pytest.fixture
@@ -21,8 +39,8 @@ def recorded(runs_dir):  # noqa: F811
     matrix[2, 2] -= 300  # birds are hard
     steps = dict.fromkeys(step.experiment for step in improvements.STEPS)
     write(
-        runs(BASE, around(0.60, 0.005, 10), confusion_matrix=matrix),
-        runs(LARGER, around(0.64, 0.005, 10)),
+        runs(BASE, around(0.60, 0.005, 10), confusion_matrix=matrix, history=history(0.4, 0.45)),
+        runs(LARGER, around(0.64, 0.005, 10), history=history(0.5, 0.48)),
         runs("baseline-10000", around(0.54, 0.005, 3)),
         runs(DEEPER, around(0.66, 0.004, 10), best_epoch=8, val_loss=0.95),
         runs("deeper-20000", around(0.63, 0.004, 5)),
@@ -41,17 +59,18 @@ RIGHT = {
     "02.3": {"val_losses": RATES},
     "02.4": {"right": 0.7, "wrong": 0.5},
     "03.1": {"word": "larger"},
-    "03.2": {"accuracy": 0.61},
+    "03.2": {"gain": 0.05},
     "03.3": {"letter": "c"},
     "04.1": {"word": "no"},
     "04.2": {"network": "baseline"},
     "04.3": {"parameters": 74_946},
+    "04.4": {"val_accuracy": 0.73, "seconds": 100.0},
     "05.1": {"accuracy": 0.662},
     "05.2": {"by_validation": 3e-4, "by_test": 1e-3},
     "05.3": {"letter": "b"},
     "06.1": {"number": 476},
     "06.2": {"change": "six convolutions"},
-    "07.2": {"probability": statistics.chance_of_reaching(around(0.66, 0.004, 10), 0.665)},
+    "07.2": dict(zip(("mean_ratio", "prediction_ratio"), wider(around(0.66, 0.004, 10)), strict=True)),
 }
 WRONG = [
     (("01.1", "cat"), "1 of the ten were harder"),
@@ -61,15 +80,18 @@ WRONG = [
     (("02.1", "c"), "With overfitting"),
     (("02.2", 0.7), "practically never has this accuracy"),
     (("02.2", around(0.60, 0.005, 10)[3]), "choose a seed of your own"),
-    (("02.3", RATES | {1e-2: 1.0}), "0.01 came out best"),
+    (("02.3", RATES | {1e-4: 1.0}), "build a new network for each"),
     (("02.4", 0.5, 0.5), "Split the images"),
     (("02.4", 0.4, 0.6), "classified correctly?"),
     (("02.4", 0.9, 0.05), "at least 0.1"),
     (("02.4", 1, 0.5), "not 1 on average"),
     (("03.1", "smaller"), "compared with how much"),
     (("03.1", "cannot tell"), "compared with how much"),
-    (("03.2", 0.5), "far below what 10 epochs give"),
-    (("03.2", 0.65), "did you train on the smaller one?"),
+    (("03.2", 0.03), "twice as many steps"),
+    (("03.2", 5.0), "give a share"),
+    (("03.2", -0.05), "the wrong sign"),
+    (("03.2", 0.1), "mean validation accuracy at the epochs"),
+    (("03.2", float("nan")), "mean validation accuracy at the epochs"),
     (("03.3", "a"), "the same classes with every seed"),
     (("03.3", "b"), "it hardly moves"),
     (("04.1", "yes"), "does the best epoch come after the tenth?"),
@@ -77,6 +99,10 @@ WRONG = [
     (("04.3", 296_130), "the baseline as it is"),
     (("04.3", 74_854), "has a bias, too"),
     (("04.3", 1), "Count layer by layer"),
+    (("04.4", 0.73, 181), "longer than three minutes"),
+    (("04.4", 0.45, 60), "how many did you use"),
+    (("04.4", 0.6, 60), "can have more channels"),
+    (("04.4", 73, 60), "0.72 for 72"),
     (("05.1", 0.5), "did you change other settings?"),
     (("05.2", 1e-3, 1e-3), "Validation loss: the smaller the better"),
     (("05.2", 3e-4, 3e-4), "Test accuracy: the mean"),
@@ -86,7 +112,10 @@ WRONG = [
     (("06.1", 500), "What share"),
     (("06.2", "batch normalisation"), "1 of them gain more"),
     (("07.1", 16), "Compare the two columns"),
-    (("07.2", 0.01), "67\u00a0% is a rounded number"),
+    (("07.2", *wider(around(0.66, 0.004, 10))[::-1]), "wrong order"),
+    (("07.2", *(1 / wider(around(0.66, 0.004, 10)))), "Divide the width from five runs"),
+    (("07.2", 1, 1), "high minus low"),
+    (("07.2", float("nan"), 1), "high minus low"),
 ]
 
 
@@ -136,6 +165,19 @@ def test_mean_colour_is_computed_from_the_data(monkeypatch):
     assert "height and width" in check("01.3", right - 0.1)
 
 
+def test_images_that_all_runs_classify_correctly(recorded, runs_dir, monkeypatch):  # noqa: F811
+    best = improvements.STEPS[-1].experiment
+    predictions = np.arange(10_000, dtype=np.uint8) % 10
+    less = predictions.copy()
+    less[:100] = (less[:100] + 1) % 10
+    write(runs(best, [0.9, 0.9], predictions=[predictions, less]))
+    cifar = data.Cifar10(*[np.empty(0)] * 3, predictions, "CIFAR-10", "", "")
+    monkeypatch.setattr(data, "load", lambda: cifar)
+    assert check("06.3", 0.99) == "Yes."
+    assert "that is the mean accuracy" in check("06.3", 0.995).lower()
+    assert "are all runs right?" in check("06.3", 0.5)
+
+
 def test_every_exercise_that_a_notebook_names_is_there_and_the_other_way_round():
     named = set()
     for path in notebooks.notebook_paths():
@@ -154,7 +196,8 @@ def test_every_exercise_that_a_notebook_names_is_there_and_the_other_way_round()
         (("03.1", "more"), "the answer is 'more': choose from 'larger', 'smaller', 'cannot tell'"),
         (("01.2", "48"), "the answer is '48': give a number, such as 0.5, without quotes"),
         (("02.3", {1e-3: 1.0}), "the answer needs three rates: give {1e-2: loss, 1e-3: loss, 1e-4: loss}"),
-        (("02.3", {1e-2: ..., 1e-3: ..., 1e-4: ...}), "the answer is Ellipsis: give a number"),
+        (("02.3", {1e-2: 2.3, 1e-3: -1.0, 1e-4: 1.2}), "-1.0 is no learning rate and no loss"),
+        (("02.3", {1e-2: float("nan"), 1e-3: 1.0, 1e-4: 1.2}), "nan is no learning rate and no loss"),
         (("02.3", {"1e-2": 1.1, "1e-3": 1.0, "1e-4": 1.2}), "the answer is '1e-2': give a number"),
     ],
 )

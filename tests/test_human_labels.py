@@ -41,15 +41,6 @@ def test_agreement_is_full_with_themselves_and_none_with_the_reverse():
     assert human_labels.agreement(reverse) == (pytest.approx(-1), 45, 0, 5)
 
 
-def test_mistakes_are_shares_of_all_of_one_s_mistakes():
-    none = np.diag([90] * 10)
-    shares = human_labels.mistakes({"ours": MATRIX, "humans": human_labels.CONFUSION_MATRIX, "none": none})
-    assert len(shares) == 3 * 90 and (shares["true"] != shares["answer"]).all() and shares["share"].notna().all()
-    assert shares.groupby("who", sort=False)["share"].sum().tolist() == pytest.approx([1, 1, 0])
-    ours = shares[shares["who"] == "ours"].set_index(["true", "answer"])["share"]
-    assert ours["airplane", "automobile"] == 0.25 and ours["automobile", "airplane"] == 0.75
-
-
 def test_disagreement_is_entropy_in_bits():
     answers = np.array([[50, 0, 0, 0], [25, 25, 0, 0], [10, 10, 10, 10], [30, 10, 0, 0]])
     assert human_labels.disagreement(answers) == pytest.approx(entropy(answers, base=2, axis=1))

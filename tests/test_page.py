@@ -84,6 +84,12 @@ def test_headings_and_tables_are_in_order_with_their_words(report):
     assert 'aria-label="Table: Cats &amp; dogs, a &lt; b"' in text
 
 
+def test_the_glossary_is_a_section_that_is_linked_to(report):
+    text = report("Unknown word? See the [glossary](GLOSSARY.md).")
+    assert '<a href="#GLOSSARY">glossary</a>' in text and '<h2 id="GLOSSARY">Glossary</h2>' in text
+    assert 'href="#01_first">' in text, "it links to the notebooks that explain its words"
+
+
 def test_claim_links_to_its_chart(report):
     text = report(numbers={"claim": ["D1"], "verdict": ["reproduced"]})
     linked = set(re.findall('href="#verdict-([^"]+)"', text))

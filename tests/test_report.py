@@ -123,11 +123,13 @@ def test_explains_what_would_run_and_runs_nothing(changed, options, reasons, rep
 
 
 READS = """
+from labhelpers import usage
 from labhelpers.data import read_image
 from labhelpers.study import records
 from labhelpers.study.experiments import experiment
 
 print(len(records.read_all(experiment("deeper-40000"))[0]), read_image(PICTURE).mean())
+usage.note("networks", "deeper-40000-seed10")  # as weights.read does
 """
 
 
@@ -149,6 +151,11 @@ def test_records_and_pictures_count_if_a_notebook_opens_them(project, tmp_path):
     (runs / "deeper-40000-seed0.json").write_text("{}")
     assert explained() == "would run: records of deeper-40000 changed"
     (runs / "deeper-40000-seed0.json").unlink()
+    network = project.root / "data/networks/deeper-40000-seed10.npz"
+    network.parent.mkdir()
+    network.write_bytes(b"other weights")
+    assert explained() == "would run: deeper-40000-seed10 changed"
+    network.unlink()
     Image.new("RGB", (40, 40), "blue").save(picture)
     assert explained() == f"would run: {picture} changed"
 

@@ -31,7 +31,7 @@ import json, os, sys
 from functools import cache, partial
 from pathlib import Path
 os.environ["LAB_THREADS"] = "1"
-from labhelpers import models, standin
+from labhelpers import models, standin, training, weights
 from labhelpers.airbench import Recipe
 from labhelpers.study import records, runner
 from labhelpers.study.experiments import Experiment
@@ -43,8 +43,15 @@ options = {"batch_size": 64, "initial_weights": "pytorch", "sampled": True}
 short = Experiment("tiny", "tiny", "main", "deeper", 300, 2, 1, **options)
 options = {"batch_size": 100, "learning_rate": 0.1, "initial_weights": "whitened", "recipe": Recipe()}
 fast = Experiment("tiny-fast", "tiny", "improvements", "three_blocks", 300, 2, 1, **options)
-runs = [runner.run_one(one, 0, "standin", precision="float32") for one in (short, fast)]
-print(json.dumps([records.to_json(run) for run in runs]))
+weights.TRAINED = {one.network: (one.id, 0) for one in (short, fast)}
+weights.path_of = lambda id, seed: Path(sys.argv[1]) / f"{id}-seed{seed}.npz"
+
+def run(one):
+    record = runner.run_one(one, 0, "standin", precision="float32", save_as=weights.path_of(one.id, 0))
+    kept = training.predict(models.load_trained(one.network), standin.draw()[2]).argmax(axis=1)
+    return records.to_json(record) | {"as with kept weights": (kept == record.predictions).mean()}
+
+print(json.dumps([run(one) for one in (short, fast)]))
 """
     commands = [[sys.executable, "-c", code, tmp_path_factory.mktemp("runs")] for _ in range(2)]
     runs = [subprocess.run(command, capture_output=True, text=True) for command in commands]
@@ -74,6 +81,10 @@ def test_record_fits_together(contents):
     assert (fast.tta_predictions != fast.predictions).any()
     assert fast.experiment.recipe.label_smoothing == 0.2
     assert fast.precision == "float32" and fast.best_epoch == 2
+
+
+def test_kept_weights_are_those_that_the_run_was_tested_with(contents):
+    assert all(content["as with kept weights"] > 0.99 for content in contents[0])
 
 
 def test_most_wanted_come_first_and_the_experiments_of_a_group_side_by_side(monkeypatch, tmp_path):
@@ -109,7 +120,7 @@ def run_one(experiment, seed, source, threads=1, precision=None, save_as=None):
     time.sleep(float(os.environ.get("MOMENT", "0.1")))
     began.rename(f"{began}-done")
     if save_as:
-        save_as.write_text(f"a network with seed {seed}")
+        save_as.write_text(f"weights of seed {seed}")
     return Record(
         experiment, seed, accuracy=0.5 + seed / 100, loss=1.0, last_accuracy=0.5, last_loss=1.0,
         confusion_matrix=np.eye(1), predictions=np.full(2, int(os.environ.get("PREDICTS", 0))),
@@ -258,12 +269,12 @@ def test_repeat_compares_the_run_with_its_record_and_its_experiment(quick):
 
 
 def test_a_network_is_kept_with_the_record_that_it_belongs_to(quick):
-    weights, record = quick.seen / "data/weights/one-seed2.keras", quick.seen / "data/runs/one-seed2.json"
+    weights, record = quick.seen / "data/networks/one-seed2.npz", quick.seen / "data/runs/one-seed2.json"
     for made_before in (False, True):
         assert record.exists() == made_before
         out = succeeds(quick, "lab study --keep-weights one 2")
-        assert out.endswith("one-seed2.keras, test accuracy 0.5200\n")
-        assert weights.read_text() == "a network with seed 2" and made(quick) == {record.name}
+        assert out.endswith("one-seed2.npz, test accuracy 0.5200\n")
+        assert weights.read_text() == "weights of seed 2" and made(quick) == {record.name}
     quick.variables["PREDICTS"], before = "1", quick.state()
     done = quick.lab("lab study --keep-weights one 2")
     line = r"lab: this run differs from its record \(test accuracy 0.5200, .*delete .*one-seed2.json first\n"

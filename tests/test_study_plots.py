@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import around, found, runs
-from matplotlib.text import Text
 
+from labhelpers.cifar10 import CLASS_NAMES
 from labhelpers.evaluation import typeset
-from labhelpers.study import human_labels, plots
+from labhelpers.study import plots
 from labhelpers.study.claims import BASE, LARGER
 from labhelpers.study.statistics import mean, prediction_interval
 from labhelpers.study.verdicts import judge, strips
@@ -33,17 +33,25 @@ STEPS = pd.DataFrame(
     ],
     columns=["step", "change", "accuracy", "low", "high", "minutes"],
 )
+GAINS = pd.DataFrame({10: np.linspace(0.05, -0.04, 10), 11: np.linspace(0.09, -0.02, 10)}, index=CLASS_NAMES)
+SHARES = pd.DataFrame({"people": [0.3, 0.1], "ours": [0.2, 0.15]}, index=["cat and dog", "deer and horse"])
 
 
 def points(ax):
     """Return the places of all dots that stand for a run, in the order of x."""
-    colours = (plots.RUN, *[colour for *_, colour in plots.OPTIMIZERS.values()])
+    colours = (plots.RUN, plots.OPTIMIZERS["sgd"][1]["color"])
     dots = [line for line in ax.lines if line.get_color() in colours and line.get_linestyle() == "None"]
     return sorted(float(x) for line in dots if line.get_marker() != "D" for x in line.get_xdata())
 
 
 def today(ax):
     return [line.get_xydata()[0].tolist() for line in ax.lines if line.get_marker() == "D"]
+
+
+def rows(ax):
+    """Return the names of the rows, from the top."""
+    assert ax.yaxis_inverted() and ax.get_yticks().tolist() == list(range(len(ax.get_yticks())))
+    return [label.get_text() for label in ax.get_yticklabels()]
 
 
 def verticals(ax):
@@ -60,21 +68,41 @@ def test_among_runs_shows_all_runs_today_and_the_original():
     ax = plots.among_runs(RUNS["accuracy"], today=0.57, original=0.60)
     assert points(ax) == pytest.approx([50, 52, 54, 61, 63])
     assert bars(ax)[0] == pytest.approx(100 * np.array(mean(RUNS["accuracy"])[1:3]))
-    assert verticals(ax) == pytest.approx([60]) and today(ax)[0][0] == pytest.approx(57)
-    labels = ax.get_legend_handles_labels()[1]
-    of_runs = ["one more run, 95 %", "5 recorded runs", "today's run", "original: 60 %", "their mean, 95 % interval"]
-    assert labels == list(map(typeset, of_runs)) and ax.get_legend()
-    [band] = ax.patches
-    ends = band.get_x(), band.get_x() + band.get_width()
-    assert ends == pytest.approx(100 * np.array(prediction_interval(RUNS["accuracy"])))
+    assert verticals(ax) == pytest.approx([60]) and today(ax) == [[pytest.approx(57), 3]]
+    of_runs = [
+        "5 recorded runs",
+        "their mean, 95 % interval",
+        "95 % prediction interval",
+        "today's run",
+        "original: 60 %",
+    ]
+    assert rows(ax) == list(map(typeset, of_runs))
+    [band], ends = ax.patches, pytest.approx(100 * np.array(prediction_interval(RUNS["accuracy"])))
+    assert (band.get_x(), band.get_x() + band.get_width()) == ends
+    [bar] = [line for line in ax.lines if line.get_linewidth() == 5]
+    assert bar.get_xdata() == ends and list(bar.get_ydata()) == [2, 2]
+    [original] = [line for line in ax.lines if line.get_marker() == "X"]
+    assert original.get_xydata().tolist() == [[60, 4]]
     alone = plots.among_runs([0.5])
-    assert "1 recorded run" in alone.get_legend_handles_labels()[1] and not alone.patches
+    assert rows(alone) == ["1 recorded run"] and not alone.patches
+
+
+def test_class_gain_has_the_largest_mean_on_top_every_pair_and_today_s():
+    ax = plots.class_gain(GAINS[::-1], today=GAINS[10])
+    assert rows(ax) == list(CLASS_NAMES) and points(ax) == pytest.approx(sorted(100 * GAINS.to_numpy().ravel()))
+    means = [bar[0].get_xdata()[0] for bar in ax.containers]
+    assert means == pytest.approx(100 * GAINS.mean(axis=1).to_numpy())
+    assert bars(ax)[3] == pytest.approx(100 * np.array(mean(GAINS.iloc[3])[1:3]))
+    [[gains, _]] = [line.get_data() for line in ax.lines if line.get_marker() == "D"]
+    assert gains.tolist() == pytest.approx(100 * GAINS[10].to_numpy())
+    assert [0, 0] in [list(line.get_xdata()) for line in ax.lines], "no gain is marked"
+    labels = ["a pair of runs", "today's pair", typeset("mean, 95 % interval")]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == labels
 
 
 def test_a_row_for_each_experiment_from_the_top():
     ax = plots.runs_by_experiment(RUNS, original=0.67)
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
-    assert ax.get_ylim()[0] > ax.get_ylim()[1], "the first is on top"
+    assert rows(ax) == ["one", "two"]
     assert points(ax) == pytest.approx([50, 52, 54, 61, 63]) and verticals(ax) == pytest.approx([67])
     assert [bar[0].get_xdata()[0] for bar in ax.containers] == pytest.approx([52, 62])
     one, two = (RUNS["accuracy"][RUNS["experiment"] == name] for name in ("one", "two"))
@@ -93,13 +121,20 @@ def test_the_learning_curve_is_at_the_numbers_of_images():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["5k", "40k"]
 
 
-def test_learning_rates_tell_the_optimizers_apart_and_show_today_s_run():
-    ax = plots.learning_rates(RUNS, today=(2e-3, 0.6))
-    assert points(ax) == [1e-3] * 3 + [1e-1] * 2 and ax.get_xscale() == "log" and ax.get_ylim()[0] == 0
-    assert {"Adam", "SGD with momentum 0.9"} <= set(ax.get_legend_handles_labels()[1])
-    assert today(ax) == [[2e-3, pytest.approx(60)]] and not today(plots.learning_rates(RUNS))
-    means = [line.get_xydata().tolist() for line in ax.lines if line.get_zorder() == 0]
-    assert means == [[[1e-3, pytest.approx(52)]], [[1e-1, pytest.approx(62)]]]
+def test_learning_rates_have_a_row_each_adam_first_and_numbers_for_runs_far_below():
+    far = pd.DataFrame({"optimizer": ["adam"] * 2, "learning_rate": [1e-2] * 2, "accuracy": [0.48, 0.10]})
+    runs = pd.concat([far, RUNS.assign(accuracy=RUNS["accuracy"] + ([0.10] * 3 + [0] * 2))])
+    ax = plots.learning_rates(runs, today=(2e-3, 0.6))
+    assert rows(ax) == ["Adam at 0.001", "Adam at 0.002", "Adam at 0.01", "SGD at 0.1"]
+    assert [text.get_text().strip() for text in ax.texts if text.get_position()[0] == 54] == ["← 10.0, 48.0"]
+    numbers = [text.get_text() for text in ax.texts if text.get_ha() == "right"]
+    assert numbers == ["62.0", "today's", "29.0", "62.0", "mean (%)"]
+    assert ax.get_xlim() == pytest.approx((54, 66)) and today(ax) == [[pytest.approx(60), pytest.approx(1.14)]]
+    assert points(ax) == pytest.approx([10, 48, 60, 61, 62, 63, 64]) and len(ax.containers) == 2
+    assert [2.5, 2.5] in [list(line.get_ydata()) for line in ax.lines], "a line separates the optimizers"
+    assert not today(plots.learning_rates(runs))
+    low = plots.learning_rates(runs, today=(1e-2, 0.2))
+    assert "← 10.0, 48.0, today's 20.0" in [text.get_text().strip() for text in low.texts]
 
 
 def test_losses_by_rate_have_a_line_each_in_order():
@@ -131,6 +166,7 @@ def test_verdicts_have_a_chart_for_each_claim_that_rests_on_runs():
         ("learning_curve", NONE, {}),
         ("learning_rates", NONE, {}),
         ("losses_by_rate", CURVES[:0], {}),
+        ("class_gain", GAINS[[]], {}),
         ("improvements", STEPS[:0], {"humans": 0.95, "original": 0.67}),
     ],
 )
@@ -142,37 +178,61 @@ def test_without_records_a_chart_says_so(name, nothing, options):
     assert not points(ax)
 
 
-def test_improvements_name_each_step_with_its_accuracy_and_draw_humans_and_the_original():
+def test_improvements_name_each_step_with_its_numbers_and_draw_humans_and_the_original():
     ax = plots.improvements(STEPS, humans=0.9524, original=0.67)
-    named = ["1  the first: 65.0 %", "2  + a change: 86.0 %", "3  + another: 86.5 %"]
-    assert [text.get_text() for text in ax.texts] == list(map(typeset, named))
-    assert [text.xy for text in ax.texts] == [(2, 65), (3, 86), (30, 86.5)]
-    assert ax.get_xscale() == "log" and ax.get_ylim() == (62, 100)
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "5", "10", "20", "50"]
-    labels = ax.get_legend_handles_labels()[1]
-    assert labels[:2] == [typeset("one human: 95.24 %"), typeset("original: 67 %")]
-    heights = [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() in (":", "--")]
-    assert heights == pytest.approx([95.24, 67])
+    assert rows(ax) == ["the first", "+ a change", "+ another"]
+    numbers = [text.get_text() for text in ax.texts if text.get_ha() == "right"]
+    assert numbers == ["65.0", "86.0", "86.5", "accuracy\n(%)", "2.0", "3.0", "30.0", "minutes on\ntwo cores"]
+    lines = [text.get_text() for text in ax.texts if text.get_ha() == "center"]
+    assert lines == [typeset("original\n67 %"), typeset("one human\n95.24 %")]
+    drawn = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() in (":", "--")]
+    assert drawn == pytest.approx([67, 95.24])
+    assert ax.containers[0][0].get_xydata().tolist() == [[65, 0], [86, 1], [86.5, 2]]
     first, second, _ = ax.containers[0][2][0].get_segments()
-    assert first[:, 1] == pytest.approx([64, 66]) and second[:, 1] == pytest.approx([85, 87])
+    assert first[:, 0] == pytest.approx([64, 66]) and second[:, 0] == pytest.approx([85, 87])
 
 
-def test_names_of_improvements_do_not_overlap():
-    ax = plots.improvements(pd.concat([STEPS.assign(accuracy=0.86)] * 4), humans=0.9524, original=0.67)
+def test_mistakes_have_a_row_for_each_pair_and_a_mark_for_each_who_made_them():
+    ax = plots.mistakes(SHARES)
+    assert rows(ax) == ["cat and dog", "deer and horse"] and ax.get_xlabel() == "share of all mistakes (%)"
+    people, ours = ax.lines
+    assert people.get_xdata().tolist() == [30, 10] and ours.get_xdata().tolist() == [20, 15]
+    assert people.get_marker() != ours.get_marker() and people.get_color() != ours.get_color()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["people", "ours"]
+
+
+NETWORKS = pd.DataFrame(
+    {"parameters": [296_130, 5_000], "seconds": [54.4, 9.6], "val_accuracy": [0.65, 0.7]}, index=["baseline", "mine"]
+)
+
+
+def test_networks_are_in_order_of_accuracy_and_mine_has_another_mark():
+    ax = plots.networks(NETWORKS, yours="mine", goal=0.72)
+    assert rows(ax) == ["mine", "baseline"]
+    mine, other, goal = ax.lines
+    assert (mine.get_xdata(), other.get_xdata(), goal.get_xdata()[0]) == pytest.approx((70, 65, 72))
+    assert mine.get_marker() != other.get_marker()
+    numbers = [text.get_text() for text in ax.texts if text.get_ha() == "right"]
+    assert numbers == ["5,000", "296,130", "parameters", "10", "54", "seconds"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.among_runs(RUNS["accuracy"], today=0.57, original=0.60),
+        lambda: plots.class_gain(GAINS, today=GAINS[10]),
+        lambda: plots.learning_rates(RUNS, today=(1e-3, 0.1)),
+        lambda: plots.improvements(pd.concat([STEPS] * 4, ignore_index=True), humans=0.9524, original=0.67),
+        lambda: plots.mistakes(SHARES),
+        lambda: plots.networks(NETWORKS, yours="mine", goal=0.72),
+    ],
+)
+def test_texts_can_be_read_and_do_not_overlap(draw):
+    ax = draw()
     ax.figure.canvas.draw()
-    boxes = [Text.get_window_extent(text) for text in ax.texts]  # without its line to the point
+    legend = ax.get_legend().get_texts() if ax.get_legend() else []
+    texts = [*ax.texts, *ax.get_xticklabels(), *ax.get_yticklabels(), ax.xaxis.label, *legend]
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
     assert not any(a.overlaps(b) for at, a in enumerate(boxes) for b in boxes[:at])
-
-
-def test_mistakes_have_a_square_for_each_with_an_empty_diagonal():
-    matrix = human_labels.CONFUSION_MATRIX
-    shares = human_labels.mistakes({"humans": matrix, "ours": matrix.T})
-    squares = [ax for ax in plots.mistakes(shares).axes if ax.get_title()]
-    assert [ax.get_title() for ax in squares] == ["humans", "ours"]
-    for ax in squares:
-        cells = ax.collections[0].get_array()
-        assert np.ma.getmaskarray(cells).reshape(10, 10).diagonal().all()
-        assert cells.sum() == pytest.approx(100)
-        assert ax.collections[0].get_clim() == (0, pytest.approx(100 * shares["share"].max()))
-    assert [label.get_text() for label in squares[0].get_yticklabels()][:2] == ["airplane", "automobile"]
-    assert not squares[1].get_yticklabels() and squares[0].get_ylabel() and not squares[1].get_ylabel()
+    column = 5.5 / ax.figure.get_figwidth()  # inches; a wider figure is made smaller
+    assert all(text.get_fontsize() * min(column, 1) >= 7 for text in texts)

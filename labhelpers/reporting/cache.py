@@ -1,7 +1,8 @@
 """Decide whether the results of a notebook are outdated, by the digests of all that they depend on.
 
 The cache key of a run holds the notebook's code, its parameters, the lock file, and what its kernel noted that it used
-(`labhelpers.usage`): modules of the library, the data set, run records, human labels, other files. Prose is not part.
+(`labhelpers.usage`): modules of the library, the data set, run records, trained networks, human labels, other files.
+Prose is not part.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from labhelpers.reporting import notebooks
 
 
 def snapshot() -> dict:
-    """Return the digests of the lock file, of every module and of every experiment's records, as they are now."""
+    """Return the digests of the lock file, every module, trained network, and experiment's records, as they are now."""
     root, modules, records = project(), {}, defaultdict(list)
     for path in (root / "labhelpers").rglob("*.py"):
         name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
@@ -25,6 +26,7 @@ def snapshot() -> dict:
     return {
         "requirements.lock": _short_digest(root / "requirements.lock"),
         "modules": modules,
+        "networks": {path.stem: _short_digest(path) for path in (root / "data" / "networks").glob("*.npz")},
         "records": {id: _short(b"\0".join(contents)) for id, contents in records.items()},
     }
 
@@ -95,7 +97,8 @@ def damaged(folder: Path, files: dict[str, str]) -> list[str]:
 def page_key(folder: Path) -> str:
     """Return a digest of the page in `folder` and of what it is made of."""
     template = (project() / "labhelpers" / "reporting" / "template").rglob("*.*")
-    paths = [*notebooks.notebook_paths(), *sorted(template), folder / "index.html"]
+    glossary = project() / "notebooks" / notebooks.GLOSSARY
+    paths = [*notebooks.notebook_paths(), glossary, *sorted(template), folder / "index.html"]
     runs = notebooks.read_record(folder)["notebooks"]
     return _short(json.dumps([runs, snapshot(), list(map(digest, paths))], sort_keys=True).encode())
 

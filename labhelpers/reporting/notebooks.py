@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import sys
 import warnings
 from collections import Counter
@@ -17,9 +18,12 @@ from labhelpers.paths import FREE_SPACE, atomic_write, project, writing
 
 OURS = "labhelpers"  # the key of our own metadata in notebooks and outputs
 SECTIONS = ["## What this does not show", "## Your turn"]  # headings that every notebook has, in this order
+GLOSSARY = "GLOSSARY.md"  # beside the notebooks; each links to it
 LINK_AT_END = re.compile(r"\]\(\d\d_\w+\.ipynb\)\s*$")
 NAME = re.compile(r"\d\d_\w+\.ipynb")
 INJECTED = "injected-parameters"  # papermill's tag of the cell that it inserts
+HIDDEN = "hide-input"  # tag of cells that only build a sentence, or save a figure: their code is folded
+WIDEST = 88  # characters in a line of code, so that it fits beside JupyterLab's sidebar and on GitHub
 
 
 def notebook_paths() -> list[Path]:
@@ -28,13 +32,14 @@ def notebook_paths() -> list[Path]:
 
 
 def copy_for_student() -> Path:
-    """Copy the notebooks into `my_notebooks`, which git ignores, but for those that are there already.
+    """Copy the notebooks, but for those that are there already, and the glossary into `my_notebooks`, which git ignores.
 
     The copies have no outputs, so that what a student sees is what the student ran.
     """
     folder = project() / "my_notebooks"
     with writing(folder, FREE_SPACE):
         folder.mkdir(exist_ok=True)
+        shutil.copyfile(project() / "notebooks" / GLOSSARY, folder / GLOSSARY)
         for path in notebook_paths():
             if (folder / path.name).exists():
                 continue
@@ -126,6 +131,7 @@ def structure_faults(notebook) -> list[str]:
     sources = code(notebook)
     last = sources[-1] if sources else ""
     lengths = sorted(len(source.splitlines()) for source in sources) or [0]
+    widest = max((len(line) for source in sources for line in source.splitlines()), default=0)
     words, lines, median = len(prose.split()), sum(lengths), lengths[len(lengths) // 2]
     rules = {
         "the first cell is not a title that begins with '# '": first.source.startswith("# "),
@@ -138,6 +144,7 @@ def structure_faults(notebook) -> list[str]:
         "the last text does not end with a link to a notebook": LINK_AT_END.search(prose),
         "it saves figures, and its last cell does not call compare()": "compare(" in last
         or "save_" not in "".join(sources),
+        f"a line of code has {widest} characters, more than {WIDEST}": widest <= WIDEST,
         f"the longest cell has {lengths[-1]} lines of code, more than 20": lengths[-1] <= 20,
         f"half of the cells have {median} lines of code or more, not at most 6": median <= 6,
         f"there are {words} words of text for {lines} lines of code, fewer than 4 a line": words >= 4 * lines,
@@ -203,7 +210,8 @@ def clean(notebook):
     cleaned.metadata = nbformat.from_dict(metadata | ours)
     for cell in cleaned.cells:
         tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        folded = {"jupyter": {"source_hidden": True}} if HIDDEN in _tags(cell) else {}
+        cell.metadata = nbformat.from_dict(({"tags": tags} if tags else {}) | folded)
         for output in cell.get("outputs", []):
             if "metadata" in output:
                 alt = output.metadata.get("image/png", {}).get("alt")

@@ -6,12 +6,13 @@ import re
 import sys
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
 from PIL.PngImagePlugin import PngImageFile
 
-from labhelpers.paths import QUICK_FOLDER, atomic_write
+from labhelpers.paths import QUICK_FOLDER, atomic_write, project
 from labhelpers.reporting import interactive, notebooks
 from labhelpers.study import improvements, tables, text, verdicts
 
@@ -22,7 +23,7 @@ STANDIN = (
     "table of verdicts, and the figures that say so."
 )
 TITLE = "CIFAR-10 image classification: a lab report, reproduced"
-NOTEBOOK_LINK = re.compile(r"\((\d\d_\w+)\.ipynb\)")
+LINK = re.compile(r"\((\d\d_\w+|GLOSSARY)\.(?:ipynb|md)\)")
 QUOTED_NAME = re.compile(r"`(\w+)`")
 # A sign beside each outcome, for readers who can't tell its colour.
 SIGNS = dict(zip(verdicts.OUTCOMES, "✓≈↗✗?·", strict=True))
@@ -37,6 +38,9 @@ def write(folder: Path) -> Path:
             source, ran = notebooks.read_source(path), notebooks.read(executed)
             same = notebooks.code(source) == notebooks.code(ran)
             sections[path.stem] = notebooks.clean(notebooks.with_outputs(source, ran) if same else ran)
+    glossary = project() / "notebooks" / notebooks.GLOSSARY
+    words = nbformat.v4.new_markdown_cell(glossary.read_text(encoding="utf-8"))
+    sections[glossary.stem] = nbformat.v4.new_notebook(cells=[words])
     with atomic_write(folder / "index.html") as temporary:
         temporary.write_text(_render(sections, folder), encoding="utf-8")
     return folder / "index.html"
@@ -64,7 +68,7 @@ def _render(sections, folder) -> str:
     table["sign"], table["key"] = table["verdict"].map(SIGNS), table["verdict"].str.replace(" ", "-")
     loaded = {runs[stem]["cifar"]["name"] for stem in sections if _loads_data(runs.get(stem))}
     warnings = [STANDIN.format(name) for name in sorted(loaded - {"CIFAR-10"})]
-    results = [runs.get(stem, {}).get("reproduction") for stem in sections]
+    results = [runs[stem].get("reproduction") for stem in sections if stem in runs]
     charts = any(figure["strips"] for figure in figures.values())
     return exporter.environment.get_template("page.html.j2").render(
         title=TITLE,
@@ -133,8 +137,8 @@ def _provenance(notebook, stem, run) -> str:
 
 
 def _with_references(source, sections, numbers) -> str:
-    """Turn links to notebooks into links to their sections, and names of figures into links to the figures."""
-    source = NOTEBOOK_LINK.sub(lambda link: f"(#{link[1] if link[1] in sections else ''})", source)
+    """Turn links to notebooks and the glossary, and names of figures, into links within the page."""
+    source = LINK.sub(lambda link: f"(#{link[1] if link[1] in sections else ''})", source)
     return QUOTED_NAME.sub(
         lambda name: f"[Figure {numbers[name[1]]}](#figure-{name[1]})" if name[1] in numbers else name[0], source
     )

@@ -1,10 +1,12 @@
 """Compare today's run with the original's numbers and with recorded runs, without the modules behind verdicts."""
 
+from statistics import mean, median
+
 import pandas as pd
 
 from labhelpers.data import Cifar10
 from labhelpers.evaluation import Evaluation, percent, typeset
-from labhelpers.study import statistics
+from labhelpers.study import records, statistics
 from labhelpers.study.claims import CLAIMS
 from labhelpers.study.experiments import experiment
 from labhelpers.study.measures import ACCURACY, LOSS
@@ -37,6 +39,24 @@ def beside_original(id: str, model, evaluation: Evaluation, cifar: Cifar10, **se
             rows.append((claim.id.split()[0], network, claim.measure.name, original, *ours[claim.measure]))
     columns = ["claim", "network", "measure", "original", "ours", "low", "high"]
     return pd.DataFrame(rows, columns=columns).astype({"original": float})
+
+
+def networks(labels: dict[str, str], digest: str) -> pd.DataFrame:
+    """Return what the networks of recorded experiments cost and reach, on the data with this digest.
+
+    `labels` are the rows' names, by id.
+
+    Columns: `parameters`, `seconds` of training on two cores (the median: a run takes longer beside other work), and
+    `val_accuracy` of the weights that were kept (the mean, 0 to 1). An experiment without records has no row.
+    """
+    rows = {}
+    for id, label in labels.items():
+        runs = [run for run in records.read_all(experiment(id))[0] if run.digest == digest]
+        if runs:
+            seconds = [sum(run.seconds) * run.threads / 2 for run in runs]
+            accuracies = [run.val_accuracy for run in runs]
+            rows[label] = (runs[0].parameters, median(seconds), mean(accuracies))
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["parameters", "seconds", "val_accuracy"])
 
 
 def among_runs(accuracies, today: float | None = None) -> str:

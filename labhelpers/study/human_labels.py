@@ -15,7 +15,6 @@ import pandas as pd
 from scipy.special import entr
 
 from labhelpers import usage
-from labhelpers.cifar10 import CLASS_NAMES
 from labhelpers.errors import DataDamaged
 from labhelpers.paths import project
 
@@ -77,25 +76,6 @@ def disagreement(answers) -> np.ndarray:
     return entr(answers / answers.sum(axis=1, keepdims=True)).sum(axis=1) / np.log(2)
 
 
-def mistakes(matrices: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return how the mistakes of networks or humans are spread over pairs of classes.
-
-    Args:
-        matrices: confusion matrices of counts, (10, 10), by whose they are; rows are true classes.
-
-    Returns:
-        For each, a row for each pair of a true class and a wrong answer: `who`, `true`, `answer`, and the `share` of
-        all their mistakes, 0 to 1.
-    """
-    names, (true, answer) = np.array(CLASS_NAMES, object), np.nonzero(1 - np.eye(len(CLASS_NAMES)))
-    tables = []
-    for who, matrix in matrices.items():
-        wrong = np.asarray(matrix)[true, answer]
-        shares = wrong / max(wrong.sum(), 1)
-        tables.append(pd.DataFrame({"who": who, "true": names[true], "answer": names[answer], "share": shares}))
-    return pd.concat(tables, ignore_index=True)
-
-
 def confused_pairs(matrix) -> dict[tuple[int, int], float]:
     """Return how often each pair of classes is mistaken for one another, either way, most often first.
 
@@ -112,4 +92,5 @@ def agreement(matrix, top: int = 5) -> Agreement:
     """Compare the pairs that a network confuses with those that humans do; `matrix` as for `confused_pairs`."""
     theirs, ours = pd.Series(confused_pairs(CONFUSION_MATRIX)), pd.Series(confused_pairs(matrix))
     shared = theirs.index[:top].intersection(ours.index[:top])
-    return Agreement(float(theirs.corr(ours, method="spearman")), len(theirs), len(shared), top)
+    # Spearman's correlation is that of the ranks; pandas's own would import scipy.stats, which takes a second.
+    return Agreement(float(theirs.rank().corr(ours.rank())), len(theirs), len(shared), top)

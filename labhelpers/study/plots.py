@@ -8,39 +8,47 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 
-from labhelpers.cifar10 import CLASS_NAMES, GROUPED
-from labhelpers.evaluation import percent, typeset
+from labhelpers.evaluation import typeset
 from labhelpers.plots import count_epochs, new_axes
 from labhelpers.study.statistics import mean, prediction_interval
 from labhelpers.style import COLUMN_WIDTH, PALETTE, plt, sns
 
-RUN, TODAY, ORIGINAL = PALETTE[0], PALETTE[1], PALETTE[3]
-OPTIMIZERS = {"adam": ("Adam", "o", PALETTE[0]), "sgd": ("SGD with momentum 0.9", "s", PALETTE[1])}
-DOTS = {"linestyle": "none", "alpha": 0.6, "markersize": 5}
-DIAMOND = {"marker": "D", "color": TODAY, "markeredgecolor": "black", "markersize": 8, "linestyle": "none"}
+RUN, TODAY, ORIGINAL, HUMANS = PALETTE[0], PALETTE[1], PALETTE[3], PALETTE[2]
+DOTS = {"marker": "o", "color": RUN, "linestyle": "none", "alpha": 0.6, "markersize": 5}
+DIAMOND = {"marker": "D", "color": TODAY, "markeredgecolor": "black", "markersize": 7, "linestyle": "none"}
 BAR = {"fmt": "k|", "capsize": 3, "markersize": 8, "elinewidth": 1.2}
-LINE_TO_POINT = {"arrowstyle": "-", "color": "0.8", "linewidth": 0.7, "relpos": (0, 0.5), "shrinkB": 3}
-LEGEND_ABOVE = {"frameon": False, "loc": "lower center", "bbox_to_anchor": (0.5, 1)}
+OPTIMIZERS: dict = {"adam": ("Adam", {}), "sgd": ("SGD", {"marker": "s", "color": PALETTE[2]})}
+SHOWN = 10  # points below the best run where the axis of `learning_rates` begins
+LEGEND_ABOVE = {"frameon": False, "loc": "lower center", "bbox_to_anchor": (0.5, 1), "handletextpad": 0.3}
 
 
 def among_runs(recorded, *, today: float | None = None, original: float | None = None, ax=None):
-    """Show recorded accuracies of one experiment on a line, and where today's run and the original's number fall.
+    """Show recorded accuracies of one experiment, and where today's run and the original's number fall.
 
-    The grey band is the 95 % prediction interval for one more run, the bar above the 95 % interval of the mean.
+    Below the runs are their mean with its 95 % interval, and the 95 % prediction interval for one more run. The latter is
+    a grey band behind all rows, because it is what today's run and the original's number are compared with.
     """
-    ax, n = new_axes(ax, (COLUMN_WIDTH, 1.7)), len(recorded)
+    ax, n = new_axes(ax, (COLUMN_WIDTH, 2)), len(recorded)
     if not n:
         return _no_runs(ax)
+    values, names = 100 * np.asarray(recorded, float), [f"{n} recorded run{'s' if n > 1 else ''}"]
+    ax.plot(values, [0] * n, **DOTS)
     if n > 1:
-        band = 100 * np.array(prediction_interval(recorded))
-        ax.axvspan(*band, color="0.9", linewidth=0, zorder=0, label=typeset("one more run, 95 %"))
-    _row_of_runs(ax, recorded, 0, 0.35, f"{n} recorded run{'s' if n > 1 else ''}", "their mean, 95 % interval")
+        _bar(ax, *mean(values)[:3], len(names))
+        names.append("their mean, 95 % interval")
+        band = prediction_interval(values)
+        ax.axvspan(*band, color="0.9", linewidth=0, zorder=0)
+        ax.plot(band, [len(names)] * 2, color="0.5", linewidth=5, solid_capstyle="butt")
+        names.append("95 % prediction interval")
     if today is not None:
-        ax.plot(100 * today, 0, label="today's run", **DIAMOND)
-    _original(ax, original)
-    ax.set(xlabel="test accuracy (%)", yticks=[], ylim=(-0.6, 0.8))
-    sns.despine(ax=ax, left=True)
-    ax.legend(ncols=2, handletextpad=0.3, **LEGEND_ABOVE)
+        ax.plot(100 * today, len(names), **DIAMOND)
+        names.append("today's run")
+    if original is not None:
+        _original(ax, original)
+        ax.plot(100 * original, len(names), "X", color=ORIGINAL, markersize=8)
+        names.append(f"original: {100 * original:.0f} %")
+    _name_rows(ax, names)
+    ax.set_xlabel("test accuracy (%)")
     return ax
 
 
@@ -51,18 +59,35 @@ def runs_by_experiment(runs: pd.DataFrame, *, original: float | None = None, ax=
         runs: a row for each run: `experiment` (what the row is called; the first on top) and `accuracy`.
         original: accuracy that the original reports.
     """
-    groups = dict(list(runs.groupby("experiment", sort=False)))
+    groups = dict(list(runs.groupby("experiment", sort=False)["accuracy"]))
     ax = new_axes(ax, (COLUMN_WIDTH, 0.9 + 0.42 * max(len(groups), 2)))
     if not groups:
         return _no_runs(ax)
-    for row, group in enumerate(groups.values()):
-        _row_of_runs(ax, group["accuracy"], row + 0.14, row - 0.18)
+    _rows_of_runs(ax, groups)
     _original(ax, original)
-    ax.set(yticks=range(len(groups)), yticklabels=list(groups), ylim=(len(groups) - 0.5, -0.5))
     ax.set_xlabel(typeset("test accuracy (%): runs, and mean with 95 % interval"))
-    ax.grid(axis="x", color="0.9")
     if original is not None:
         ax.legend(**LEGEND_ABOVE)
+    return ax
+
+
+def class_gain(gains: pd.DataFrame, *, today: pd.Series | None = None, ax=None):
+    """Show how much accuracy each class gains: a dot for each pair of runs, the largest mean on top.
+
+    Args:
+        gains: -1 to 1; a row for each class, a column for each pair of runs.
+        today: the gains in today's pair, by class, if there is one.
+    """
+    ax = new_axes(ax, (COLUMN_WIDTH, 4))
+    if gains.empty:
+        return _no_runs(ax)
+    gains = gains.loc[gains.mean(axis=1).sort_values(ascending=False).index]
+    _rows_of_runs(ax, dict(gains.iterrows()), label="a pair of runs", mean_label="mean, 95 % interval")
+    if today is not None:
+        ax.plot(100 * today[gains.index], np.arange(len(gains)) + 0.14, label="today's pair", **DIAMOND)
+    ax.axvline(0, color="0.4", linewidth=1)
+    ax.set_xlabel("gain in test accuracy (percentage points)")
+    ax.legend(ncols=3, columnspacing=1, **LEGEND_ABOVE)
     return ax
 
 
@@ -76,7 +101,7 @@ def learning_curve(runs: pd.DataFrame, *, original: dict[int, float] | None = No
     ax = new_axes(ax)
     if runs.empty:
         return _no_runs(ax)
-    ax.plot(runs["n_train"], 100 * runs["accuracy"], marker="o", color=RUN, label="a run", **DOTS)
+    ax.plot(runs["n_train"], 100 * runs["accuracy"], label="a run", **DOTS)
     means = 100 * runs.groupby("n_train")["accuracy"].mean()
     ax.plot(means.index, means, "-", color="0.3", linewidth=1.2, label="mean", zorder=1.8)
     if original:
@@ -90,26 +115,36 @@ def learning_curve(runs: pd.DataFrame, *, original: dict[int, float] | None = No
 
 
 def learning_rates(runs: pd.DataFrame, *, today: tuple[float, float] | None = None, ax=None):
-    """Show accuracy against the learning rate, every run a dot, the means of each optimizer joined.
+    """Show accuracies, a row for each optimizer and learning rate, beside their means as numbers.
+
+    The axis begins 10 points below the best run, so that good learning rates can be told apart. Runs further below are
+    written at its left end, behind an arrow, and a mean further below is only a number.
 
     Args:
         runs: a row for each run: `optimizer` ("adam" or "sgd"), `learning_rate` and `accuracy`.
-        today: learning rate and accuracy of today's run, if there is one.
+        today: learning rate and accuracy of today's run with Adam, if there is one.
     """
-    ax = new_axes(ax)
+    groups = dict(list(runs.groupby(["optimizer", "learning_rate"])["accuracy"]))
+    mine = {("adam", today[0]): 100 * today[1]} if today else {}
+    rows, start = sorted({*groups, *mine}), 100 * runs["accuracy"].max() - SHOWN
+    ax = new_axes(ax, (COLUMN_WIDTH, 0.8 + 0.36 * len(rows)))
     if runs.empty:
         return _no_runs(ax)
-    for optimizer, rows in runs.groupby("optimizer", sort=False):
-        label, marker, colour = OPTIMIZERS[str(optimizer)]
-        rates, accuracies = rows["learning_rate"], 100 * rows["accuracy"]
-        ax.plot(rates, accuracies, marker=marker, color=colour, label=label, **DOTS)
-        means = accuracies.groupby(rates).mean()
-        ax.plot(means.index, means, color=colour, linewidth=1.2, zorder=0)
-    ax.axhline(10, color="0.5", linewidth=1, linestyle=":", label="guessing")
-    if today is not None:
-        ax.plot(today[0], 100 * today[1], label="today's run", **DIAMOND)
-    ax.set(xscale="log", xlabel="learning rate (log scale)", ylabel="test accuracy (%)", ylim=(0, None))
-    ax.legend(frameon=False)
+    for row, key in enumerate(rows):
+        values, style = 100 * np.array(groups.get(key, [])), OPTIMIZERS[key[0]][1]
+        ax.plot(values, [row + 0.14] * len(values), **DOTS | style)
+        if len(values) and values.mean() > start:
+            _bar(ax, *mean(values)[:3], row - 0.18)
+        below = [f"{value:.1f}" for value in sorted(values) if value < start]
+        if key in mine:
+            ax.plot(mine[key], row + 0.14, **DIAMOND)
+            below += [f"today's {mine[key]:.1f}"] if mine[key] < start else []
+        if below:
+            ax.text(start, row, f" \N{LEFTWARDS ARROW} {', '.join(below)}", va="center", fontsize=8)
+    ax.axhline(sum(optimizer == "adam" for optimizer, _ in rows) - 0.5, color="0.6", linewidth=0.8)
+    _name_rows(ax, [f"{OPTIMIZERS[optimizer][0]} at {rate:g}" for optimizer, rate in rows])
+    _column(ax, "mean (%)", [f"{100 * groups[key].mean():.1f}" if key in groups else "today's" for key in rows])
+    ax.set(xlabel=typeset("test accuracy (%): runs, and mean with 95 % interval"), xlim=(start, start + SHOWN + 2))
     return ax
 
 
@@ -133,61 +168,63 @@ def losses_by_rate(curves: pd.DataFrame, *, ax=None):
 
 
 def improvements(steps: pd.DataFrame, *, humans: float, original: float, ax=None):
-    """Show accuracy against training time, a point for each step with its interval, each named at the right.
+    """Show each step's accuracy with its interval, a row for each, beside its accuracy and training time as numbers.
 
     Args:
         steps: as `improvements.summary` gives them.
         humans, original: accuracies to compare with.
     """
-    ax = new_axes(ax, (1.1 * COLUMN_WIDTH, 4.4))
+    ax = new_axes(ax, (1.1 * COLUMN_WIDTH, 0.9 + 0.27 * len(steps)))
     if steps.empty:
         return _no_runs(ax)
-    accuracy, minutes = 100 * steps["accuracy"].to_numpy(), steps["minutes"]
+    accuracy = 100 * steps["accuracy"].to_numpy()
     reach = np.abs(100 * steps[["low", "high"]].to_numpy().T - accuracy)
-    ax.plot(minutes, accuracy, "-", color="0.75", linewidth=1, zorder=0)
-    ax.errorbar(minutes, accuracy, yerr=reach, fmt="o", color=RUN, markersize=5, capsize=2.5)
-    line = {"linewidth": 1.2, "zorder": 0}
-    ax.axhline(100 * humans, color=PALETTE[2], linestyle=":", label=typeset(f"one human: {100 * humans:.2f} %"), **line)
-    label = typeset(f"original: {100 * original:.0f} %")
-    ax.axhline(100 * original, color=ORIGINAL, linestyle="--", label=label, **line)
-    ax.set(xscale="log", ylim=(min(accuracy.min(), 100 * original) - 3, 100))
-    ax.set(xlabel="training (minutes on two cores)", ylabel=typeset("test accuracy (%), 95 % interval"))
-    ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50, 100) if minutes.min() / 2 < t < minutes.max() * 2]
-    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.minorticks_off()
-    # The names are spread over the whole height, in the order of their points, so that none overlaps another.
-    order = np.argsort(accuracy, kind="stable")
-    for height, at in zip(np.linspace(0.04, 0.96, max(len(order), 2)), order, strict=False):
-        step, point = steps.iloc[at], (minutes.iloc[at], accuracy[at])
-        name = f"{step['step'] + 1}  {'+ ' if step['step'] else ''}{step['change']}: {percent(step['accuracy'])}"
-        place = {"textcoords": "axes fraction", "va": "center", "fontsize": 8.5, "arrowprops": LINE_TO_POINT}
-        ax.annotate(name, point, (1.08, height), **place)
-    ax.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    ax.errorbar(accuracy, range(len(steps)), xerr=reach, fmt="o", color=RUN, markersize=5, capsize=2.5)
+    for name, value, colour, line in (("original", original, ORIGINAL, "--"), ("one human", humans, HUMANS, ":")):
+        ax.axvline(100 * value, color=colour, linestyle=line, linewidth=1.5)
+        text, place = typeset(f"{name}\n{100 * value:.4g} %"), {"transform": ax.get_xaxis_transform(), "ha": "center"}
+        ax.text(100 * value, 1.01, text, va="bottom", fontsize=8.5, **place)
+    _name_rows(ax, ["+ " * (step > 0) + change for step, change in zip(steps["step"], steps["change"], strict=True)])
+    _column(ax, "accuracy\n(%)", [f"{value:.1f}" for value in accuracy], 0.75)
+    _column(ax, "minutes on\ntwo cores", [f"{value:.1f}" for value in steps["minutes"]], 1.5)
+    ax.set(xlabel=typeset("test accuracy (%), 95 % interval"), xlim=(min(*accuracy, 100 * original) - 4, 100))
     return ax
 
 
-def mistakes(shares: pd.DataFrame):
-    """Show how mistakes are spread over pairs of classes, in per cent of all of them; returns the figure.
+def networks(table: pd.DataFrame, *, yours: str, goal: float, ax=None):
+    """Show each network's validation accuracy, the best on top, beside its parameters and training time as numbers.
 
     Args:
-        shares: as `human_labels.mistakes` gives them.
+        table: as `comparison.networks` gives it, with a row for a network of one's own.
+        yours: the name of that row.
+        goal: the accuracy to reach.
     """
-    groups, names = list(shares.groupby("who", sort=False)), [CLASS_NAMES[label] for label in GROUPED]
-    width = 1.2 * COLUMN_WIDTH
-    size = (width, width / len(groups) + 0.8)
-    fig, axes = plt.subplots(1, len(groups), figsize=size, layout="constrained", squeeze=False)
-    style = {"cmap": "Blues", "vmin": 0, "vmax": 100 * shares["share"].max(), "square": True, "linewidths": 0.3}
-    bar = {"label": "% of all mistakes", "shrink": 0.7}
-    for ax, (who, rows) in zip(axes.flat, groups, strict=True):
-        first, last = ax is axes.flat[0], ax is axes.flat[-1]
-        square = 100 * rows.pivot_table("share", "true", "answer").loc[names, names]  # the diagonal stays empty
-        sns.heatmap(
-            square, cbar=last, cbar_kws=bar, xticklabels=names, yticklabels=names if first else False, ax=ax, **style
-        )
-        ax.set_facecolor("0.93")
-        ax.tick_params(length=0, labelsize=7)
-        ax.set(title=who, xlabel="answer", ylabel="true class" if first else "")
-    return fig
+    ax, table = new_axes(ax, (COLUMN_WIDTH, 0.9 + 0.3 * len(table))), table.sort_values("val_accuracy", ascending=False)
+    for row, (name, accuracy) in enumerate(table["val_accuracy"].items()):
+        ax.plot(100 * accuracy, row, **DIAMOND if name == yours else DOTS | {"alpha": 1})
+    ax.axvline(100 * goal, color=HUMANS, linestyle="--", linewidth=1.5)
+    _name_rows(ax, table.index)
+    _column(ax, "parameters", [f"{parameters:,.0f}" for parameters in table["parameters"]], 0.8)
+    _column(ax, "seconds", [f"{seconds:.0f}" for seconds in table["seconds"]], 1.4)
+    ax.set_xlabel(typeset(f"validation accuracy (%); dashed: the goal, {100 * goal:.0f} %"))
+    return ax
+
+
+def mistakes(shares: pd.DataFrame, *, ax=None):
+    """Show each pair of classes' share of all mistakes, a row for each pair, a mark for each who made them.
+
+    Args:
+        shares: 0 to 1; a row for each pair (the first on top), a column for each who made the mistakes.
+    """
+    ax = new_axes(ax, (COLUMN_WIDTH, 0.9 + 0.32 * len(shares)))
+    marks = zip(np.linspace(-0.22, 0.22, shares.shape[1]), cycle("Dos"), cycle((HUMANS, RUN, TODAY)), strict=False)
+    for (who, values), (lower, marker, colour) in zip(shares.items(), marks, strict=True):
+        ax.plot(100 * values, np.arange(len(shares)) + lower, marker, color=colour, markersize=5, label=who)
+    _name_rows(ax, shares.index)
+    ax.grid(axis="y", color="0.9")
+    ax.set(xlabel="share of all mistakes (%)", xlim=(0, None))
+    ax.legend(ncols=3, columnspacing=1, **LEGEND_ABOVE)
+    return ax
 
 
 def verdicts(judged):
@@ -203,7 +240,7 @@ def verdicts(judged):
     fig = plt.figure(figsize=(COLUMN_WIDTH, 1.25 * max(len(shown), 1)), layout="constrained")
     for number, strip in enumerate(shown, 1):
         ax, claim = fig.add_subplot(len(shown), 1, number), strip.verdict.claim
-        ax.plot(strip.dots, [0.3] * len(strip.dots), marker="o", color=RUN, **DOTS | {"markersize": 4})
+        ax.plot(strip.dots, [0.3] * len(strip.dots), **DOTS | {"markersize": 4})
         _bar(ax, strip.mean, *strip.interval, -0.3)
         if strip.band:
             ax.axvspan(*strip.band, color="0.9", linewidth=0, zorder=0)
@@ -223,11 +260,27 @@ def _no_runs(ax):
     return ax
 
 
-def _row_of_runs(ax, accuracies, y, above, label=None, mean_label=None):
-    """Draw runs as dots at height y, and their mean with its 95 % interval, if there is one, at another."""
-    values = 100 * np.asarray(accuracies, float)
-    ax.plot(values, np.full(len(values), y), marker="o", color=RUN, label=label, **DOTS)
-    _bar(ax, *mean(values)[:3], above, mean_label)
+def _rows_of_runs(ax, groups, label="", mean_label=""):
+    """Draw the runs of each group as dots, and above them their mean with its 95 % interval, if there is one."""
+    for row, values in enumerate(groups.values()):
+        percents = 100 * np.asarray(values, float)
+        ax.plot(percents, [row + 0.14] * len(percents), label="" if row else label, **DOTS)
+        _bar(ax, *mean(percents)[:3], row - 0.18, "" if row else mean_label)
+    _name_rows(ax, groups)
+
+
+def _name_rows(ax, names):
+    """Name the rows at 0, 1, …, from the top, at the left."""
+    ax.set(yticks=range(len(names)), yticklabels=map(typeset, names), ylim=(len(names) - 0.5, -0.5))
+    ax.grid(axis="x", color="0.9")
+
+
+def _column(ax, header, texts, inches=0.5):
+    """Write a column of numbers that ends so far from the right of the rows."""
+    style = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "fontsize": 8.5}
+    for row, text in enumerate(texts):
+        ax.annotate(text, (1, row), (72 * inches, 0), va="center_baseline", **style)
+    ax.annotate(header, (1, -0.6), (72 * inches, 0), va="bottom", **style)
 
 
 def _bar(ax, value, low, high, y, label=None):

@@ -94,8 +94,16 @@ class Record:
     @property
     def val_loss(self) -> float:
         """Validation loss with the weights that were kept, nats per image; NaN where all images were trained on."""
-        losses = self.history["val_loss"]
-        return float(losses[self.best_epoch - 1]) if len(losses) else np.nan
+        return self._of_best_epoch("val_loss")
+
+    @property
+    def val_accuracy(self) -> float:
+        """Validation accuracy with the weights that were kept, 0 to 1; NaN where all images were trained on."""
+        return self._of_best_epoch("val_accuracy")
+
+    def _of_best_epoch(self, name):
+        values = self.history[name]
+        return float(values[self.best_epoch - 1]) if len(values) else np.nan
 
 
 def to_json(record: Record) -> dict:
@@ -157,11 +165,6 @@ def runs_dir() -> Path:
 def path_of(experiment: Experiment, seed: int) -> Path:
     """Return where the record of a run is, or would be."""
     return runs_dir() / f"{experiment.id}-seed{seed}.json"
-
-
-def weights_of(experiment: Experiment, seed: int) -> Path:
-    """Return where the network that a run trained is, or would be, for `keras.saving.load_model(path, compile=False)`."""
-    return project() / "data" / "weights" / f"{experiment.id}-seed{seed}.keras"
 
 
 def checkpoint_of(experiment: Experiment, seed: int) -> Path:

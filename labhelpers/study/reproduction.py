@@ -99,11 +99,10 @@ def _network(id, network, seed, reason) -> dict:
         return part | {"outcome": NOT_COMPARABLE, "what": reason}
     compared = spread.compare(run, spread.runs((record, record) for record in held))
 
-    def write(value):
-        return percent(value, digits=2) if compared.furthest == "test accuracy" else f"{value:.3f}"
-
-    allowed = f"{write(compared.low)} to {write(compared.high)}" if compared.low else f"up to {write(compared.high)}"
-    what = f"{compared.furthest} {write(compared.value)} ({id}; limits {allowed}, from {len(held)} recorded runs)"
+    factor, digits, unit = (100, 2, " %") if compared.furthest == "test accuracy" else (1, 3, "")
+    value, low, high = (f"{factor * number:.{digits}f}" for number in (compared.value, compared.low, compared.high))
+    allowed = f"{low} to {high}{unit}" if compared.low else f"up to {high}"
+    what = f"{compared.furthest} {value}{unit} ({id}; limits {allowed}, from {len(held)} recorded runs)"
     return part | {
         "outcome": WITHIN if compared.inside else OUTSIDE,
         "what": f"furthest out is {what}" if compared.inside else what,
@@ -196,10 +195,11 @@ def text(result: dict) -> str:
         sentences.append(f"Not dependent on training: {same} of {len(tables)} tables equal the committed ones.")
     for part in result["parts"]:
         counts = [f"{outside} of {n} {name}" for name, (outside, n) in part.get("detail", {}).items()]
+        rarity = float(f"{_rarity(part):.2g}")  # two digits, without an exponent
         if counts:
             sentences.append(
                 f"{part['experiment']}: limits are set so that {percent(spread.FALSE_ALARMS, digits=0)} of reports with "
-                f"nothing wrong pass one; the smallest p is {_rarity(part):.2g} times its limit. Details, which decide "
+                f"nothing wrong pass one; the smallest p is {rarity:g} times its limit. Details, which decide "
                 f"nothing: {' and '.join(counts)} are outside their own 95 % intervals; about 5 % would be by chance."
             )
     return typeset("\n\n".join(sentences))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labhelpers import cifar10, data, machine
+from labhelpers import cifar10, data, machine, weights
 from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged, check_choice, check_whole_number
 from labhelpers.paths import FREE_SPACE, atomic_write, exclusive, writing
 from labhelpers.progress import progress
@@ -103,7 +103,7 @@ def run_one(
     """Train and test once, in a process that has not started Keras yet.
 
     `precision` is for networks with a recipe; `None` takes the one that `backend.precision` chooses. `save_as` is a file
-    for the network as it was tested, ending in `.keras`.
+    for the weights of the network as it was tested.
     """
     os.environ.setdefault("LAB_THREADS", str(threads))
     os.environ["LAB_PROGRESS"] = "0"
@@ -120,7 +120,7 @@ def run_one(
         airbench.initialise(model, split.train.images)
     history = _train(model, split, experiment, seed)
     if save_as:
-        model.save(save_as)
+        weights.write(save_as, records.path_of(experiment, seed).stem, model.get_weights())
     costs = models.layer_costs(model)
     return Record(
         experiment,
@@ -213,14 +213,15 @@ def repeat(id: str, seed: str) -> str:
 
 
 def keep_weights(id: str, seed: str) -> str:
-    """Train one run and keep the network, and the run's record unless there is one; returns where the network is.
+    """Train one run and keep its weights, and its record unless there is one; returns where the weights are.
 
     Raises:
-        LabError: the run gives other predictions than its record, as it may on another processor.
+        LabError: the run gives other predictions than its record, as it may on another processor, or float16 can't hold
+            its weights.
     """
     kept = experiment(id)
     check_choice("SEED", seed, [str(number) for number in kept.all_seeds])
-    record, path = records.read(kept, int(seed)), records.weights_of(kept, int(seed))
+    record, path = records.read(kept, int(seed)), weights.path_of(id, int(seed))
     threads, precision = (record.threads, record.precision) if record else (1, None)
     with atomic_write(path, FREE_SPACE) as temporary:
         again = run_one(kept, int(seed), _cifar10(), threads, precision, temporary)
@@ -230,9 +231,9 @@ def keep_weights(id: str, seed: str) -> str:
         elif not np.array_equal(record.predictions, again.predictions):
             raise LabError(
                 f"this run differs from its record (test accuracy {again.accuracy:.4f}, recorded {record.accuracy:.4f}), so "
-                f"its network would not belong to it; to replace both, delete {records.path_of(kept, int(seed))} first"
+                f"its weights would not belong to it; to replace both, delete {records.path_of(kept, int(seed))} first"
             )
-    return f"the network is in {path}, test accuracy {again.accuracy:.4f}"
+    return f"the weights are in {path}, test accuracy {again.accuracy:.4f}"
 
 
 def _cifar10() -> str:

@@ -51,7 +51,7 @@ class Result(NamedTuple):
 def runs(pairs: Iterable) -> Runs:
     """Collect what is compared from a `training.History` and an `evaluation.Evaluation` of each run.
 
-    A `records.Record` has the attributes of both, so it can stand for either.
+    A `records.Record` has the attributes of both, so it can be given as either.
     """
     numbers, matrices, curves = [], [], []
     for trained, tested in pairs:
