@@ -20,7 +20,7 @@ from labhelpers.study.statistics import chance_of_reaching, difference, mean, pr
 EXERCISES: dict[str, tuple] = {}  # by number: the function, what checks the kind of each answer, the hint for others
 UNCLEAR = "cannot tell"  # an answer to questions that the recorded runs may not decide
 CAN_THEY_TELL = "How far apart are the two differences, compared with how much runs of one kind differ?"
-GOAL, MINUTES = 0.72, 3  # validation accuracy of a network of one's own, and how long it may train
+GOAL, MINUTES = 0.72, 3  # validation accuracy of the network to build, and how long it may train
 NEVER = 0.001  # a probability too small to be expected of a run with the right settings
 
 
@@ -36,7 +36,7 @@ def check(exercise: str, *answers) -> str:
 
     Example:
         >>> check("01.2", 3072)
-        'Not yet. How many blocks of 8x8 pixels has an image of 32x32?'
+        'Not yet. How many blocks of 8x8 pixels does an image of 32x32 have?'
     """
     check_choice("exercise", exercise, EXERCISES)
     function, check_kind, hint = EXERCISES[exercise]
@@ -103,10 +103,10 @@ def _hardest_class(name):
     return harder == 0 or f"{harder} of the ten were harder for the recorded runs of the baseline."
 
 
-@_exercise("01.2", _number, "How many blocks of 8x8 pixels has an image of 32x32?")
+@_exercise("01.2", _number, "How many blocks of 8x8 pixels does an image of 32x32 have?")
 def _numbers_left(numbers):
     places = (32 // 8) ** 2
-    return "And how many colours has each of these places?" if numbers == places else numbers == 3 * places
+    return "And how many colours does each of these blocks have?" if numbers == places else numbers == 3 * places
 
 
 @_exercise("01.3", _share, "Average over height and width, not over the colours.")

@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import filelock
@@ -24,11 +25,16 @@ def project() -> Path:
     It is the folder that the package was installed from, or else the nearest one above the current directory. Without
     either, a `LabError` says so.
     """
-    package = Path(__file__).resolve().parents[1]
-    found = package if _is_project(package) else current_project()
+    found = _project_of_package() or current_project()
     if found is None:
         raise LabError("the project's folder was not found: run this from inside a clone of the project")
     return found
+
+
+@cache
+def _project_of_package():
+    package = Path(__file__).resolve().parents[1]
+    return package if _is_project(package) else None
 
 
 def current_project() -> Path | None:

@@ -238,7 +238,7 @@ def class_accuracy(table: pd.DataFrame, *, ax=None):
         ax.errorbar(100 * rows["accuracy"], rows["y"], xerr=reach, **dot)
     ax.set_yticks(range(len(table)), table["class"])
     ax.grid(axis="x", color="0.9")
-    ax.legend(frameon=False)
+    ax.legend(edgecolor="none", framealpha=1)
     ax.set(xlabel="test accuracy (%), 95 % interval", ylabel="")
     return ax
 

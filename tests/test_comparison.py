@@ -12,7 +12,7 @@ from labhelpers import cifar10, models
 from labhelpers.backend import keras
 from labhelpers.data import Cifar10
 from labhelpers.evaluation import evaluate, typeset
-from labhelpers.study.comparison import among_runs, beside_original, networks
+from labhelpers.study.comparison import among_runs, beside_original, networks, texts_among_runs
 from labhelpers.study.experiments import experiment
 
 # By experiment: claim, network, number of images, epochs, the original's accuracy and loss.
@@ -105,13 +105,13 @@ def test_the_same_network_written_out_is_compared(evaluation):
 
 
 RECORDED = pd.Series([0.60, 0.61, 0.63])
-OUTSIDE = "outside: it is one of the other 5 %, or more than the seed differs"
+OUTSIDE = "outside: it is one of the other 5 % of runs, or not only the seed differs"
 
 
 def test_recorded_runs_are_described_by_their_mean_spread_and_prediction_interval():
     low, high = t.interval(0.95, 2, RECORDED.mean(), RECORDED.std() * np.sqrt(4 / 3))
     said = (
-        "The 3 recorded runs have a mean of 61.3 % (60.0 % to 63.0 %) and a standard deviation of "
+        "The 3 recorded runs range from 60.0 % to 63.0 %, with a mean of 61.3 % and a standard deviation of "
         f"{100 * statistics.stdev(RECORDED):.2f} points. The 95 % prediction interval for one more run is "
         f"{100 * low:.1f} % to {100 * high:.1f} %"
     )
@@ -123,6 +123,10 @@ def test_recorded_runs_are_described_by_their_mean_spread_and_prediction_interva
         (high + 1e-6, OUTSIDE),
     ):
         assert among_runs(RECORDED, today) == typeset(f"{said}; today's {100 * today:.1f} % is {where}.")
+    texts = texts_among_runs(RECORDED, original=0.62)
+    assert "The original's 62\u00a0% is inside the grey band" in texts["caption"] and "dots" in texts["alt"]
+    assert "is outside" in texts_among_runs(RECORDED, original=0.7)["caption"]
+    assert texts_among_runs(RECORDED[:0], None)["caption"] == "No runs on these images are recorded."
     assert among_runs(RECORDED[:1], today=0.5) == "1 recorded run: 60.0\u00a0%."
     assert among_runs(RECORDED[:0], today=0.5) == "There are no recorded runs on these images."
 

@@ -29,7 +29,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "loaded_names", {"CIFAR-10"})
     monkeypatch.setattr(usage, "used", defaultdict(set))
     monkeypatch.setattr(output, "saved", {})
-    monkeypatch.setattr(spread, "SIMULATED", 500)
+    monkeypatch.setattr(spread, "SIMULATED", 2_000)
     monkeypatch.setenv("LAB_OUT", str(tmp_path / "results"))
     return tmp_path
 

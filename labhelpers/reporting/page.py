@@ -127,7 +127,7 @@ def _provenance(notebook, stem, run) -> str:
     if run is None:
         return f"{stem}.ipynb"
     declared = {name: parameter.default for name, parameter in notebooks.parameters(notebook).items()}
-    settings = ", ".join(f"{name} = {value}" for name, value in (declared | run["parameters"]).items())
+    settings = ", ".join(f"{name} = {value!r}" for name, value in (declared | run["parameters"]).items())
     cifar, versions = run["cifar"], run["versions"]
     data = f"{cifar['name']} {cifar['digest'][:8]}" if _loads_data(run) else "records of runs on CIFAR-10"
     return (

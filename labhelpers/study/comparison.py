@@ -59,6 +59,23 @@ def networks(labels: dict[str, str], digest: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["parameters", "seconds", "val_accuracy"])
 
 
+def texts_among_runs(accuracies, original: float | None) -> dict[str, str]:
+    """Return caption and alternative text of the figure that `plots.among_runs` draws of these accuracies, 0 to 1."""
+    low, high = statistics.prediction_interval(accuracies)
+    caption = "No runs on these images are recorded."
+    if original is not None:
+        number, where = percent(original, digits=0), "inside" if low <= original <= high else "outside"
+        caption = (
+            f"The original's {number} is {where} the grey band, where 95 % of further runs fall: {percent(low)} to "
+            f"{percent(high)}."
+        )
+    alt = (
+        "Rows on an axis of test accuracy: recorded runs as dots, their mean with its interval, the prediction interval "
+        "as a grey band, today's run if it has the same settings, and the original's number."
+    )
+    return {"caption": caption, "alt": alt}
+
+
 def among_runs(accuracies, today: float | None = None) -> str:
     """Describe recorded accuracies of one experiment, 0 to 1, and whether today's is what they lead to expect."""
     if not len(accuracies):
@@ -67,12 +84,12 @@ def among_runs(accuracies, today: float | None = None) -> str:
         return f"1 recorded run: {percent(accuracies.mean())}."
     expected = statistics.prediction_interval(accuracies)
     text = (
-        f"The {len(accuracies)} recorded runs have a mean of {percent(accuracies.mean())} ({percent(accuracies.min())} to "
-        f"{percent(accuracies.max())}) and a standard deviation of {100 * accuracies.std():.2f} points. The 95 % prediction "
-        f"interval for one more run is {percent(expected.low)} to {percent(expected.high)}"
+        f"The {len(accuracies)} recorded runs range from {percent(accuracies.min())} to {percent(accuracies.max())}, with a "
+        f"mean of {percent(accuracies.mean())} and a standard deviation of {100 * accuracies.std():.2f} points. The 95 % "
+        f"prediction interval for one more run is {percent(expected.low)} to {percent(expected.high)}"
     )
     if today is not None:
         inside = expected.low <= today <= expected.high
-        where = "inside" if inside else "outside: it is one of the other 5 %, or more than the seed differs"
+        where = "inside" if inside else "outside: it is one of the other 5 % of runs, or not only the seed differs"
         text += f"; today's {percent(today)} is {where}"
     return typeset(f"{text}.")

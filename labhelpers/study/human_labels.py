@@ -90,7 +90,8 @@ def confused_pairs(matrix) -> dict[tuple[int, int], float]:
 
 def agreement(matrix, top: int = 5) -> Agreement:
     """Compare the pairs that a network confuses with those that humans do; `matrix` as for `confused_pairs`."""
-    theirs, ours = pd.Series(confused_pairs(CONFUSION_MATRIX)), pd.Series(confused_pairs(matrix))
-    shared = theirs.index[:top].intersection(ours.index[:top])
+    theirs, ours = confused_pairs(CONFUSION_MATRIX), confused_pairs(matrix)
+    shared = {*list(theirs)[:top]} & {*list(ours)[:top]}
     # Spearman's correlation is that of the ranks; pandas's own would import scipy.stats, which takes a second.
-    return Agreement(float(theirs.rank().corr(ours.rank())), len(theirs), len(shared), top)
+    ranks = [pd.Series([pairs[pair] for pair in theirs]).rank() for pairs in (theirs, ours)]
+    return Agreement(float(ranks[0].corr(ranks[1])), len(theirs), len(shared), top)

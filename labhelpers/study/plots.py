@@ -106,7 +106,8 @@ def learning_curve(runs: pd.DataFrame, *, original: dict[int, float] | None = No
     ax.plot(means.index, means, "-", color="0.3", linewidth=1.2, label="mean", zorder=1.8)
     if original:
         accuracies = 100 * np.array(list(original.values()))
-        ax.plot(list(original), accuracies, "X", color=ORIGINAL, markersize=9, label="original")
+        hollow = {"markerfacecolor": "none", "color": ORIGINAL, "markersize": 9}
+        ax.plot(list(original), accuracies, "X", label="original", **hollow)
     ax.set_xticks(means.index, [f"{size // 1000}k" for size in means.index])
     ax.set(xlabel="training images", ylabel="test accuracy (%)")
     ax.grid(axis="y", color="0.9")
@@ -182,7 +183,7 @@ def improvements(steps: pd.DataFrame, *, humans: float, original: float, ax=None
     ax.errorbar(accuracy, range(len(steps)), xerr=reach, fmt="o", color=RUN, markersize=5, capsize=2.5)
     for name, value, colour, line in (("original", original, ORIGINAL, "--"), ("one human", humans, HUMANS, ":")):
         ax.axvline(100 * value, color=colour, linestyle=line, linewidth=1.5)
-        text, place = typeset(f"{name}\n{100 * value:.4g} %"), {"transform": ax.get_xaxis_transform(), "ha": "center"}
+        text, place = typeset(f"{name}\n{100 * value:.1f} %"), {"transform": ax.get_xaxis_transform(), "ha": "center"}
         ax.text(100 * value, 1.01, text, va="bottom", fontsize=8.5, **place)
     _name_rows(ax, ["+ " * (step > 0) + change for step, change in zip(steps["step"], steps["change"], strict=True)])
     _column(ax, "accuracy\n(%)", [f"{value:.1f}" for value in accuracy], 0.75)
@@ -195,7 +196,7 @@ def networks(table: pd.DataFrame, *, yours: str, goal: float, ax=None):
     """Show each network's validation accuracy, the best on top, beside its parameters and training time as numbers.
 
     Args:
-        table: as `comparison.networks` gives it, with a row for a network of one's own.
+        table: as `comparison.networks` gives it, with a row for the student's network.
         yours: the name of that row.
         goal: the accuracy to reach.
     """
@@ -203,6 +204,7 @@ def networks(table: pd.DataFrame, *, yours: str, goal: float, ax=None):
     for row, (name, accuracy) in enumerate(table["val_accuracy"].items()):
         ax.plot(100 * accuracy, row, **DIAMOND if name == yours else DOTS | {"alpha": 1})
     ax.axvline(100 * goal, color=HUMANS, linestyle="--", linewidth=1.5)
+    ax.margins(x=0.08)
     _name_rows(ax, table.index)
     _column(ax, "parameters", [f"{parameters:,.0f}" for parameters in table["parameters"]], 0.8)
     _column(ax, "seconds", [f"{seconds:.0f}" for seconds in table["seconds"]], 1.4)

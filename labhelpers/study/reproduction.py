@@ -192,14 +192,17 @@ def text(result: dict) -> str:
     tables = [part for part in result["parts"] if "name" in part]
     same = sum(part["outcome"] == IDENTICAL for part in tables)
     if tables:
-        sentences.append(f"Not dependent on training: {same} of {len(tables)} tables equal the committed ones.")
+        sentences.append(
+            f"Of {len(tables)} tables that don't depend on training, {same} equal those stored with the notebooks."
+        )
     for part in result["parts"]:
         counts = [f"{outside} of {n} {name}" for name, (outside, n) in part.get("detail", {}).items()]
         rarity = float(f"{_rarity(part):.2g}")  # two digits, without an exponent
         if counts:
             sentences.append(
-                f"{part['experiment']}: limits are set so that {percent(spread.FALSE_ALARMS, digits=0)} of reports with "
-                f"nothing wrong pass one; the smallest p is {rarity:g} times its limit. Details, which decide "
-                f"nothing: {' and '.join(counts)} are outside their own 95 % intervals; about 5 % would be by chance."
+                f"{part['experiment']}: of {len(part['p'])} tests, the one that is furthest out has a p value of {rarity:g} "
+                f"times its limit. Many numbers are compared, so the limits are low: in "
+                f"{percent(spread.FALSE_ALARMS, digits=0)} of reports with nothing wrong, a p value is below one. For "
+                f"information only: {' and '.join(counts)} are outside their own 95 % intervals, about 5 % by chance."
             )
     return typeset("\n\n".join(sentences))

@@ -1,7 +1,7 @@
 """How far a run is from the recorded runs of its experiment, and how far is too far.
 
-Eight tests compare them: five numbers of a run, each by itself and all together, and two distances between its confusion
-matrix and the mean one. Each gives a p value. Among eight, one is small by chance now and then, so each has a limit that
+Nine tests compare them: six numbers of a run, each by itself and all together, and two distances between its confusion
+matrix and the mean one. Each gives a p value. Among nine, one is small by chance now and then, so each has a limit that
 comes from simulated runs: all limits together are passed by chance in few reports.
 """
 
@@ -17,7 +17,14 @@ FALSE_ALARMS = 0.02  # the share of reports with nothing wrong in which some net
 NETWORKS_PER_REPORT = 4  # the most that are trained in one: one each by notebooks 02 and 04, two by 03
 SIMULATED = 10_000  # studies, to set the limits
 FEWEST = 10  # recorded runs to compare with
-NUMBERS = ["mean training loss", "smallest validation loss", "last training loss", "test accuracy", "test loss"]
+NUMBERS = [
+    "mean training loss",
+    "mean validation loss",
+    "smallest validation loss",
+    "last training loss",
+    "test accuracy",
+    "test loss",
+]
 DISTANCES = ["class accuracies", "confusion matrix"]
 TESTS = [*NUMBERS, *DISTANCES, "losses and accuracy together"]
 
@@ -25,7 +32,7 @@ TESTS = [*NUMBERS, *DISTANCES, "losses and accuracy together"]
 class Runs(NamedTuple):
     """What is compared of n runs, float64."""
 
-    numbers: np.ndarray  # (n, 5), in the order of `NUMBERS`
+    numbers: np.ndarray  # (n, 6), in the order of `NUMBERS`
     matrices: np.ndarray  # (n, 10, 10), confusion matrices, in images
     curves: np.ndarray  # (n, 2, epochs), training and validation losses
 
@@ -56,7 +63,8 @@ def runs(pairs: Iterable) -> Runs:
     numbers, matrices, curves = [], [], []
     for trained, tested in pairs:
         losses, val_losses = trained.history["loss"], trained.history["val_loss"]
-        numbers.append([np.mean(losses), np.min(val_losses), losses[-1], tested.accuracy, tested.loss])
+        means = np.mean(losses), np.mean(val_losses)
+        numbers.append([*means, np.min(val_losses), losses[-1], tested.accuracy, tested.loss])
         matrices.append(tested.confusion_matrix)
         curves.append([losses, val_losses])
     return Runs(np.array(numbers, float), np.array(matrices, float), np.array(curves, float))
@@ -91,7 +99,7 @@ def _tests(one, recorded):
     """Test each of m runs, `one`, against n recorded ones of its own: `recorded` is m times n.
 
     Returns:
-        p values, values, what is typical of recorded runs, and the standard deviation of a further run; each (m, 8).
+        p values, values, what is typical of recorded runs, and the standard deviation of a further run; each (m, 9).
     """
     n, k = recorded.numbers.shape[1:]
     values, held = [one.numbers], [recorded.numbers]
@@ -123,7 +131,7 @@ def _tests(one, recorded):
 def limits_of(recorded: Runs) -> np.ndarray:
     """Return a limit for each p value, in the order of `TESTS`: each test is as likely to pass its own (bootstrap).
 
-    A simulated study has as many recorded runs as there are, and one more. The five numbers come from a normal
+    A simulated study has as many recorded runs as there are, and one more. The six numbers come from a normal
     distribution with the covariances of the recorded ones. Each cell of a matrix comes from a gamma distribution with
     the mean and the variance of the recorded ones (at least Poisson's); each row is then scaled to the images of its class.
     """

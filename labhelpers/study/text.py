@@ -116,7 +116,8 @@ def why(verdict) -> str:
     if evidence.fact:
         if len(claim.experiments) == 1:
             return claim.measure.words.format(**evidence.fact.details)
-        return typeset(f"It has {remarks.times(evidence.estimate.value, claim.measure.name)}, {claim.measure.words}.")
+        size, other = remarks.times(evidence.estimate.value, claim.measure.name), experiment(claim.experiments[1]).label
+        return typeset(f"It has {size} of {other}, {claim.measure.words}.")
     if evidence.best == claim.experiments[0]:
         (first, loss), *others = evidence.val_losses.items()
         second, next_loss = min(others, key=lambda item: item[1])
@@ -144,12 +145,13 @@ def _why_number(verdict):
 
 def _why_difference(verdict):
     claim, evidence, difference = verdict.claim, verdict.evidence, verdict.evidence.difference
-    size, of_margin = claim.measure.difference.write(difference.value, difference[1:3]), margin(claim)
+    interval = None if difference.error == 0 else difference[1:3]
+    size, of_margin = claim.measure.difference.write(difference.value, interval), margin(claim)
     first, *others = claim.experiments
     if evidence.best:
         text = (
-            f"Of the alternatives, {experiment(evidence.best).label} has the smallest validation loss in the first runs; "
-            f"it gains {size} over {experiment(first).label}"
+            f"The alternative with the smallest validation loss in the first runs is {experiment(evidence.best).label}; its "
+            f"gain over {experiment(first).label} is {size}"
         )
     elif others:
         how = "Compared seed by seed, because the shorter run is the beginning of the longer one, the"
@@ -157,6 +159,8 @@ def _why_difference(verdict):
     else:
         gaps = evidence.measured[first]
         text = f"In {(gaps > 0).sum()} of {len(gaps)} runs {claim.measure.words}; the mean difference is {size}"
+    if evidence.paired and difference.error == 0:
+        text += f" in each of {len(evidence.measured[first])} pairs of runs"
     limit = "0" if evidence.null == 0 else f"{'minus ' if evidence.null < 0 else ''}the margin"
     if evidence.too_small and claim.number is None:
         text += (
@@ -168,8 +172,8 @@ def _why_difference(verdict):
         text += f": the interval is {'above' if difference.low > evidence.null else 'below'} {limit}"
     if verdict.p >= statistics.LEVEL and not evidence.needed:
         text += f", but p {probability(verdict.p)} after Holm's adjustment is too large"
-    if evidence.share_better is not None:
-        text += f". The gain is positive in {100 * evidence.share_better:.0f} % of pairs of runs"
+    if evidence.share_better is not None and difference.error > 0:
+        text += f". There is a gain in {100 * evidence.share_better:.0f} % of pairs of runs (a tie counts as half)"
     return f"{text}.{_what_would_decide(evidence)}"
 
 
