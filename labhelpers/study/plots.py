@@ -183,7 +183,7 @@ def improvements(steps: pd.DataFrame, *, humans: float, original: float, ax=None
     ax.errorbar(accuracy, range(len(steps)), xerr=reach, fmt="o", color=RUN, markersize=5, capsize=2.5)
     for name, value, colour, line in (("original", original, ORIGINAL, "--"), ("one human", humans, HUMANS, ":")):
         ax.axvline(100 * value, color=colour, linestyle=line, linewidth=1.5)
-        text, place = typeset(f"{name}\n{100 * value:.1f} %"), {"transform": ax.get_xaxis_transform(), "ha": "center"}
+        text, place = typeset(f"{name}\n{100 * value:.3g} %"), {"transform": ax.get_xaxis_transform(), "ha": "center"}
         ax.text(100 * value, 1.01, text, va="bottom", fontsize=8.5, **place)
     _name_rows(ax, ["+ " * (step > 0) + change for step, change in zip(steps["step"], steps["change"], strict=True)])
     _column(ax, "accuracy\n(%)", [f"{value:.1f}" for value in accuracy], 0.75)
