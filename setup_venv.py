@@ -119,4 +119,4 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         fail("interrupted: run it again to continue")
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}")
+        fail(f"{error.filename}: {error.strerror}; mend that, or wait until another setup has ended, then run it again")
