@@ -152,7 +152,7 @@ def test_papermill_trains_live_from_any_directory_and_looks_at_a_picture_of_one_
     replace(notebook, "cifar.split(40_000)", "cifar.split(2_000)")
     replace(notebook, "x, y = cifar.train_images, cifar.train_labels", "x, y = cifar.split(5_000).train")
     replace(notebook, "says(cifar.test_images)", "says(cifar.test_images[:500])")
-    replace(notebook, ".argmax(axis=1) == labels for", ".argmax(axis=1) == labels[:500] for")
+    replace(notebook, "(axis=1) == labels\\n", "(axis=1) == labels[:500]\\n")
     Image.new("RGB", (90, 60), "orange").save(picture)
     settings = {"TRAIN_LIVE": True, "WIDTH": 4, "EPOCHS": 1, "MY_IMAGE": picture}
     arguments = [part for name, value in settings.items() for part in ("-p", name, value)]

@@ -77,7 +77,9 @@ def test_a_table_of_one_s_own_decides_nothing(project):
     assert said() == ("not comparable", "not comparable")
     saved()
     assert said() == ("identical", "identical")
-    assert "1 of 2 tables" in reproduction.text(reproduction._result("02", {}, None))
+    assert "Of 2 tables that don't depend on training, 1 equal" in reproduction.text(
+        reproduction._result("02", {}, None)
+    )
 
 
 def test_a_committed_table_that_was_not_made_is_named(project):
@@ -185,7 +187,10 @@ def test_the_text_counts_tables_and_details(project):
     text = reproduction.text(reproduction._result("02", {"baseline-20000": (one, one, True)}, None))
     assert text.startswith("**02: within the spread of recorded runs**")
     assert (
-        "1 of 1 tables" in text and "of 100 cells" in text and "of 20 losses" in text and "2\N{NO-BREAK SPACE}%" in text
+        "Of 1 tables that" in text
+        and "of 100 cells" in text
+        and "of 20 losses" in text
+        and "2\N{NO-BREAK SPACE}%" in text
     )
 
 

@@ -264,7 +264,7 @@ def test_repeat_compares_the_run_with_its_record_and_its_experiment(quick):
     out = succeeds(quick, "lab study --repeat one 2").splitlines()
     assert out[0] == "the same record, but for seconds and date"
     assert out[1] == "test accuracy 0.5200; recorded 0.5200"
-    assert out[2].startswith("The 4 recorded runs have a mean of 51.5\u00a0%")
+    assert out[2].startswith("The 4 recorded runs range from 50.0\u00a0% to 53.0\u00a0%")
     assert out[2].endswith("; today's 52.0\u00a0% is inside.")
 
 

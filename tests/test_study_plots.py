@@ -184,7 +184,7 @@ def test_improvements_name_each_step_with_its_numbers_and_draw_humans_and_the_or
     numbers = [text.get_text() for text in ax.texts if text.get_ha() == "right"]
     assert numbers == ["65.0", "86.0", "86.5", "accuracy\n(%)", "2.0", "3.0", "30.0", "minutes on\ntwo cores"]
     lines = [text.get_text() for text in ax.texts if text.get_ha() == "center"]
-    assert lines == [typeset("original\n67 %"), typeset("one human\n95.24 %")]
+    assert lines == [typeset("original\n67 %"), typeset("one human\n95.2 %")]
     drawn = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() in (":", "--")]
     assert drawn == pytest.approx([67, 95.24])
     assert ax.containers[0][0].get_xydata().tolist() == [[65, 0], [86, 1], [86.5, 2]]
