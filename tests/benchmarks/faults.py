@@ -119,8 +119,8 @@ def table(done):
         f"Written by `python tests/benchmarks/faults.py`: runs of {of.id} with something wrong, and seeds from {FIRST_SEED} "
         f"on, compared with {len(held.numbers)} recorded runs. {machine.processor()}.",
         "",
-        "The mean validation loss joined the tests after runs with seeds 100 to 109 had been seen: without it, 7 of 10 runs at",
-        "3e-3 were outside. Those runs are not counted here.",
+        "The mean validation loss joined the tests after runs with seeds 100 to 109 had been seen: without it, 7 of 10 runs "
+        "at 3e-3 were outside. Those runs are not counted here.",
         "",
         "| what is wrong | runs | outside | furthest out, most often |",
         "|---|---|---|---|",
