@@ -11,6 +11,7 @@ SIDE = 32  # pixels
 N_CLASSES = len(CLASS_NAMES)
 N_TRAIN, N_TEST = 50_000, 10_000
 N_TRAINABLE = 45_000  # images 45,000-49,999 are always the validation set
+HELD_OUT = slice(40_000, N_TRAINABLE)  # a second test set for networks that were trained on the images before
 
 ARCHIVE = "cifar-10-python.tar.gz"
 ARCHIVE_BYTES = 170_498_071

@@ -24,6 +24,7 @@ class Evaluation:
         interval: 95 % Wilson interval of the accuracy, for new images of the same kind.
         losses: of each image, nats, float64, (N,).
         predictions: the most probable class of each image, int, (N,).
+        confidences: the probability of that class, float, (N,).
         confusion_matrix: counts, int, (10, 10); rows are true classes, columns predicted ones.
     """
 
@@ -32,6 +33,7 @@ class Evaluation:
     interval: tuple[float, float]
     losses: np.ndarray
     predictions: np.ndarray
+    confidences: np.ndarray
     confusion_matrix: np.ndarray
 
     def per_class(self) -> pd.DataFrame:
@@ -101,7 +103,9 @@ def evaluate(labels, probabilities) -> Evaluation:
     matrix = np.bincount(10 * labels + predictions, minlength=100).reshape(10, 10)
     correct = int(np.trace(matrix))
     interval = accuracy_interval(correct, n)
-    return Evaluation(float(losses.mean()), correct / n, interval, losses, predictions, matrix)
+    return Evaluation(
+        float(losses.mean()), correct / n, interval, losses, predictions, probabilities.max(axis=1), matrix
+    )
 
 
 def accuracy_interval(correct: int, n: int) -> tuple[float, float]:

@@ -223,7 +223,8 @@ def load_trained(name: str) -> keras.Model:
     The weights were rounded to float16, which changes the accuracy by less than 0.1 percentage points.
 
     Args:
-        name: "baseline", "deeper" or "three_blocks"; `weights.TRAINED` gives the run of each.
+        name: "baseline", "deeper", "improved" (six convolutions, trained as in notebook 06 up to weight averaging) or
+            "best" (four times as wide, trained on all images); `weights.TRAINED` gives the run of each.
 
     Returns:
         A model from uint8 images (N, 32, 32, 3) to float32 logits (N, 10), not compiled.
@@ -236,7 +237,9 @@ def load_trained(name: str) -> keras.Model:
         44672
     """
     check_choice("trained network", name, weights.TRAINED)
-    model = NETWORKS[name]()
+    from labhelpers.study.experiments import experiment
+
+    model = NETWORKS[experiment(weights.TRAINED[name][0]).network]()
     model.set_weights(weights.read(name, [tuple(weight.shape) for weight in model.weights]))
     return model
 

@@ -12,9 +12,13 @@ from labhelpers import usage
 from labhelpers.errors import LabError
 from labhelpers.paths import project
 
-# For each network that `models.load_trained` knows, by its name in `models.NETWORKS`: experiment and seed of the run
-# that trained it.
-TRAINED = {"baseline": ("baseline-20000", 10), "deeper": ("deeper-40000", 10), "three_blocks": ("ladder-averaging", 10)}
+# For each network that `models.load_trained` knows: experiment and seed of the run that trained it.
+TRAINED = {
+    "baseline": ("baseline-20000", 10),
+    "deeper": ("deeper-40000", 10),
+    "improved": ("ladder-averaging", 10),
+    "best": ("ladder-longer", 10),
+}
 
 
 def path_of(id: str, seed: int) -> Path:

@@ -33,7 +33,7 @@ from pathlib import Path
 os.environ["LAB_THREADS"] = "1"
 from labhelpers import models, standin, training, weights
 from labhelpers.airbench import Recipe
-from labhelpers.study import records, runner
+from labhelpers.study import experiments, records, runner
 from labhelpers.study.experiments import Experiment
 
 records.runs_dir = lambda: Path(sys.argv[1])
@@ -43,12 +43,13 @@ options = {"batch_size": 64, "initial_weights": "pytorch", "sampled": True}
 short = Experiment("tiny", "tiny", "main", "deeper", 300, 2, 1, **options)
 options = {"batch_size": 100, "learning_rate": 0.1, "initial_weights": "whitened", "recipe": Recipe()}
 fast = Experiment("tiny-fast", "tiny", "improvements", "three_blocks", 300, 2, 1, **options)
-weights.TRAINED = {one.network: (one.id, 0) for one in (short, fast)}
+experiments.EXPERIMENTS = (short, fast)
+weights.TRAINED = {one.id: (one.id, 0) for one in (short, fast)}
 weights.path_of = lambda id, seed: Path(sys.argv[1]) / f"{id}-seed{seed}.npz"
 
 def run(one):
     record = runner.run_one(one, 0, "standin", precision="float32", save_as=weights.path_of(one.id, 0))
-    kept = training.predict(models.load_trained(one.network), standin.draw()[2]).argmax(axis=1)
+    kept = training.predict(models.load_trained(one.id), standin.draw()[2]).argmax(axis=1)
     return records.to_json(record) | {"as with kept weights": (kept == record.predictions).mean()}
 
 print(json.dumps([run(one) for one in (short, fast)]))

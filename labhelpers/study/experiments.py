@@ -12,6 +12,8 @@ from functools import partial
 
 from labhelpers.airbench import Recipe
 from labhelpers.errors import check_choice
+from labhelpers.quality import LEVELS
+from labhelpers.weights import TRAINED
 
 FIRST_FRESH = 10  # the smallest seed of a fresh run
 
@@ -33,6 +35,7 @@ class Experiment:
     initial_weights: str = "keras"  # or "pytorch" (`models.start_like_pytorch`), "whitened" (`airbench.initialise`)
     sampled: bool = False  # whether each seed trains on its own random sample of the images
     reshuffled: bool = True  # whether each epoch has a new order; Keras's seeded `fit` repeats the first one
+    quality: str = ""  # a key of `quality.LEVELS`, to train and test on images of lower quality
     recipe: Recipe | None = None  # remaining hyperparameters of `airbench.fit`; without one, `training.fit` trains it
     fresh: int = 0  # number of fresh runs, with seeds from `FIRST_FRESH` on
 
@@ -43,8 +46,9 @@ class Experiment:
 
     @property
     def all_seeds(self) -> list[int]:
-        """The seeds of its first and its fresh runs."""
-        return sorted({*range(self.seeds), *self.judged_seeds})
+        """The seeds of its first and its fresh runs, and of the one whose weights are kept in `data/networks`."""
+        kept = {seed for id, seed in TRAINED.values() if id == self.id}
+        return sorted({*range(self.seeds), *self.judged_seeds, *kept})
 
     def settings(self) -> dict:
         """Return what its runs depend on, by name: everything but `label`, `group`, `seeds` and `fresh`."""
@@ -86,7 +90,7 @@ def _learns(model):
 
 
 MAIN, CHANGE, CURVE, RATE = "main", "what made the difference", "learning curve", "learning rate"
-OTHER, IMPROVEMENTS = "what else could explain it", "improvements"
+OTHER, IMPROVEMENTS, QUALITY = "what else could explain it", "improvements", "image quality"
 
 
 def _variant(main, id, label, group=OTHER, seeds=5, fresh=0, **changes):
@@ -97,6 +101,11 @@ def _variant(main, id, label, group=OTHER, seeds=5, fresh=0, **changes):
 def _rate(optimizer, rate, seeds, fresh=0):
     id, name = f"{optimizer}-{rate:.0e}".replace("e-0", "e-"), {"adam": "Adam", "sgd": "SGD"}[optimizer]
     return _variant(DEEPER, id, f"{name} at {rate:g}", RATE, seeds, fresh, optimizer=optimizer, learning_rate=rate)
+
+
+def _of_quality(main, level):
+    fresh = 5 if level == "16 pixels" else 3  # only fresh runs, compared seed by seed with those of images as they are
+    return _variant(main, level.lower().replace(" ", "-"), level, QUALITY, 0, fresh, quality=level)
 
 
 def _improved(name, label, recipe=None, *, network="three_blocks", n_train=40_000, epochs=10, seeds=3, **options):
@@ -115,6 +124,7 @@ PLAIN = Recipe(flips_and_shifts=False, label_smoothing=0.0, averaging=False)
 AUGMENTED = replace(PLAIN, flips_and_shifts=True)
 SMOOTHED = replace(AUGMENTED, label_smoothing=0.2)
 FOUR_TIMES = {"network": "three_wide_blocks", "n_train": 50_000}
+AVERAGED = _improved("averaging", "weight averaging", Recipe(), seeds=5, fresh=10)
 
 EXPERIMENTS = (
     BASE,
@@ -152,10 +162,11 @@ EXPERIMENTS = (
     _improved("flips-and-shifts", "data augmentation", AUGMENTED, initial_weights="keras"),
     _improved("smoothing", "label smoothing", SMOOTHED, initial_weights="keras"),
     _improved("whitening", "whitening initialisation", SMOOTHED),
-    _improved("averaging", "weight averaging", Recipe(), seeds=5, fresh=10),
+    AVERAGED,
     _improved("all-images", "all images", Recipe(), n_train=50_000),
     _improved("width", "four times the width", Recipe(), **FOUR_TIMES, seeds=2),
     _improved("longer", "twelve epochs", Recipe(), **FOUR_TIMES, epochs=12, seeds=5),
+    *(_of_quality(main, level) for main in (DEEPER, AVERAGED) for level in LEVELS),
 )
 
 

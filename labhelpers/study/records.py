@@ -83,6 +83,10 @@ class Record:
     tta_loss: float | None = _at("test.views.loss", default=None)  # with test-time augmentation, if there is a recipe
     tta_accuracy: float | None = _at("test.views.accuracy", default=None)
     tta_predictions: np.ndarray | None = _packed("test.views.predictions", "uint8", None)
+    # The probability of the prediction for each test image, 0 to 1. Early records lack it, and what follows: predictions
+    # for training images 40,000 to 44,999, if the network was not trained on them.
+    confidences: np.ndarray | None = _packed("test.confidences", "float16", None)
+    held_out_predictions: np.ndarray | None = _packed("held_out.predictions", "uint8", None)
 
     @property
     def best_epoch(self) -> int:

@@ -113,6 +113,6 @@ BY_CLAIM = {
     "B4 cars": class_ranks,
     "A1 complexity": multiplications,
     "A1 epochs": early_best_epochs,
-    "A3": best_network,
+    "A3a": best_network,
     "A4": learning_rates,
 }

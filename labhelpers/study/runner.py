@@ -6,13 +6,14 @@ import platform
 import threading
 import time
 import warnings
-from functools import cache
+from dataclasses import replace
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
-from labhelpers import cifar10, data, machine, weights
+from labhelpers import cifar10, data, machine, quality, weights
 from labhelpers.errors import CheckpointUnusable, LabError, TrainingDiverged, check_choice, check_whole_number
 from labhelpers.paths import FREE_SPACE, atomic_write, exclusive, writing
 from labhelpers.progress import progress
@@ -22,7 +23,15 @@ from labhelpers.study.records import Record
 
 HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy")
 VERSIONS = ("tensorflow", "keras", "numpy", "labhelpers")
-_load = cache(data.load)  # by a process that makes several runs
+
+
+@lru_cache(2)  # by a process that makes several runs
+def _load(source, level):
+    cifar = data.load(source)
+    if not level:
+        return cifar
+    lowered = {name: quality.lower(getattr(cifar, name), level) for name in ("train_images", "test_images")}
+    return replace(cifar, **lowered)
 
 
 def missing(ids=(), seeds=None) -> list[tuple[Experiment, int]]:
@@ -109,7 +118,7 @@ def run_one(
     os.environ["LAB_PROGRESS"] = "0"
     from labhelpers import airbench, backend, models
 
-    cifar, n = _load(source), experiment.n_train
+    cifar, n = _load(source, experiment.quality), experiment.n_train
     split = cifar.everything() if n > cifar10.N_TRAINABLE else cifar.split(n, seed=seed if experiment.sampled else None)
     # The networks without a recipe are small: their records were made in float32, and lower precision gains nothing.
     options = {"dtype": precision or backend.precision()[0]} if experiment.recipe else {}
@@ -125,7 +134,7 @@ def run_one(
     return Record(
         experiment,
         seed,
-        **_tested(model, split.test, history, tta=experiment.recipe is not None),
+        **_tested(model, split.test, _held_out(cifar, experiment), history, tta=experiment.recipe is not None),
         history={name: np.array(history.history.get(name, [])) for name in HISTORY},
         parameters=int(costs["parameters"].sum()),
         multiplications=int(costs["multiplications"].sum()),
@@ -170,14 +179,22 @@ def _train(model, split, experiment, seed):
         return error.history  # it diverged after its best epoch, and that is a result, too
 
 
-def _tested(model, part, history, tta) -> dict:
+def _held_out(cifar, experiment):
+    """Return the images that a run answers besides the test images: those of `HELD_OUT`, unless it trained on them."""
+    unseen = experiment.n_train <= cifar10.HELD_OUT.start and not experiment.sampled
+    return cifar.train_images[cifar10.HELD_OUT if unseen else slice(0)]
+
+
+def _tested(model, part, held_out, history, tta) -> dict:
     """Test the weights of the best epoch, and those of the last, or with a recipe test-time augmentation."""
     from labhelpers import airbench, training
     from labhelpers.evaluation import evaluate
 
     best = evaluate(part.labels, training.predict(model, part.images))
-    names = ("accuracy", "loss", "confusion_matrix", "predictions", "losses")
+    names = ("accuracy", "loss", "confusion_matrix", "predictions", "losses", "confidences")
     tested = {name: getattr(best, name) for name in names}
+    if len(held_out):
+        tested["held_out_predictions"] = training.predict(model, held_out).argmax(axis=1)
     if tta:
         last, augmented = best, evaluate(part.labels, airbench.predict(model, part.images))
         tested |= {f"tta_{name}": getattr(augmented, name) for name in ("loss", "accuracy", "predictions")}
@@ -213,7 +230,7 @@ def repeat(id: str, seed: str) -> str:
 
 
 def keep_weights(id: str, seed: str) -> str:
-    """Train one run and keep its weights, and its record unless there is one; returns where the weights are.
+    """Train one run and keep its weights, and its record unless there is a complete one; returns where the weights are.
 
     Raises:
         LabError: the run gives other predictions than its record, as it may on another processor, or float16 can't hold
@@ -226,13 +243,13 @@ def keep_weights(id: str, seed: str) -> str:
     with atomic_write(path, FREE_SPACE) as temporary:
         again = run_one(kept, int(seed), _cifar10(), threads, precision, temporary)
         records.checkpoint_of(kept, int(seed)).unlink(missing_ok=True)
-        if record is None:
-            records.write(again)
-        elif not np.array_equal(record.predictions, again.predictions):
+        if record and not np.array_equal(record.predictions, again.predictions):
             raise LabError(
                 f"this run differs from its record (test accuracy {again.accuracy:.4f}, recorded {record.accuracy:.4f}), so "
                 f"its weights would not belong to it; to replace both, delete {records.path_of(kept, int(seed))} first"
             )
+        if record is None or record.confidences is None:  # early records lack some fields
+            records.write(again)
     return f"the weights are in {path}, test accuracy {again.accuracy:.4f}"
 
 

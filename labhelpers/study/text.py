@@ -153,6 +153,11 @@ def _why_difference(verdict):
             f"The alternative with the smallest validation loss in the first runs is {experiment(evidence.best).label}; its "
             f"gain over {experiment(first).label} is {size}"
         )
+    elif claim.factors:
+        original, better, lowered = (experiment(id).label for id in claim.experiments)
+        text = (
+            f"Seed by seed, the gain from {original} to {better} exceeds the loss from {original} to {lowered} by {size}"
+        )
     elif others:
         how = "Compared seed by seed, because the shorter run is the beginning of the longer one, the"
         text = f"{how if evidence.paired else 'The'} gain over {experiment(others[0]).label} is {size}"

@@ -1,0 +1,108 @@
+"""Find test images that have a near-duplicate among the training images, which can make an accuracy look too high.
+
+The score was fixed before any pair was compared with a published list (ciFAIR: Barz & Denzler 2020, arXiv 1902.00423,
+who compare features of a network, and then look at the pairs). Nothing here was tuned on that list.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from labhelpers import usage
+from labhelpers.cifar10 import SIDE
+from labhelpers.paths import project
+
+PUBLISHED = "cifair-pairs.csv"
+COARSE = 8  # pixels of the side of the averaged images that are compared first
+COMPARED = 2_000  # of the pairs that are most alike at 8x8 pixels, how many the network compares
+
+
+def nearest(test_images, train_images) -> pd.DataFrame:
+    """Find for each test image the training image that is most like it, as it is or mirrored, at 8x8 pixels.
+
+    Args:
+        test_images, train_images: uint8, (N, 32, 32, 3).
+
+    Returns:
+        A row for each test image: `test` and `train` (their numbers, from 0), `mirrored`, and `correlation` of the
+        averaged images, -1 to 1.
+    """
+    even, odd = _even_and_odd(coarse(test_images))
+    train_even, train_odd = _even_and_odd(coarse(train_images))
+    found = []
+    for start in range(0, len(test_images), 200):  # so that the correlations of some rows fit in the memory
+        rows = slice(start, start + 200)
+        # A mirrored image differs in the sign of its odd part, so these two products give both correlations.
+        correlation, sides = even[rows] @ train_even.T, odd[rows] @ train_odd.T
+        correlation += np.abs(sides)
+        train = correlation.argmax(axis=1)
+        at = np.arange(len(train)), train
+        found.append(pd.DataFrame({"train": train, "mirrored": sides[at] < 0, "correlation": correlation[at]}))
+    return pd.concat(found, ignore_index=True).rename_axis("test").reset_index()
+
+
+def ranked(cifar, model, n: int = 1_000) -> pd.DataFrame:
+    """Return the pairs of a test and a training image that are most alike, the most alike first.
+
+    Of the pairs that `nearest` finds, the best 2,000 are compared once more, by the features that the dense layer of a
+    trained network gets. Their score is the mean of two correlations: at 8x8 pixels, and of the features.
+
+    Args:
+        cifar: a data set, as `data.load` gives it.
+        model: a trained network whose second to last layer with weights is followed by `flatten`.
+        n: how many pairs, at most 2,000.
+
+    Returns:
+        A row for each pair: the columns of `nearest`, and `score`.
+    """
+    from labhelpers.backend import keras
+
+    pairs = nearest(cifar.test_images, cifar.train_images).nlargest(COMPARED, "correlation")
+    tested, trained = cifar.test_images[pairs["test"]], cifar.train_images[pairs["train"]]
+    trained[pairs["mirrored"]] = trained[pairs["mirrored"], :, ::-1]
+    features = keras.Model(model.inputs, model.get_layer("flatten").output)
+    first, second = (_standardised(features.predict(images, 500, verbose=0)) for images in (tested, trained))
+    pairs["score"] = (pairs["correlation"] + (first * second).sum(axis=1)) / 2
+    return pairs.nlargest(n, "score").reset_index(drop=True)
+
+
+def published() -> set[int] | None:
+    """Return the numbers of the test images that ciFAIR's authors found to have a near-duplicate; None without the file.
+
+    The file is `cifair-pairs.csv`, in the folder `data` or in or beside what `LAB_DATA` names.
+    """
+    usage.note("human labels", PUBLISHED)
+    named = Path(os.environ.get("LAB_DATA") or project() / "data")
+    paths = [folder / PUBLISHED for folder in (project() / "data", named, named.parent)]
+    for path in filter(Path.is_file, paths):
+        pairs = pd.read_csv(path)
+        return {*pairs["TestID"][pairs["Judgment"] == 1]}
+    return None
+
+
+def coarse(images) -> np.ndarray:
+    """Average images to 8x8 pixels and standardise each, so that the dot product of two is their correlation.
+
+    Args:
+        images: uint8, (N, 32, 32, 3).
+
+    Returns:
+        float32, (N, 8, 8, 3); each image has mean 0 and norm 1, or is all 0 if it was of one colour.
+    """
+    block = SIDE // COARSE
+    rows = images.reshape(-1, COARSE, block, SIDE * 3).sum(axis=2, dtype=np.uint16)
+    sums = rows.reshape(-1, COARSE, COARSE, block, 3).sum(axis=3, dtype=np.uint16)
+    return _standardised(sums.reshape(len(images), -1)).reshape(sums.shape)
+
+
+def _standardised(rows):
+    centred = rows - rows.mean(axis=1, keepdims=True, dtype=np.float32)
+    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
+
+
+def _even_and_odd(images):
+    """Split images into the part that is the same in their mirror images and the one that changes its sign, as rows."""
+    left, right = images[:, :, : COARSE // 2], images[:, :, : COARSE // 2 - 1 : -1]
+    return [half.reshape(len(images), -1) for half in ((left + right) / 2**0.5, (left - right) / 2**0.5)]
