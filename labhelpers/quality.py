@@ -35,7 +35,7 @@ def lower(images, level: str) -> np.ndarray:
 
     check_choice("level", level, LEVELS)
     images = np.asarray(images)
-    generator = np.random.default_rng(zlib.crc32(np.ascontiguousarray(images)))
+    generator = np.random.default_rng(zlib.crc32(images.tobytes()))
     made = np.empty_like(images)
     for image, place in zip(images, made, strict=True):
         place[:] = LEVELS[level](Image.fromarray(image), generator)

@@ -9,7 +9,7 @@ from labhelpers.errors import LabError
 from labhelpers.evaluation import typeset
 from labhelpers.reporting.interactive import strip_charts
 from labhelpers.study import plots, records, statistics, tables, verdicts
-from labhelpers.study.claims import BASE, CLAIMS, DEEPER, LARGER, RATES, SHORTER, Claim, original
+from labhelpers.study.claims import BASE, CLAIMS, DEEPER, IMPROVED, LARGER, RATES, SHORTER, Claim, original
 from labhelpers.study.experiments import experiment
 from labhelpers.study.measures import Measure, Measured, easier
 
@@ -30,7 +30,8 @@ COMMITTED = {
     "A1 complexity": ("", (DEEPER, LARGER), None, 0, 0, False),
     "A1 epochs": ("%", (DEEPER, SHORTER), None, 0, 0.01, False),
     "A2": ("%", (DEEPER, LARGER), 0.67, 0.005, 0.01, False),
-    "A3": ("%", (DEEPER, "ladder-averaging"), None, 0, 0.01, True),
+    "A3a": ("%", (DEEPER, IMPROVED), None, 0, 0.01, True),
+    "A3b": ("%", (DEEPER, IMPROVED, f"{DEEPER}-16-pixels"), None, 0, 0, False),
     "A4": ("%", (DEEPER, *RATES), None, 0, 0.01, True),
 }
 
@@ -42,15 +43,16 @@ def test_claims_are_as_committed_and_can_be_tested():
         unit = claim.measure.unit if claim.measure else None
         row = (unit, claim.experiments, claim.number, claim.rounding, claim.margin, claim.nothing_better)
         assert row == COMMITTED[claim.id], pinned
-        assert all(experiment(id).seeds >= statistics.FEWEST for id in claim.experiments)
+        assert all(len(experiment(id).judged_seeds) >= statistics.FEWEST for id in claim.experiments)
+    assert [claim.factors for claim in CLAIMS if claim.factors] == [(-2, 1, 1)]
     rates = [(one.optimizer, one.learning_rate) for one in map(experiment, RATES)]
     assert rates == [("adam", rate) for rate in (1e-4, 3e-4, 3e-3, 1e-2)]
 
 
 def test_numbers_and_experiments_are_looked_up_by_id(tells):
     assert (original("B3 loss"), original("A2")) == (1.18, 0.67)
-    with tells(LabError, "the claim is 'A3'", "'D1', 'D2', 'D3', 'B3 accuracy', 'B3 loss', 'L1', 'A2'"):
-        original("A3")
+    with tells(LabError, "the claim is 'A3a'", "'D1', 'D2', 'D3', 'B3 accuracy', 'B3 loss', 'L1', 'A2'"):
+        original("A3a")
     with tells(LabError, "X1: experiment is 'nonsense': choose from 'baseline-20000'"):
         verdicts.judge(records.read_study()[0], claims=[replace(ROW, experiments=(BASE, "nonsense"))])
 

@@ -145,13 +145,21 @@ def table():
     longer, shorter = records(DEEPER), records(SHORTER)
     gaps = [accuracy(longer[seed]) - accuracy(shorter[seed]) for seed in longer if seed in shorter]
     estimates["A1 epochs"] = one_sample(np.array(gaps))
-    for name, others in (("A3", ["ladder-averaging"]), ("A4", RATES)):
+    for name, others in (("A3a", ["ladder-averaging"]), ("A4", RATES)):
         chosen = min([DEEPER, *others], key=validation_loss)
         estimates[name] = welch(of_runs(chosen, accuracy), results[DEEPER])
     decided = {
-        name: difference(estimate, margins.get(name, 0.01), nothing_better=name in ("A3", "A4"))
+        name: difference(estimate, margins.get(name, 0.01), nothing_better=name in ("A3a", "A4"))
         for name, estimate in estimates.items()
     }
+    images = [records(name) for name in (DEEPER, "ladder-averaging", f"{DEEPER}-16-pixels")]
+    answers = [[accuracy(of[seed]) for of in images] for seed in images[2]]  # the third has the fewest seeds
+    rows["A3b"] = ("undecided", None, None, None)
+    if len(answers) >= 5:
+        gaps = [(better - original) - (original - lowered) for original, better, lowered in answers]
+        estimates["A3b"] = one_sample(np.array(gaps))
+        low, p_of = estimates["A3b"][1], estimates["A3b"][3]
+        decided["A3b"] = "refuted" if low > 0 else "undecided", p_of(0)
     directions = {"L1": welch(results[LARGER], results[BASE]), "A2": welch(results[DEEPER], results[LARGER])}
     p = holm({name: p for name, (_, p) in decided.items()} | {name: it[3](0) for name, it in directions.items()})
 

@@ -81,9 +81,9 @@ def test_early_best_epochs_are_counted():
 
 
 def test_the_best_network_is_the_last_improvement():
-    sentence = remark("A3", runs("ladder-longer", [0.93, 0.94], tta_accuracy=[0.94, 0.96]))
+    sentence = remark("A3a", runs("ladder-longer", [0.93, 0.94], tta_accuracy=[0.94, 0.96]))
     assert "(improved network, up to twelve epochs)" in sentence
-    assert numbers(sentence) == [93.5, 95, 2, 5, 95.2, 99.2, 10] and numbers(remark("A3")) == [95.2, 99.2, 10]
+    assert numbers(sentence) == [93.5, 95, 2, 5, 95.2, 99.2, 10] and numbers(remark("A3a")) == [95.2, 99.2, 10]
 
 
 def test_learning_rates_have_the_mean_accuracies_they_give():

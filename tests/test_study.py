@@ -31,7 +31,7 @@ import json, os, sys
 from functools import cache, partial
 from pathlib import Path
 os.environ["LAB_THREADS"] = "1"
-from labhelpers import models, standin, training, weights
+from labhelpers import models, quality, standin, training, weights
 from labhelpers.airbench import Recipe
 from labhelpers.study import experiments, records, runner
 from labhelpers.study.experiments import Experiment
@@ -39,7 +39,7 @@ from labhelpers.study.experiments import Experiment
 records.runs_dir = lambda: Path(sys.argv[1])
 standin.draw = cache(partial(standin.draw, n_test=1_000))
 models.NETWORKS["three_blocks"] = partial(models.three_blocks, widths=(2, 4, 4))
-options = {"batch_size": 64, "initial_weights": "pytorch", "sampled": True}
+options = {"batch_size": 64, "initial_weights": "pytorch", "sampled": True, "quality": "16 pixels"}
 short = Experiment("tiny", "tiny", "main", "deeper", 300, 2, 1, **options)
 options = {"batch_size": 100, "learning_rate": 0.1, "initial_weights": "whitened", "recipe": Recipe()}
 fast = Experiment("tiny-fast", "tiny", "improvements", "three_blocks", 300, 2, 1, **options)
@@ -49,7 +49,8 @@ weights.path_of = lambda id, seed: Path(sys.argv[1]) / f"{id}-seed{seed}.npz"
 
 def run(one):
     record = runner.run_one(one, 0, "standin", precision="float32", save_as=weights.path_of(one.id, 0))
-    kept = training.predict(models.load_trained(one.id), standin.draw()[2]).argmax(axis=1)
+    seen = quality.lower(standin.draw()[2], one.quality) if one.quality else standin.draw()[2]
+    kept = training.predict(models.load_trained(one.id), seen).argmax(axis=1)
     return records.to_json(record) | {"as with kept weights": (kept == record.predictions).mean()}
 
 print(json.dumps([run(one) for one in (short, fast)]))
@@ -72,6 +73,9 @@ def test_record_fits_together(contents):
         matrix = np.histogram2d(labels, record.predictions, bins=(range(11), range(11)))[0]
         assert (record.confusion_matrix == matrix).all()
         assert record.accuracy == (record.predictions == labels).mean()
+        right = record.predictions == labels
+        assert np.exp(-record.losses[right].astype(float)) == pytest.approx(record.confidences[right], abs=2e-3)
+        assert (record.confidences > 0.099).all() and (record.confidences <= 1).all()
         assert record.loss == pytest.approx(record.losses.astype(float).mean(), rel=1e-3)
         assert [len(record.history[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")] == [2] * 4
         assert record.image_shape == [32, 32, 3] and sum(record.train_images_per_class) == 50_000
@@ -82,6 +86,7 @@ def test_record_fits_together(contents):
     assert (fast.tta_predictions != fast.predictions).any()
     assert fast.experiment.recipe.label_smoothing == 0.2
     assert fast.precision == "float32" and fast.best_epoch == 2
+    assert len(fast.held_out_predictions) == 5_000 and plain.held_out_predictions is None
 
 
 def test_kept_weights_are_those_that_the_run_was_tested_with(contents):
@@ -128,7 +133,7 @@ def run_one(experiment, seed, source, threads=1, precision=None, save_as=None):
         losses=np.zeros(2), parameters=1, multiplications=1,
         history={"val_loss": np.ones(1)}, dataset="CIFAR-10", digest=cifar10.digest(), image_shape=[1],
         train_images_per_class=[1], test_images_per_class=[1], threads=1, versions={}, processor="", ended="now",
-        seconds=[time.time()],
+        seconds=[time.time()], confidences=np.ones(2),
     )
 '''
 NOWHERE = "tcp://127.0.0.1:1"
@@ -255,13 +260,19 @@ def test_what_was_typed_is_checked(options, line, quick):
     assert (done.returncode, done.stderr) == (2, f"lab: {line}\n")
 
 
+def change(path, by):
+    """Change a record, and its digest."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["sha256"]
+    by(content)
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
+
+
 def test_repeat_compares_the_run_with_its_record_and_its_experiment(quick):
     succeeds(quick, "lab study --experiments one --workers 2")
     path = quick.seen / "data/runs/one-seed2.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    del content["sha256"], content["arm"]["recipe"]  # as in records from before there were recipes
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
+    change(path, lambda content: (content["arm"].pop("recipe"), content["test"].pop("confidences")))  # as early records
     out = succeeds(quick, "lab study --repeat one 2").splitlines()
     assert out[0] == "the same record, but for seconds and date"
     assert out[1] == "test accuracy 0.5200; recorded 0.5200"
@@ -276,6 +287,8 @@ def test_a_network_is_kept_with_the_record_that_it_belongs_to(quick):
         out = succeeds(quick, "lab study --keep-weights one 2")
         assert out.endswith("one-seed2.npz, test accuracy 0.5200\n")
         assert weights.read_text() == "weights of seed 2" and made(quick) == {record.name}
+        # Early records lack it; the second time, it must have been added.
+        change(record, lambda content: content["test"].pop("confidences"))
     quick.variables["PREDICTS"], before = "1", quick.state()
     done = quick.lab("lab study --keep-weights one 2")
     line = r"lab: this run differs from its record \(test accuracy 0.5200, .*delete .*one-seed2.json first\n"
@@ -286,11 +299,7 @@ def test_the_hours_are_announced_from_recorded_times(quick):
     out = succeeds(quick, "lab study --seeds 1 --workers 1")
     assert out.startswith("runs to make: 2\n")
     for path in (quick.seen / "data" / "runs").glob("*.json"):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["seconds"] = [3600.0, 1800.0]
-        del content["sha256"]
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
+        change(path, lambda content: content.update(seconds=[3600.0, 1800.0]))
     out = succeeds(quick, "lab study --workers 2")
     assert out.startswith("runs to make: 6, about 4.5 hours with 2 workers, going by recorded runs\n")
 

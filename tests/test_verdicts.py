@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from labhelpers import cli
 from labhelpers.errors import LabError
 from labhelpers.study import records, verdicts
-from labhelpers.study.claims import BASE, CLAIMS, DEEPER, LARGER, SHORTER
+from labhelpers.study.claims import BASE, CLAIMS, DEEPER, IMPROVED, LARGER, SHORTER
 from labhelpers.study.experiments import experiment
 from labhelpers.study.verdicts import DIRECTION, EDGE, NOT_TESTABLE, REFUTED, REPRODUCED, UNDECIDED
 
@@ -201,7 +201,7 @@ def better(id, gain, val_loss):
     return verdict(id, *first, runs(main, around(0.65, 0.004, 10), val_loss=0.0), gained)
 
 
-@pytest.mark.parametrize("id", ["A3", "A4"])
+@pytest.mark.parametrize("id", ["A3a", "A4"])
 @pytest.mark.parametrize(
     "gain, expected",
     [
@@ -227,6 +227,19 @@ def test_the_best_is_chosen_on_validation_images_not_on_test_images():
     it = better("A4", gain=0.05, val_loss=1.1)
     assert it.outcome == REPRODUCED and it.p is None
     assert it.evidence.best == DEEPER and it.evidence.estimate is None
+
+
+@pytest.mark.parametrize("lost, expected", [(0.05, REFUTED), (0.19, REFUTED), (0.199, UNDECIDED), (0.3, UNDECIDED)])
+def test_quality_is_not_the_limit_if_a_better_network_gains_more_than_fewer_pixels_lose(lost, expected):
+    original, better = around(0.65, 0.004, 10), around(0.85, 0.003, 10)
+    lowered = [value - lost + step for value, step in zip(original[:5], around(0, 0.005, 5), strict=True)]
+    it = verdict("A3b", runs(DEEPER, original), runs(IMPROVED, better), runs(f"{DEEPER}-16-pixels", lowered))
+    gains, losses = np.subtract(better, original)[:5], np.subtract(original[:5], lowered)
+    truth = scipy.stats.ttest_rel(gains, losses)
+    assert it.outcome == expected and it.evidence.difference.value == pytest.approx((gains - losses).mean())
+    assert it.evidence.difference[1:3] == pytest.approx(truth.confidence_interval(0.95))
+    assert it.p == pytest.approx(truth.pvalue) and it.evidence.paired and it.evidence.null == 0
+    assert it.evidence.runs == {DEEPER: 10, IMPROVED: 10, f"{DEEPER}-16-pixels": 5}
 
 
 # Facts and descriptions
@@ -311,7 +324,7 @@ def strips():
 
 
 def test_only_verdicts_that_rest_on_runs_have_a_strip(strips):
-    without = {"D1", "D2", "D3", "B1", "B2", "A1 complexity", "A3"}  # A3 has no runs, the others need none
+    without = {"D1", "D2", "D3", "B1", "B2", "A1 complexity", "A3a", "A3b"}  # A3 has no runs, the others need none
     assert list(strips) == [claim.id for claim in CLAIMS if claim.id not in without]
     assert verdicts.strips([better("A4", gain=0, val_loss=1.1)]) == [], "none is better"
 

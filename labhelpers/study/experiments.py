@@ -12,7 +12,6 @@ from functools import partial
 
 from labhelpers.airbench import Recipe
 from labhelpers.errors import check_choice
-from labhelpers.quality import LEVELS
 from labhelpers.weights import TRAINED
 
 FIRST_FRESH = 10  # the smallest seed of a fresh run
@@ -104,8 +103,8 @@ def _rate(optimizer, rate, seeds, fresh=0):
 
 
 def _of_quality(main, level):
-    fresh = 5 if level == "16 pixels" else 3  # only fresh runs, compared seed by seed with those of images as they are
-    return _variant(main, level.lower().replace(" ", "-"), level, QUALITY, 0, fresh, quality=level)
+    # Only fresh runs, compared seed by seed with those of images as they are.
+    return _variant(main, level.lower().replace(" ", "-"), level, QUALITY, seeds=0, fresh=5, quality=level)
 
 
 def _improved(name, label, recipe=None, *, network="three_blocks", n_train=40_000, epochs=10, seeds=3, **options):
@@ -166,7 +165,7 @@ EXPERIMENTS = (
     _improved("all-images", "all images", Recipe(), n_train=50_000),
     _improved("width", "four times the width", Recipe(), **FOUR_TIMES, seeds=2),
     _improved("longer", "twelve epochs", Recipe(), **FOUR_TIMES, epochs=12, seeds=5),
-    *(_of_quality(main, level) for main in (DEEPER, AVERAGED) for level in LEVELS),
+    _of_quality(DEEPER, "16 pixels"),
 )
 
 

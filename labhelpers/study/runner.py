@@ -7,9 +7,10 @@ import threading
 import time
 import warnings
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,15 +24,7 @@ from labhelpers.study.records import Record
 
 HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy")
 VERSIONS = ("tensorflow", "keras", "numpy", "labhelpers")
-
-
-@lru_cache(2)  # by a process that makes several runs
-def _load(source, level):
-    cifar = data.load(source)
-    if not level:
-        return cifar
-    lowered = {name: quality.lower(getattr(cifar, name), level) for name in ("train_images", "test_images")}
-    return replace(cifar, **lowered)
+_load = cache(data.load)  # by a process that makes several runs
 
 
 def missing(ids=(), seeds=None) -> list[tuple[Experiment, int]]:
@@ -118,8 +111,10 @@ def run_one(
     os.environ["LAB_PROGRESS"] = "0"
     from labhelpers import airbench, backend, models
 
-    cifar, n = _load(source, experiment.quality), experiment.n_train
+    cifar, n = _load(source), experiment.n_train
     split = cifar.everything() if n > cifar10.N_TRAINABLE else cifar.split(n, seed=seed if experiment.sampled else None)
+    if experiment.quality:
+        split = data.Split(*(data.Images(quality.lower(x, experiment.quality), y) for x, y in split))
     # The networks without a recipe are small: their records were made in float32, and lower precision gains nothing.
     options = {"dtype": precision or backend.precision()[0]} if experiment.recipe else {}
     model = experiment.build(seed, **options)
@@ -181,7 +176,7 @@ def _train(model, split, experiment, seed):
 
 def _held_out(cifar, experiment):
     """Return the images that a run answers besides the test images: those of `HELD_OUT`, unless it trained on them."""
-    unseen = experiment.n_train <= cifar10.HELD_OUT.start and not experiment.sampled
+    unseen = experiment.n_train <= cifar10.HELD_OUT.start and not experiment.sampled and not experiment.quality
     return cifar.train_images[cifar10.HELD_OUT if unseen else slice(0)]
 
 
@@ -217,6 +212,8 @@ def repeat(id: str, seed: str) -> str:
     checkpoint = records.checkpoint_of(repeated, record.seed)
     checkpoint.unlink(missing_ok=True)  # of a run that was cut off: this one must begin anew
     again = run_one(repeated, record.seed, _cifar10(), record.threads, record.precision)
+    lacking: dict[str, Any] = {name: None for name, value in vars(record).items() if value is None}
+    again = replace(again, **lacking)  # as early records lack some fields
     checkpoint.unlink(missing_ok=True)
     recorded, trained = records.to_json(record), records.to_json(again)
     differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != trained[key]]

@@ -155,9 +155,7 @@ def _why_difference(verdict):
         )
     elif claim.factors:
         original, better, lowered = (experiment(id).label for id in claim.experiments)
-        text = (
-            f"Seed by seed, the gain from {original} to {better} exceeds the loss from {original} to {lowered} by {size}"
-        )
+        text = f"Seed by seed, the gain from {original} to {better} exceeds the loss from {original} to {lowered} by {size}"
     elif others:
         how = "Compared seed by seed, because the shorter run is the beginning of the longer one, the"
         text = f"{how if evidence.paired else 'The'} gain over {experiment(others[0]).label} is {size}"
