@@ -94,9 +94,10 @@ def gives_probabilities(model):
     outputs = model((255 * noise).astype("uint8") if _scales_pixels(model) else noise, training=False)
     if tuple(getattr(outputs, "shape", ())) != (16, N_CLASSES):
         shape = tuple(outputs.shape[1:]) if hasattr(outputs, "shape") else "several outputs"
+        flatten = "" if len(shape) == 1 else "keras.layers.Flatten() and "
         raise LabError(
-            f"the model gives {shape} for an image, and there are {N_CLASSES} classes: end it in keras.layers.Flatten(), if "
-            f"its last layer is a convolution or pooling, and keras.layers.Dense({N_CLASSES})"
+            f"the model gives {shape} for an image, and there are {N_CLASSES} classes: end it in {flatten}"
+            f"keras.layers.Dense({N_CLASSES})"
         )
     outputs = tf.cast(outputs, tf.float32).numpy()
     if outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=0.02):
@@ -151,10 +152,11 @@ def _check_loss(model, labels):
     if "Crossentropy" not in name or not hasattr(keras.losses, name):  # or a function of a student's own
         return
     if probabilities == getattr(loss, "from_logits", False):
-        ends, fitting = "softmax" if probabilities else "logits", not probabilities
+        ends, remedy = ("a softmax", "take out") if probabilities else ("logits", "add")
+        fitting = not probabilities
         raise LabError(
-            f"the model ends in {ends}, and its loss has from_logits={probabilities}: compile it with "
-            f"loss=keras.losses.{name}(from_logits={fitting})" + (", or end it in a softmax" if fitting else "")
+            f"the model ends in {ends}, and its loss has from_logits={probabilities}: {remedy} the softmax, or compile it "
+            f"with loss=keras.losses.{name}(from_logits={fitting})"
         )
     if ("Sparse" in name) != (labels.ndim == 1):
         kind, fitting = ("classes", "Sparse") if labels.ndim == 1 else ("one-hot rows", "")

@@ -4,15 +4,11 @@ The score was fixed before any pair was compared with a published list (ciFAIR: 
 who compare features of a network, and then look at the pairs). Nothing here was tuned on that list.
 """
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from labhelpers import usage
 from labhelpers.cifar10 import SIDE
-from labhelpers.paths import project
+from labhelpers.paths import optional_file
 
 PUBLISHED = "cifair-pairs.csv"
 COARSE = 8  # pixels of the side of the averaged images that are compared first
@@ -69,17 +65,14 @@ def ranked(cifar, model, n: int = 1_000) -> pd.DataFrame:
 
 
 def published() -> set[int] | None:
-    """Return the numbers of the test images that ciFAIR's authors found to have a near-duplicate; None without the file.
+    """Return the numbers of the test images in ciFAIR's list: with a copy, a near-duplicate, or a very similar image.
 
-    The file is `cifair-pairs.csv`, in the folder `data` or in or beside what `LAB_DATA` names.
+    None without its file, `cifair-pairs.csv` (data/README.md).
     """
-    usage.note("human labels", PUBLISHED)
-    named = Path(os.environ.get("LAB_DATA") or project() / "data")
-    paths = [folder / PUBLISHED for folder in (project() / "data", named, named.parent)]
-    for path in filter(Path.is_file, paths):
-        pairs = pd.read_csv(path)
-        return {*pairs["TestID"][pairs["Judgment"] == 1]}
-    return None
+    path = optional_file(PUBLISHED)
+    if path is None:
+        return None
+    return {*pd.read_csv(path)["TestID"]}
 
 
 def coarse(images) -> np.ndarray:

@@ -24,6 +24,13 @@ GOAL, MINUTES = 0.72, 3  # validation accuracy of the network to build, and how 
 NEVER = 0.001  # a probability too small to be expected of a run with the right settings
 
 
+class _Sentence(str):
+    """A text that a notebook shows as it is, without quotation marks and escapes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
 def check(exercise: str, *answers) -> str:
     """Say whether the answers to an exercise are right, or else give a hint.
 
@@ -36,7 +43,7 @@ def check(exercise: str, *answers) -> str:
 
     Example:
         >>> check("01.2", 3072)
-        'Not yet. How many blocks of 8x8 pixels does an image of 32x32 have?'
+        Not yet. How many blocks of 8x8 pixels does an image of 32x32 have?
     """
     check_choice("exercise", exercise, EXERCISES)
     function, check_kind, hint = EXERCISES[exercise]
@@ -47,7 +54,8 @@ def check(exercise: str, *answers) -> str:
     for answer in answers:
         check_kind(answer)
     right = function(*answers)
-    return typeset(f"Not yet. {right}" if isinstance(right, str) else "Yes." if right else f"Not yet. {hint}")
+    text = f"Not yet. {right}" if isinstance(right, str) else "Yes." if right else f"Not yet. {hint}"
+    return _Sentence(typeset(text))
 
 
 def _exercise(number, check_kind, hint=""):
@@ -68,12 +76,12 @@ def _share(answer):
 
 
 def _losses_by_rate(answer):
-    if not isinstance(answer, dict) or len(answer) < 3:
+    if not isinstance(answer, dict) or set(answer) != {1e-2, 1e-3, 1e-4}:
         raise LabError("the answer needs three rates: give {1e-2: loss, 1e-3: loss, 1e-4: loss}")
-    for number in (*answer, *answer.values()):
-        _number(number)
-        if not number > 0:
-            raise LabError(f"{number} is no learning rate and no loss: both are above 0")
+    for loss in answer.values():
+        _number(loss)
+        if not loss > 0:
+            raise LabError(f"{loss} is no loss: a loss is above 0")
 
 
 def _choice(*choices):
@@ -127,10 +135,11 @@ def _starts_above(letter):
     return easier if letter == "a" else letter == "b"
 
 
-@_exercise("02.2", _share, "A run with these settings practically never has this accuracy: did you change others?")
-def _own_seed(accuracy):
-    if accuracy in _accuracies("baseline-20000"):
-        return "That is the accuracy of a recorded run: choose a seed of your own."
+@_exercise("02.2", _number, "A run with these settings practically never has this accuracy: did you change others?")
+def _own_seed(seed, accuracy):
+    if seed in experiment("baseline-20000").all_seeds:
+        return f"A run with seed {seed} is recorded: choose a seed of your own."
+    _share(accuracy)
     return chance_of_reaching(_accuracies("baseline-20000"), accuracy) > NEVER
 
 
@@ -193,7 +202,7 @@ def _suffers_more(network):
 def _pooled_twice(parameters):
     convolution, dense, logits, biases = 3 * 3 * 3 * 18, 8 * 8 * 18 * 64, 64 * 10, 18 + 64 + 10
     if parameters == convolution + dense + logits:
-        return "Each channel and each unit has a bias, too."
+        return "Each channel has a bias, too, and so has each number that a dense layer gives."
     if parameters == convolution + 4 * dense + logits + biases:
         return "That is the baseline as it is: how many places does the dense layer see after a second pooling?"
     return parameters == convolution + dense + logits + biases
@@ -203,11 +212,18 @@ def _pooled_twice(parameters):
 def _own_network(val_accuracy, seconds):
     if not 0 <= val_accuracy <= 1:
         return "The first answer is a share: 0.72 for 72 %."
+    if not seconds > 0:
+        return "The second answer is how many seconds the training took."
     if seconds > MINUTES * 60:
-        return "That took longer than three minutes: fewer channels where the image is large, or larger batches?"
+        busy = f"The accuracy reaches the goal, but training took {seconds:.0f} seconds. Is the computer busy or slow? If not"
+        begin = busy if val_accuracy >= GOAL else "That took longer than three minutes"
+        return f"{begin}: fewer channels where the image is large, or larger batches?"
     if val_accuracy < np.mean([record.val_accuracy for record in _runs("baseline-40000")]):
         return "The baseline does better with 40,000 images: how many did you use, and how many epochs?"
-    return val_accuracy >= GOAL or "More convolutions, each followed by pooling, can have more channels."
+    return val_accuracy >= GOAL or (
+        "Does the validation loss still fall at the last epoch? Then train longer. If not, add a convolution: pooling after "
+        "each makes the maps smaller, so that the next one can have more channels in the same time."
+    )
 
 
 @_exercise("05.1", _share, "That is far from what 0.001 gives: is it the rate, or did you change other settings?")

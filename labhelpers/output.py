@@ -50,7 +50,7 @@ def save_figure(fig, name: str, numbers, *, caption: str = "", alt: str = "", tr
     with _table_file(numbers, csv) as text, atomic_write(png) as path:
         fig.savefig(path, bbox_inches="tight", metadata={"Software": None, "numbers": text} | words)
     saved[name] = trained
-    _show(fig, name, words["alt"])
+    _show(fig, name, **words)
 
 
 def save_table(name: str, numbers, *, trained: bool = False) -> None:
@@ -90,15 +90,16 @@ def _table_file(numbers, path):
         yield text
 
 
-def _show(fig, name, alt):
-    """Show the figure in a notebook, under whatever backend, so that the output of the cell carries its name."""
+def _show(fig, name, caption, alt):
+    """Show the figure and its caption in a notebook, under whatever backend; the cell's outputs carry its name."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if getattr(shell, "kernel", None) is not None:
-        from IPython.display import Image, display
+        from IPython.display import Image, Markdown, display
 
         png = io.BytesIO()
         fig.savefig(png, format="png", bbox_inches="tight", dpi=fig.dpi)
         display(Image(png.getvalue(), alt=alt), metadata={"labhelpers": {"figure": name}})
+        display(Markdown(f"*{caption}*"), metadata={"labhelpers": {"caption_of": name}})
         plt.close(fig)  # else Jupyter would show it a second time at the end of the cell
 
 

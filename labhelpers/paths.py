@@ -46,6 +46,17 @@ def _is_project(folder):
     return (folder / "notebooks").is_dir() and (folder / "labhelpers").is_dir()
 
 
+def optional_file(name: str) -> Path | None:
+    """Return where a file is that only some figures need, such as `human_labels.COUNTS_FILE`; None if it is nowhere.
+
+    It is in the project's folder `data`, or in or beside what `LAB_DATA` names.
+    """
+    usage.note("optional files", name)
+    named = Path(os.environ.get("LAB_DATA") or project() / "data")
+    paths = (folder / name for folder in (project() / "data", named, named.parent))
+    return next((path for path in paths if path.is_file()), None)
+
+
 def typed(path) -> Path:
     """Return the absolute path that someone meant who typed it.
 

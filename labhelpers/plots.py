@@ -56,7 +56,7 @@ def captioned_images(images, captions, *, columns: int = 3, limits=(None, None))
     """Show images in rows of `columns`, each above its own caption; returns the figure.
 
     Args:
-        images: N images, each uint8, (side, side, 3), or numbers, (side, side), in grey.
+        images: N images of one shape, each uint8, (height, width, 3), or numbers, (height, width), in grey.
         captions: N strings, which may contain line breaks.
         limits: the numbers that are black and white; by default each image's smallest and largest.
 
@@ -66,12 +66,13 @@ def captioned_images(images, captions, *, columns: int = 3, limits=(None, None))
     rows = -(-len(images) // columns)
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
     side, gap, below = 3.9 / columns, 0.69 / columns, 0.12 + 0.14 * lines  # inches
-    width, height = columns * (side + gap), rows * (side + below)
+    tall = side * images[0].shape[0] / images[0].shape[1] if len(images) else side
+    width, height = columns * (side + gap), rows * (tall + below)
     fig = plt.figure(figsize=(width, height))
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         row, column = divmod(number, columns)
-        left, bottom = column * (side + gap) + gap / 2, height - row * (side + below) - side
-        ax = fig.add_axes((left / width, bottom / height, side / width, side / height))
+        left, bottom = column * (side + gap) + gap / 2, height - row * (tall + below) - tall
+        ax = fig.add_axes((left / width, bottom / height, side / width, tall / height))
         ax.set_axis_off()
         low, high = limits
         ax.imshow(image, interpolation="nearest", cmap="gray", vmin=low, vmax=high)  # images in colour ignore these

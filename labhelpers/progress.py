@@ -18,7 +18,13 @@ def progress(total, description, **options):
         return tqdm(**options, disable=True)
     if "ipykernel" in sys.modules:
         watched = any(name in os.environ for name in ("JPY_SESSION_NAME", "COLAB_RELEASE_TAG", "VSCODE_PID"))
-        return tqdm(**options | {"dynamic_ncols": False, "ncols": 88}, file=_CellLine(), disable=not watched)
+        # Without the numbers of steps, since it counts validation images as well.
+        options |= {
+            "dynamic_ncols": False,
+            "ncols": 88,
+            "bar_format": "{desc}: {percentage:.0f}%|{bar}| {remaining} left",
+        }
+        return tqdm(**options, file=_CellLine(), disable=not watched)
     return tqdm(**options, disable=None)  # None: silent unless stderr is a terminal
 
 
@@ -31,6 +37,7 @@ def say(line) -> None:
 class _CellLine:
     """A file whose text replaces itself in a notebook cell (a widget would be stored in the notebook)."""
 
+    encoding = "utf-8"  # for a bar of blocks instead of digits
     handle = None
 
     def write(self, text):

@@ -13,7 +13,7 @@ used: defaultdict[str, set[str]] = defaultdict(set)
 
 
 def note(kind: str, name) -> None:
-    """Note that something was read; `kind`: "data", "records", "networks", "human labels" or "files"."""
+    """Note that something was read; `kind`: "data", "records", "networks", "optional files" or "files"."""
     used[kind].add(str(name))
 
 

@@ -105,7 +105,7 @@ def test_the_same_network_written_out_is_compared(evaluation):
 
 
 RECORDED = pd.Series([0.60, 0.61, 0.63])
-OUTSIDE = "outside: it is one of the other 5 % of runs, or not only the seed differs"
+OUTSIDE = "outside: by chance, as one run in twenty, or because more than the seed differs"
 
 
 def test_recorded_runs_are_described_by_their_mean_spread_and_prediction_interval():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from labhelpers import duplicates, standin
+from labhelpers import duplicates, paths, standin
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_changed_copies_are_found_first(images):
 
 def test_the_published_list_is_read_if_it_is_there(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_DATA", str(tmp_path / "cifar-10-batches-py"))
-    monkeypatch.setattr(duplicates, "project", lambda: tmp_path / "nowhere")
+    monkeypatch.setattr(paths, "project", lambda: tmp_path / "nowhere")
     assert duplicates.published() is None
-    (tmp_path / duplicates.PUBLISHED).write_text("TestID,TrainID,Distance,Judgment\n5,7,0.1,1\n8,9,0.2,2\n")
-    assert duplicates.published() == {5}
+    (tmp_path / duplicates.PUBLISHED).write_text("TestID,TrainID,Distance,Judgment\n5,7,0.1,1\n6,7,0.0,0\n8,9,0.2,2\n")
+    assert duplicates.published() == {5, 6, 8}

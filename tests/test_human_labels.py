@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy, rankdata
 
-from labhelpers import usage
+from labhelpers import paths, usage
 from labhelpers.errors import DataDamaged
 from labhelpers.study import human_labels
 
@@ -49,10 +49,10 @@ def test_disagreement_is_entropy_in_bits():
 @pytest.mark.parametrize("folder", ["cifar-10-batches-py", ".", "project/data"])
 def test_only_the_authors_own_answers_are_read(folder, tmp_path, monkeypatch, tells):
     monkeypatch.setenv("LAB_DATA", str(tmp_path / "cifar-10-batches-py"))
-    monkeypatch.setattr(human_labels, "project", lambda: tmp_path / "project")
+    monkeypatch.setattr(paths, "project", lambda: tmp_path / "project")
     monkeypatch.setattr(usage, "used", defaultdict(set))
     assert human_labels.counts() is None
-    assert usage.used == {"human labels": {"cifar10h-counts.npy"}}, "results without them are others"
+    assert usage.used == {"optional files": {"cifar10h-counts.npy"}}, "results without them are others"
     path = tmp_path / folder / human_labels.COUNTS_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"something else")

@@ -235,7 +235,7 @@ def test_solutions_run_and_are_right(quick_report, stem):
     checked = [cell for cell in solutions if "check(" in cell.source]
     assert checked or not any("check(" in cell.source for cell in ran.cells), "give a solution that is checked"
     for cell in checked:
-        assert cell.outputs[-1].data["text/plain"] == "'Yes.'", cell.source
+        assert cell.outputs[-1].data["text/plain"] == "Yes.", cell.source
 
 
 def test_quick_report_makes_every_figure_and_compares_nothing(quick_report):

@@ -65,14 +65,16 @@ def test_output_of_a_notebook_shows_the_figure_once_and_carries_its_name():
 import matplotlib.pyplot as plt
 from labhelpers.output import save_figure
 fig, ax = plt.subplots()
-save_figure(fig, "mine", {"x": [1]}, alt="Nothing.")
+save_figure(fig, "mine", {"x": [1]}, caption="Mine.", alt="Nothing.")
 print(plt.get_fignums())
 """
     notebook = new_notebook(cells=[new_code_cell(code)])
     NotebookClient(notebook, kernel_name="python3").execute()
-    shown, printed = sorted(notebook.cells[0].outputs, key=lambda output: output.output_type)
+    shown, caption, printed = sorted(notebook.cells[0].outputs, key=lambda output: output.output_type)
     assert "image/png" in shown.data and printed.text == "[]\n"
     assert notebooks.figure_of(shown) == "mine" and shown.metadata["image/png"].alt == "Nothing."
+    assert caption.data["text/markdown"] == "*Mine.*"
+    assert [notebooks.is_caption(one) for one in (shown, caption, printed)] == [False, True, False]
     assert notebooks.figures(notebooks.clean(notebook)) == ["mine"]
 
 

@@ -199,7 +199,7 @@ def test_missing_and_foreign_figures_are_named(project):
 def test_results_that_are_outdated_are_named_whatever_the_human_labels_on_this_machine(project):
     notebook = nbformat.read(project / NOTEBOOK, 4)
     key = notebook.metadata.labhelpers.key
-    key["human labels"] = {"cifar10h-counts.npy": "of another machine"}
+    key["optional files"] = {"cifar10h-counts.npy": "of another machine"}
     nbformat.write(notebook, project / NOTEBOOK)
     assert publish.check().startswith("consistent")
     key["records"]["baseline-20000"] = "0"

@@ -287,9 +287,9 @@ def test_figure_that_someone_has_replaced_is_not_removed(refreshed):
 def test_refresh_takes_no_run_without_the_human_labels(refreshed):
     path = refreshed.root / "report/run.json"
     record = json.loads(path.read_text())
-    record["notebooks"][FIRST]["key"]["human labels"] = {"cifar10h-counts.npy": None}
+    record["notebooks"][FIRST]["key"]["optional files"] = {"cifar10h-counts.npy": None}
     path.write_text(json.dumps(record))
-    line = f"{FIRST} was run without the human labels of each image: put cifar10h-counts.npy where data/README.md says, run "
+    line = f"{FIRST} was run without cifar10h-counts.npy: put it where data/README.md says, run "
     refuses(refreshed, "lab refresh", f"{line}lab report, then this again")
 
 

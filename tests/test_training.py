@@ -294,17 +294,20 @@ def _trained_before():
     return model
 
 
-SOFTMAX_IN_LOGITS = ["in softmax", "from_logits=True:", "keras.losses.SparseCategoricalCrossentropy(from_logits=False)"]
+SOFTMAX_IN_LOGITS = [
+    "in a softmax, and its loss has from_logits=True: take out the softmax, or compile it with "
+    "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=False)"
+]
 MODELS = [
     (lambda: "a network", ["not a str"]),
     (lambda: _network(keras.layers.Dense(10)), ["isn't compiled", "model.compile("]),
     (lambda: _ending(built=False), ["isn't built", "Input((32, 32, 3))"]),
-    (lambda: _ending(units=12), ["(12,)", "10 classes", "Dense(10)"]),
+    (lambda: _ending(units=12), ["(12,) for an image, and there are 10 classes: end it in keras.layers.Dense(10)"]),
     (lambda: _ending(shape=(28, 28, 1)), ["(28, 28, 1)", "(32, 32, 3)"]),
     (lambda: _ending("softmax"), SOFTMAX_IN_LOGITS),
     (
         lambda: _ending(from_logits=False),
-        ["in logits", "from_logits=False:", "(from_logits=True), or end it in a softmax"],
+        ["in logits, and its loss has from_logits=False: add the softmax, or compile", "(from_logits=True)"],
     ),
     (lambda: _ending("sigmoid"), ["don't sum to 1", "end the model in a softmax"]),
     (lambda: _model(metrics=["accuracy", "mae"]), ["metrics=['mae']", "model.fit"]),

@@ -1,7 +1,7 @@
 """Decide whether the results of a notebook are outdated, by the digests of all that they depend on.
 
 The cache key of a run holds the notebook's code, its parameters, the lock file, and what its kernel noted that it used
-(`labhelpers.usage`): modules of the library, the data set, run records, trained networks, human labels, other files.
+(`labhelpers.usage`): modules of the library, the data set, run records, trained networks, optional and other files.
 Prose is not part.
 """
 
@@ -11,7 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from labhelpers import cifar10
-from labhelpers.paths import project
+from labhelpers.paths import optional_file, project
 from labhelpers.reporting import notebooks
 
 
@@ -52,10 +52,8 @@ def key(notebook, settings: dict, used: dict | None, data_digest: str, state: di
             parts[kind] = {name: state[kind].get(name) for name in names}
         elif kind == "data":
             parts[kind] = dict.fromkeys(names, data_digest[:16])
-        elif kind == "human labels":
-            from labhelpers.study import human_labels  # here, since it takes half a second to load
-
-            parts[kind] = dict.fromkeys(names, _short_digest(human_labels.counts_path()))
+        elif kind == "optional files":
+            parts[kind] = {name: _short_digest(optional_file(name)) for name in names}
         else:
             parts[kind] = {name: _short_digest(name) for name in names}
     return parts
@@ -80,8 +78,8 @@ def reasons(before: dict, notebook, settings: dict, data_digest: str) -> list[st
 
 def outdated(before: dict, notebook) -> list[str]:
     """Return why the results of a run on CIFAR-10 with the notebook's own parameters are outdated."""
-    # Without the human labels, whose file is not part of the project and may be missing on this machine.
-    kept = {kind: digests for kind, digests in before.items() if kind != "human labels"}
+    # Without the optional files, which are not part of the project and may be missing on this machine.
+    kept = {kind: digests for kind, digests in before.items() if kind != "optional files"}
     return reasons(kept, notebook, {}, cifar10.digest())
 
 

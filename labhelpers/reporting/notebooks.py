@@ -157,6 +157,11 @@ def figure_of(output) -> str | None:
     return output.get("metadata", {}).get(OURS, {}).get("figure")
 
 
+def is_caption(output) -> bool:
+    """Return whether an output is the caption of the saved figure before it."""
+    return "caption_of" in output.get("metadata", {}).get(OURS, {})
+
+
 def reproduction_of(output) -> dict | None:
     """Return the result that `reproduction.compare` put into an output; None for others."""
     return output.get("metadata", {}).get(OURS, {}).get("reproduction")

@@ -90,6 +90,9 @@ def _attach_figures(sections, runs, folder, strips) -> dict[str, dict]:
     """Give each output that is a saved figure what the template shows with it; return the figures by name."""
     figures: dict[str, dict] = {}
     for stem, notebook in sections.items():
+        for cell in notebook.cells:
+            if "outputs" in cell:  # the template writes the captions
+                cell.outputs = [output for output in cell.outputs if not notebooks.is_caption(output)]
         for output in notebooks.outputs(notebook):
             name = notebooks.figure_of(output)
             if name and name not in figures and (folder / "figures" / f"{name}.png").exists():

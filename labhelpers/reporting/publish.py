@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngImageFile
 from labhelpers.errors import LabError
 from labhelpers.paths import FREE_SPACE, atomic_write, out_dir, project
 from labhelpers.reporting import cache, notebooks
-from labhelpers.study import human_labels, improvements, reproduction, tables, verdicts
+from labhelpers.study import improvements, reproduction, tables, verdicts
 
 MACHINE_PATH = re.compile(r"(/home/|/root/|/Users/|/tmp/|[A-Z]:\\+Users)|site-packages")
 
@@ -95,10 +95,9 @@ def _refreshed(path, run, folder):
         raise LabError(f"the run of {stem} is outdated ({', '.join(reasons)}): run lab report {stem} first")
     if files := run["key"].get("files"):
         raise LabError(f"{stem} reads {next(iter(files))}, which is not part of the project: take it out")
-    if None in run["key"].get("human labels", {}).values():
+    if missing := [name for name, digest in run["key"].get("optional files", {}).items() if digest is None]:
         raise LabError(
-            f"{stem} was run without the human labels of each image: put {human_labels.COUNTS_FILE} where "
-            "data/README.md says, run lab report, then this again"
+            f"{stem} was run without {missing[0]}: put it where data/README.md says, run lab report, then this again"
         )
     executed = notebooks.read(folder / "notebooks" / path.name)
     for output in notebooks.outputs(executed):

@@ -90,6 +90,8 @@ def among_runs(accuracies, today: float | None = None) -> str:
     )
     if today is not None:
         inside = expected.low <= today <= expected.high
-        where = "inside" if inside else "outside: it is one of the other 5 % of runs, or not only the seed differs"
+        where = (
+            "inside" if inside else "outside: by chance, as one run in twenty, or because more than the seed differs"
+        )
         text += f"; today's {percent(today)} is {where}"
     return typeset(f"{text}.")

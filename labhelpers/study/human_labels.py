@@ -5,18 +5,15 @@ published total over all images; the answers to each image are in the authors' f
 """
 
 import hashlib
-import os
 from itertools import combinations
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.special import entr
 
-from labhelpers import usage
 from labhelpers.errors import DataDamaged
-from labhelpers.paths import project
+from labhelpers.paths import optional_file
 
 COUNTS_FILE = "cifar10h-counts.npy"
 COUNTS_SHA256 = "9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff"
@@ -55,20 +52,12 @@ def counts() -> np.ndarray | None:
     Raises:
         DataDamaged: the file is not the authors' one.
     """
-    usage.note("human labels", COUNTS_FILE)
-    path = counts_path()
+    path = optional_file(COUNTS_FILE)
     if path is None:
         return None
     if hashlib.sha256(path.read_bytes()).hexdigest() != COUNTS_SHA256:
         raise DataDamaged(f"{path} is not CIFAR-10H's file: delete it, or fetch it again, see data/README.md")
     return np.load(path)
-
-
-def counts_path() -> Path | None:
-    """Return where the file of the answers is: in `data`, or in or beside what `LAB_DATA` names."""
-    named = Path(os.environ.get("LAB_DATA") or project() / "data")
-    paths = (folder / COUNTS_FILE for folder in (project() / "data", named, named.parent))
-    return next((path for path in paths if path.is_file()), None)
 
 
 def disagreement(answers) -> np.ndarray:

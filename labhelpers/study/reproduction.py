@@ -11,8 +11,8 @@ from labhelpers import data, output, usage
 from labhelpers.errors import LabError
 from labhelpers.evaluation import percent, typeset
 from labhelpers.parameters import declared
-from labhelpers.paths import figures_dir, project
-from labhelpers.study import human_labels, records, spread
+from labhelpers.paths import figures_dir, optional_file, project
+from labhelpers.study import records, spread
 from labhelpers.study.experiments import experiment
 
 IDENTICAL, WITHIN = "identical", "within the spread of recorded runs"
@@ -64,9 +64,8 @@ def _changed(source) -> str:
     given = {name: shell.user_ns.get(name, default) for name, default in defaults.items()} if shell else {}
     if changed := [f"{name} = {value}" for name, value in given.items() if value != defaults[name]]:
         return ", ".join(changed)
-    if "human labels" in usage.used and human_labels.counts_path() is None:
-        return f"{human_labels.COUNTS_FILE} is missing (see data/README.md)"
-    return ""
+    missing = [name for name in sorted(usage.used.get("optional files", ())) if optional_file(name) is None]
+    return f"{missing[0]} is missing (see data/README.md)" if missing else ""
 
 
 def _committed(notebook) -> tuple[str, set[str]]:
@@ -200,9 +199,8 @@ def text(result: dict) -> str:
         rarity = float(f"{_rarity(part):.2g}")  # two digits, without an exponent
         if counts:
             sentences.append(
-                f"{part['experiment']}: of {len(part['p'])} tests, the one that is furthest out has a p value of {rarity:g} "
-                f"times its limit. Many numbers are compared, so the limits are low: in "
-                f"{percent(spread.FALSE_ALARMS, digits=0)} of reports with nothing wrong, a p value is below one. For "
-                f"information only: {' and '.join(counts)} are outside their own 95 % intervals, about 5 % by chance."
+                f"{part['experiment']}: in {len(part['p'])} tests, the smallest p in proportion to its limit is {rarity:g} "
+                f"times that limit. ({percent(spread.FALSE_ALARMS, digits=0)} of reports with nothing wrong have a p below "
+                f"its limit.) {' and '.join(counts)} are outside their own 95 % intervals; about 5 % are, by chance."
             )
     return typeset("\n\n".join(sentences))
