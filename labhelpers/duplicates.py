@@ -7,10 +7,11 @@ who compare features of a network, and then look at the pairs). Nothing here was
 import numpy as np
 import pandas as pd
 
+from labhelpers import usage
 from labhelpers.cifar10 import SIDE
-from labhelpers.paths import optional_file
+from labhelpers.paths import optional_file, project
 
-PUBLISHED = "cifair-pairs.csv"
+FOUND, PUBLISHED = "near_duplicates.csv", "cifair-pairs.csv"
 COARSE = 8  # pixels of the side of the averaged images that are compared first
 COMPARED = 2_000  # of the pairs that are most alike at 8x8 pixels, how many the network compares
 
@@ -62,6 +63,16 @@ def ranked(cifar, model, n: int = 1_000) -> pd.DataFrame:
     first, second = (_standardised(features.predict(images, 500, verbose=0)) for images in (tested, trained))
     pairs["score"] = (pairs["correlation"] + (first * second).sum(axis=1)) / 2
     return pairs.nlargest(n, "score").reset_index(drop=True)
+
+
+def committed(n: int) -> list[int]:
+    """Return the numbers of the `n` test images most like a training image, as notebook 01 found them for `figures`.
+
+    Empty if it has not been run yet.
+    """
+    usage.note("figures", FOUND)
+    path = project() / "figures" / FOUND
+    return pd.read_csv(path)["test"].head(n).to_list() if path.exists() else []
 
 
 def published() -> set[int] | None:

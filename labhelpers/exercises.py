@@ -215,7 +215,7 @@ def _own_network(val_accuracy, seconds):
     if not seconds > 0:
         return "The second answer is how many seconds the training took."
     if seconds > MINUTES * 60:
-        busy = f"The accuracy reaches the goal, but training took {seconds:.0f} seconds. Is the computer busy or slow? If not"
+        busy = f"The goal is reached, but training took {seconds:.0f} seconds. Is the computer busy or slow? If not"
         begin = busy if val_accuracy >= GOAL else "That took longer than three minutes"
         return f"{begin}: fewer channels where the image is large, or larger batches?"
     if val_accuracy < np.mean([record.val_accuracy for record in _runs("baseline-40000")]):

@@ -13,7 +13,10 @@ used: defaultdict[str, set[str]] = defaultdict(set)
 
 
 def note(kind: str, name) -> None:
-    """Note that something was read; `kind`: "data", "records", "networks", "optional files" or "files"."""
+    """Note that something was read.
+
+    `kind` is "data", "records", "networks", "figures" (committed ones), "optional files" or "files" (others).
+    """
     used[kind].add(str(name))
 
 

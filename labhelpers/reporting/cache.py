@@ -52,6 +52,8 @@ def key(notebook, settings: dict, used: dict | None, data_digest: str, state: di
             parts[kind] = {name: state[kind].get(name) for name in names}
         elif kind == "data":
             parts[kind] = dict.fromkeys(names, data_digest[:16])
+        elif kind == "figures":
+            parts[kind] = {name: _short_digest(project() / "figures" / name) for name in names}
         elif kind == "optional files":
             parts[kind] = {name: _short_digest(optional_file(name)) for name in names}
         else:
