@@ -193,14 +193,21 @@ def test_quick_has_its_own_folder(project):
     assert not (project.root / "report/figures").exists()
 
 
-@pytest.fixture
-def refreshed(reported):
-    """A project whose report was copied into the repository."""
+@pytest.fixture(scope="module")
+def published(finished, tmp_path_factory):
+    """A project whose report was copied into the repository; to be copied, not to be changed."""
+    project = finished.copy(tmp_path_factory.mktemp("published") / "mes études {1}")
     marks = [f"<!-- {name}: written by lab refresh -->\n<!-- end of {name} -->\n" for name in TABLES]
-    (reported.root / "README.md").write_text("\n".join(marks))
-    written = succeeds(reported, "lab refresh").splitlines()
+    (project.root / "README.md").write_text("\n".join(marks))
+    written = succeeds(project, "lab refresh").splitlines()
     assert {f"notebooks/{FIRST}.ipynb", "figures/line.png", "figures/counts.csv", "README.md"} <= set(written)
-    return reported
+    return project
+
+
+@pytest.fixture
+def refreshed(published, tmp_path):
+    """A project whose report was copied into the repository."""
+    return published.copy(tmp_path / "mes études {1}")
 
 
 def test_refresh_copies_a_report_and_then_finds_nothing_to_do(refreshed):
