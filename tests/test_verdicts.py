@@ -315,6 +315,12 @@ def test_verdicts_start_nothing_slow_and_are_printed_whatever_the_code_page():
 # Strip charts
 
 
+def test_a_difference_that_is_too_small_is_shown_between_the_margins():
+    it = verdict("A1 epochs", runs(DEEPER, around(0.651, 0.004, 5)), runs(SHORTER, around(0.65, 0.004, 5)))
+    [strip] = verdicts.strips([it])
+    assert it.outcome == REFUTED and strip.lines == [-1, 1] and strip.span == (-1, 1)
+
+
 @pytest.fixture(scope="module")
 def strips():
     """The strip of each claim that has one, by id."""
@@ -341,11 +347,11 @@ def test_only_verdicts_that_rest_on_runs_have_a_strip(strips):
 )
 def test_a_strip_has_the_numbers_of_its_verdict(strips, id, scale, dots, line, axis):
     strip, evidence = strips[id], strips[id].verdict.evidence
-    assert (strip.axis, strip.experiment, strip.line) == (axis, claim(id).experiments[0], pytest.approx(line))
+    assert (strip.axis, strip.experiment, strip.lines) == (axis, claim(id).experiments[0], pytest.approx([line]))
     assert strip.dots == pytest.approx(scale * evidence.measured[strip.experiment][:dots])
     assert (strip.mean, *strip.interval) == pytest.approx(scale * np.array(evidence.estimate[:3]))
     ends = (evidence.prediction, claim(id).interval) if claim(id).number else ((), ())
     assert strip.band == pytest.approx(scale * np.array(ends[0]))
     assert strip.rounded == pytest.approx(scale * np.array(ends[1]))
-    shown = [*strip.dots, *strip.interval, *strip.band, *strip.rounded, strip.line]
+    shown = [*strip.dots, *strip.interval, *strip.band, *strip.rounded, *strip.lines]
     assert strip.span == (min(shown), max(shown))

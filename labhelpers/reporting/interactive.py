@@ -98,7 +98,7 @@ def _chart(strip):
         "rounded": [at(end) for end in strip.rounded or ()],
         "mean": at(strip.mean),
         "ours": text.ours(strip.verdict.evidence),
-        "line": at(strip.line),
+        "lines": [at(line) for line in strip.lines],
         "against": text.compared_with(strip.verdict),
         "runs": [_run(run, at(dot)) for run, dot in zip(runs, strip.dots, strict=True)],
     }

@@ -234,7 +234,7 @@ def verdicts(judged):
 
     Each chart has our runs, and their mean with its 95 % interval. For a claim with a number, the grey band is where one
     further run would fall in 95 % of cases, and the dashed line the original's number. For other claims, the chart
-    shows the difference, and the line it is compared with.
+    shows the difference, and the line, or two, it is compared with.
     """
     from labhelpers.study.verdicts import strips
 
@@ -247,7 +247,8 @@ def verdicts(judged):
         if strip.band:
             ax.axvspan(*strip.band, color="0.9", linewidth=0, zorder=0)
             ax.axvspan(*strip.rounded, color=ORIGINAL, alpha=0.2, linewidth=0, zorder=0)
-        ax.axvline(strip.line, color=ORIGINAL, linestyle="--", linewidth=1.5)
+        for line in strip.lines:
+            ax.axvline(line, color=ORIGINAL, linestyle="--", linewidth=1.5)
         ax.set(xlabel=strip.axis, yticks=[], ylim=(-0.8, 0.8))
         ax.set_title(f"{claim.id}: {claim.statement}\n{strip.verdict.outcome}", loc="left", fontsize=9)
         sns.despine(ax=ax, left=True)

@@ -278,12 +278,12 @@ class Strip:
     interval: Sequence[float]  # 95 % interval of it
     band: Sequence[float]  # where one further run falls; empty for a claim without a number
     rounded: Sequence[float]  # the numbers that round to the original's; empty as well
-    line: float  # the original's number, or what a difference is compared with
+    lines: Sequence[float]  # the original's number, or what a difference is compared with: one number, or the margins
 
     @property
     def span(self) -> Interval:
         """From the smallest to the largest number that is shown."""
-        shown = [*self.dots, self.mean, *self.interval, *self.band, *self.rounded, self.line]
+        shown = [*self.dots, self.mean, *self.interval, *self.band, *self.rounded, *self.lines]
         return Interval(min(shown), max(shown))
 
 
@@ -296,6 +296,8 @@ def _strip(verdict):
     claim, evidence = verdict.claim, verdict.evidence
     numbered, id, scale = claim.number is not None, claim.experiments[0], claim.measure.scale
     mean, *interval = (scale * number for number in evidence.estimate[:3])
+    margins = (-claim.margin, claim.margin)  # if the interval is between them, a difference is too small to matter
+    lines = (claim.number,) if numbered else margins if evidence.too_small else (evidence.null,)
     return Strip(
         verdict,
         axis=evidence.shown.axis,
@@ -305,5 +307,5 @@ def _strip(verdict):
         interval=interval,
         band=[scale * end for end in evidence.prediction or ()],
         rounded=[scale * end for end in claim.interval] if numbered else [],
-        line=scale * (claim.number if numbered else evidence.null),
+        lines=[scale * line for line in lines],
     )
