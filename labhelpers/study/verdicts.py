@@ -297,7 +297,8 @@ def _strip(verdict):
     numbered, id, scale = claim.number is not None, claim.experiments[0], claim.measure.scale
     mean, *interval = (scale * number for number in evidence.estimate[:3])
     margins = (-claim.margin, claim.margin)  # if the interval is between them, a difference is too small to matter
-    lines = (claim.number,) if numbered else margins if evidence.too_small else (evidence.null,)
+    equal = evidence.too_small and not claim.nothing_better
+    lines = (claim.number,) if numbered else margins if equal else (evidence.null,)
     return Strip(
         verdict,
         axis=evidence.shown.axis,
