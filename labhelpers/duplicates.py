@@ -1,7 +1,7 @@
-"""Find test images that have a near-duplicate among the training images, which can make an accuracy look too high.
+"""Find test images that have a near-duplicate among the training images; they can make an accuracy look too high.
 
-The score was fixed before any pair was compared with a published list (ciFAIR: Barz & Denzler 2020, arXiv 1902.00423,
-who compare features of a network, and then look at the pairs). Nothing here was tuned on that list.
+The score was fixed before any pair was compared with a published list, ciFAIR (Barz & Denzler 2020, arXiv 1902.00423,
+whose authors compared features of a network, then judged pairs by eye). Nothing here was tuned on that list.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from labhelpers.cifar10 import SIDE
 from labhelpers.paths import optional_file, project
 
 FOUND, PUBLISHED = "near_duplicates.csv", "cifair-pairs.csv"
-COARSE = 8  # pixels of the side of the averaged images that are compared first
+COARSE = 8  # side, in pixels, of the averaged images that are compared first
 COMPARED = 2_000  # of the pairs that are most alike at 8x8 pixels, how many the network compares
 
 
@@ -31,7 +31,7 @@ def nearest(test_images, train_images) -> pd.DataFrame:
     found = []
     for start in range(0, len(test_images), 200):  # so that the correlations of some rows fit in the memory
         rows = slice(start, start + 200)
-        # A mirrored image differs in the sign of its odd part, so these two products give both correlations.
+        # Mirroring only changes the sign of the odd part, so these two products give both correlations.
         correlation, sides = even[rows] @ train_even.T, odd[rows] @ train_odd.T
         correlation += np.abs(sides)
         train = correlation.argmax(axis=1)
@@ -48,7 +48,7 @@ def ranked(cifar, model, n: int = 1_000) -> pd.DataFrame:
 
     Args:
         cifar: a data set, as `data.load` gives it.
-        model: a trained network whose second to last layer with weights is followed by `flatten`.
+        model: a trained network with a layer named `flatten` before its last dense layer.
         n: how many pairs, at most 2,000.
 
     Returns:
@@ -66,9 +66,9 @@ def ranked(cifar, model, n: int = 1_000) -> pd.DataFrame:
 
 
 def committed(n: int) -> list[int]:
-    """Return the numbers of the `n` test images most like a training image, as notebook 01 found them for `figures`.
+    """Return the numbers of the `n` test images most like a training image, as notebook 01 wrote them to `figures`.
 
-    Empty if it has not been run yet.
+    Empty if that file is missing.
     """
     usage.note("figures", FOUND)
     path = project() / "figures" / FOUND
@@ -76,7 +76,7 @@ def committed(n: int) -> list[int]:
 
 
 def published() -> set[int] | None:
-    """Return the numbers of the test images in ciFAIR's list: with a copy, a near-duplicate, or a very similar image.
+    """Return the numbers of the test images in ciFAIR's list: with a near-duplicate or a very similar training image.
 
     None without its file, `cifair-pairs.csv` (data/README.md).
     """
@@ -93,7 +93,7 @@ def coarse(images) -> np.ndarray:
         images: uint8, (N, 32, 32, 3).
 
     Returns:
-        float32, (N, 8, 8, 3); each image has mean 0 and norm 1, or is all 0 if it was of one colour.
+        float32, (N, 8, 8, 3); each image has mean 0 and norm 1, or is all 0 if all its numbers were equal.
     """
     block = SIDE // COARSE
     rows = images.reshape(-1, COARSE, block, SIDE * 3).sum(axis=2, dtype=np.uint16)

@@ -42,7 +42,7 @@ class Parameter:
         """Raise a `LabError` if a value is of another kind, or out of range; it says `shown` instead of the value."""
         if type(value) in (bool, str) or self.kind in (bool, str):
             fits = type(value) is self.kind
-        else:  # NumPy's numbers, too
+        else:  # Integral and Real also accept NumPy's numbers
             real = self.kind is float and isinstance(value, Real) and math.isfinite(value)
             fits = isinstance(value, Integral) or real
         in_range = self.low is None or self.high is None or (fits and self.low <= value <= self.high)

@@ -8,8 +8,9 @@ import numpy as np
 from labhelpers.cifar10 import SIDE
 from labhelpers.errors import check_choice
 
-# JPEG and noise are about as poor as 16 pixels: of some tried in steps of 5, these have the closest mean structural
-# similarity to the originals (SSIM; Wang et al. 2004, doi 10.1109/TIP.2003.819861). 2,000 training images: 0.86.
+# JPEG and noise are about as poor as 16 pixels: of the values tried in steps of 5, these have a mean structural
+# similarity with the originals (SSIM; Wang et al. 2004, doi 10.1109/TIP.2003.819861) closest to that of 16 pixels,
+# which is 0.86 on training images.
 JPEG_QUALITY = 15  # of 100
 NOISE = 20  # standard deviation, of 255
 
@@ -22,7 +23,7 @@ def lower(images, level: str) -> np.ndarray:
         level: a key of `LEVELS`: fewer pixels (averaged over areas, then enlarged smoothly), "grey", "JPEG" or "noise".
 
     Returns:
-        uint8, (N, 32, 32, 3). The same images always get the same noise.
+        uint8, (N, 32, 32, 3). The same array always gets the same noise.
 
     Raises:
         LabError: there is no such level.

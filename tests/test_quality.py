@@ -24,7 +24,7 @@ def test_every_level_keeps_shape_and_brightness_and_changes_something(images, le
     before, made = images.copy(), lower(images, level)
     assert (made.shape, made.dtype) == (images.shape, np.uint8) and (images == before).all()
     assert (made != images).any() and abs(((made - images.astype(float)) @ LUMINANCE).mean()) < 2
-    assert (lower(images, level) == made).all(), "the same images always get the same noise"
+    assert (lower(images, level) == made).all(), "the same array always gets the same noise"
 
 
 @pytest.mark.parametrize("side", [16, 8])

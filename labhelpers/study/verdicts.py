@@ -16,9 +16,9 @@ The rules. Only fresh runs count (`experiments.FIRST_FRESH`) where an experiment
   validation loss in the first runs; if none has a smaller one than the claim's own experiment, the claim is *reproduced*
   without a test. If a true difference is 0, it is reproduced in at most 2.5 % of cases; if it equals the margin, it is
   refuted in at most 2.5 %, and a claim that nothing is better is decided in at most 5 %.
-- That quality is the limit (A3b): *refuted* if, seed by seed, a better network gains more on the images as they are than
-  the original's loses when they are averaged to 16 pixels (95 % interval); it can't be reproduced, since larger images
-  of these objects could not be measured.
+- That image quality is the limit (A3b): *refuted* if, seed by seed, a better network gains more than the original's
+  network loses on images averaged to 16x16 pixels (95 % interval of the difference above 0). It can't be reproduced,
+  since larger images could not be tested.
 - A fact: *reproduced* or *refuted*. How things were done: *not testable*. All other claims are *undecided*.
 
 Two experiments are compared by Welch's test, or seed by seed where one only trains for longer. An interval of a
@@ -33,7 +33,8 @@ to it. Equivalence was added, because "more epochs" was undecided although its i
 matter. The p became that of the deciding test. And claims are now judged by fresh runs only, because the rules had been
 changed after looking. Later that day, when some fresh runs had been made and seen, but none of an alternative, one slip
 was corrected: the p of a claim that nothing is better is always against the margin, never against minus the margin.
-Still later, before any run on images of lower quality, A3 became A3a, and A3b was added.
+Still later, before any run on images of lower quality, A3 became A3a, and A3b was added; what the better network gains
+was known by then.
 """
 
 from collections.abc import Sequence
@@ -106,7 +107,7 @@ def verdicts() -> tuple[list[Verdict], list[str]]:
 
 
 def judge(records: dict[str, list[Record]], claims=CLAIMS) -> list[Verdict]:
-    """Return a verdict on each claim, from the records of each experiment, by id."""
+    """Return a verdict on each claim; `records` are those of each experiment, by its id."""
     first = {id: [record for record in runs if record.seed < FIRST_FRESH] for id, runs in records.items()}
     judged = {id: [one for one in runs if one.seed in experiment(id).judged_seeds] for id, runs in records.items()}
     collected = [_collect(claim, judged, first) for claim in claims]
