@@ -65,6 +65,29 @@ def ranked(cifar, model, n: int = 1_000) -> pd.DataFrame:
     return pairs.nlargest(n, "score").reset_index(drop=True)
 
 
+def side_by_side(cifar, pairs: pd.DataFrame) -> np.ndarray:
+    """Put the images of each pair side by side, the training image mirrored where that makes them alike.
+
+    Returns:
+        uint8, (N, 32, 66, 3): test image, a white gap, training image.
+    """
+    shown = np.full((len(pairs), SIDE, 2 * SIDE + 2, 3), 255, np.uint8)
+    shown[:, :, :SIDE], trained = cifar.test_images[pairs["test"]], cifar.train_images[pairs["train"]]
+    trained[pairs["mirrored"]] = trained[pairs["mirrored"], :, ::-1]
+    shown[:, :, SIDE + 2 :] = trained
+    return shown
+
+
+def compared(pairs: pd.DataFrame, known: set[int]) -> pd.DataFrame:
+    """Compare the first 300, 600 and 1,000 pairs with a list of test images, such as `published`.
+
+    Returns:
+        A row for each number of pairs: how many are `in the list`, `recall` (of the list) and `precision` (of the pairs).
+    """
+    found = pd.Series({n: len(known & {*pairs["test"][:n]}) for n in (300, 600, 1_000)}).rename_axis("pairs")
+    return pd.DataFrame({"in the list": found, "recall": found / max(len(known), 1), "precision": found / found.index})
+
+
 def committed(n: int) -> list[int]:
     """Return the numbers of the `n` test images most like a training image, as notebook 01 wrote them to `figures`.
 

@@ -37,6 +37,7 @@ SLOW = LONGEST | {
     "backend",
     "comparison",
     "doctor",
+    "duplicates",
     "environment",
     "examples",
     "experiments",

@@ -12,7 +12,7 @@ from labhelpers import cifar10, models
 from labhelpers.backend import keras
 from labhelpers.data import Cifar10
 from labhelpers.evaluation import evaluate, typeset
-from labhelpers.study.comparison import among_runs, beside_original, networks, texts_among_runs
+from labhelpers.study.comparison import among_runs, beside_original, networks, on_parts, texts_among_runs
 from labhelpers.study.experiments import experiment
 
 # By experiment: claim, network, number of images, epochs, the original's accuracy and loss.
@@ -144,3 +144,24 @@ def test_networks_of_recorded_runs_with_what_they_cost_and_reach(runs_dir):  # n
         {"parameters": 296_130, "seconds": 330, "val_accuracy": 0.46}
     )
     assert networks(labels, "of other images").empty
+
+
+def test_accuracies_on_parts_of_the_test_images_with_two_intervals(runs_dir):  # noqa: F811
+    labels = np.zeros(10_000, int)
+    predictions = [
+        np.arange(10_000) // 5_000 * (np.arange(10_000) % n > 0) for n in (2, 4, 5)
+    ]  # the first half is right
+    predictions = [each.astype(np.uint8) for each in predictions]
+    write(runs("ladder-averaging", [0.9] * 3, predictions=predictions, tta_predictions=predictions[::-1]))
+    shares = np.array([(each == 0).mean() for each in predictions])
+    half = np.arange(10_000) < 5_000
+    row = on_parts("ladder-averaging", False, labels, {"all": labels == 0, "half": half, "other": ~half})
+    assert row["all"] == typeset(f"{100 * shares.mean():.1f} %") and row["half"] == typeset("100.0 %")
+    low, high = t.interval(0.95, 2, shares.mean(), shares.std(ddof=1) / 3**0.5)
+    assert row["interval, seeds"] == typeset(f"{100 * low:.1f} to {100 * high:.1f} %")
+    seeds = shares.var(ddof=1) / 3
+    both = seeds + shares.mean() * (1 - shares.mean()) / 10_000
+    low, high = t.interval(0.95, 2 * (both / seeds) ** 2, shares.mean(), both**0.5)  # Satterthwaite
+    assert row["interval, seeds and images"] == typeset(f"{100 * low:.1f} to {100 * high:.1f} %")
+    write(runs("ladder-averaging", [0.9] * 3, predictions=[labels.astype(np.uint8)] * 3, tta_predictions=predictions))
+    assert on_parts("ladder-averaging", True, labels, {"all": labels == 0})["all"] == row["all"]

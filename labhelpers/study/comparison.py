@@ -2,6 +2,7 @@
 
 from statistics import mean, median
 
+import numpy as np
 import pandas as pd
 
 from labhelpers.data import Cifar10
@@ -57,6 +58,29 @@ def networks(labels: dict[str, str], digest: str) -> pd.DataFrame:
             accuracies = [run.val_accuracy for run in runs]
             rows[label] = (runs[0].parameters, median(seconds), mean(accuracies))
     return pd.DataFrame.from_dict(rows, orient="index", columns=["parameters", "seconds", "val_accuracy"])
+
+
+def on_parts(id: str, tta: bool, labels, parts: dict) -> dict[str, str]:
+    """Return the mean accuracy of an experiment's recorded runs on parts of the test images, and two intervals.
+
+    Args:
+        id: of the experiment.
+        tta: whether with test-time augmentation.
+        labels: true classes of the test images, int, (10000,).
+        parts: masks of test images, bool, (10000,), by name.
+
+    Returns:
+        Texts by name: those of `parts`, and for all images `interval, seeds` (other runs on these images) and
+        `interval, seeds and images` (other images, too): 95 %.
+    """
+    runs = records.read_all(experiment(id))[0]
+    right = np.array([(run.tta_predictions if tta else run.predictions) == labels for run in runs])
+    row = {name: percent(right[:, kept].mean()) for name, kept in parts.items()}
+    share = right.mean()
+    for name, variance in ("seeds", 0.0), ("seeds and images", share * (1 - share) / len(labels)):
+        _, low, high, *_ = statistics.mean(right.mean(axis=1), variance)
+        row[f"interval, {name}"] = f"{100 * low:.1f} to {100 * high:.1f} %"
+    return {name: typeset(text) for name, text in row.items()}
 
 
 def texts_among_runs(accuracies, original: float | None) -> dict[str, str]:
