@@ -41,7 +41,7 @@ def spread(share, n):
 
 def test_classes_are_compared_by_their_own_sizes():
     matrix = np.random.default_rng(0).integers(1, 100, (10, 10)) + np.diag(np.arange(100, 200, 10))
-    run, evaluation = record(BASE, confusion_matrix=matrix), Evaluation(0, 0, (0, 0), None, None, matrix)
+    run, evaluation = record(BASE, confusion_matrix=matrix), Evaluation(0, 0, (0, 0), *[None] * 3, matrix)
     animals, vehicles = evaluation.group_errors().itertuples()
     classes = evaluation.per_class().set_index("class")
     cars = classes.loc["automobile"]

@@ -1,5 +1,7 @@
 """The networks are those of the report: their layers, sizes, costs and first weights."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,13 @@ def test_network_takes_uint8_images_and_returns_float32_logits(name, networks):
     logits = keras.ops.convert_to_numpy(networks[name](images))
     assert networks[name].inputs[0].dtype == "uint8"
     assert (logits.shape, logits.dtype) == ((7, 10), np.float32)
-    assert (logits < 0).any() and (logits > 0).any()  # no softmax, no ReLU at the end
+    assert (logits < 0).any() and (logits > 0).any(), "return logits: no softmax and no ReLU at the end"
+
+
+def test_every_network_is_listed():
+    functions = [one for one in vars(models).values() if inspect.isfunction(one)]
+    built = {one for one in functions if one.__annotations__.get("return") is keras.Model} - {models.load_trained}
+    assert built == set(models.NETWORKS.values()), "enter the function in NETWORKS"
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, "batch_normalized"])

@@ -45,7 +45,8 @@ def run(*arguments, cwd=ROOT, **variables):
 
 
 def test_names_are_numbered_without_gaps():
-    assert [path.stem[:3] for path in PATHS] == [f"{number:02}_" for number in range(1, len(PATHS) + 1)]
+    numbers = [f"{number:02}_" for number in range(1, len(PATHS) + 1)]
+    assert [path.stem[:3] for path in PATHS] == numbers, "number the notebooks 01, 02, … without gaps"
 
 
 def test_readme_lists_every_notebook():
@@ -130,12 +131,12 @@ def test_every_figure_has_a_caption_and_an_alternative_text(notebook):
         with Image.open(ROOT / f"figures/{name}.png") as image:
             caption, alt = image.text["caption"], image.text["alt"]
         assert caption.endswith(".") and alt.endswith("."), f"give save_figure a caption and an alt for {name}"
-        assert alt != caption and "nan" not in alt
+        assert alt != caption and "nan" not in alt, f"give save_figure an alt of its own, without nan, for {name}"
 
 
 def test_default_of_every_parameter_is_in_its_range(notebook):
     declared = notebooks.parameters(notebook)
-    assert declared
+    assert declared, "tag the cell with the parameters `parameters`"
     for parameter in declared.values():
         default = parameter.default
         assert parameter.parse(default if isinstance(default, str) else repr(default)) == default

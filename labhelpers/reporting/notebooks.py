@@ -127,8 +127,9 @@ def structure_faults(notebook) -> list[str]:
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     headings = [line.strip() for line in prose.splitlines() if line.strip() in SECTIONS]
     unlimited = sorted(parameters(notebook).keys() - parameters(notebook, limited=True).keys())
-    unnamed = [name for name in figures(notebook) if f"`{name}`" not in first.source]
     sources = code(notebook)
+    drawn = re.findall(r'save_figure\(\s*[\w.]+,\s*"(\w+)"', "\n".join(sources))
+    unnamed = [name for name in dict.fromkeys([*drawn, *figures(notebook)]) if f"`{name}`" not in first.source]
     last = sources[-1] if sources else ""
     lengths = sorted(len(source.splitlines()) for source in sources) or [0]
     widest = max((len(line) for source in sources for line in source.splitlines()), default=0)
