@@ -43,11 +43,12 @@ def test_networks_are_those_of_known_runs_and_small():
 @pytest.mark.parametrize("name", TRAINED)
 def test_float16_changes_the_accuracy_by_less_than_a_tenth_of_a_point(name, real_cifar):
     id, seed = TRAINED[name]
-    probabilities = training.predict(models.load_trained(name), real_cifar.test_images)
-    kept, record = evaluate(real_cifar.test_labels, probabilities), records.read(experiment(id), seed)
-    assert abs(kept.accuracy - record.accuracy) < 0.001
-    assert kept.loss == pytest.approx(record.loss, rel=1e-3)
-    assert (kept.predictions == record.predictions).mean() > 0.995
+    some = slice(2_000 if name == "best" else 10_000)  # the best network takes a minute for all
+    labels, record = real_cifar.test_labels[some], records.read(experiment(id), seed)
+    kept = evaluate(labels, training.predict(models.load_trained(name), real_cifar.test_images[some]))
+    assert abs(kept.accuracy - (record.predictions[some] == labels).mean()) < 0.001
+    assert kept.loss == pytest.approx(record.losses[some].astype(float).mean(), rel=1e-3)
+    assert (kept.predictions == record.predictions[some]).mean() > 0.995
 
 
 @pytest.mark.parametrize("name", TRAINED)
