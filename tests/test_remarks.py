@@ -80,6 +80,12 @@ def test_early_best_epochs_are_counted():
     assert numbers(sentence) == [7, 10, 10]
 
 
+def test_what_a_better_network_gains_and_poorer_images_cost():
+    better, poorer = runs("ladder-averaging", [0.85] * 6), runs("deeper-40000-16-pixels", [0.62] * 5)
+    original = runs(DEEPER, [0.65, 0.66, 0.67, 0.68, 0.69, 0.7])  # the last has no partner
+    assert numbers(remark("A3b", original, better, poorer)) == [5, 18, 5]
+
+
 def test_the_best_network_is_the_last_improvement():
     sentence = remark("A3a", runs("ladder-longer", [0.93, 0.94], tta_accuracy=[0.94, 0.96]))
     assert "(improved network, up to twelve epochs)" in sentence

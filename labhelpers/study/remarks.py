@@ -94,6 +94,15 @@ def best_network(claim, records) -> str:
     )
 
 
+def gain_and_loss(claim, records) -> str:
+    """Say what a better network gains and what poorer images cost, over the seeds that all three experiments have."""
+    original, better, poorer = ({run.seed: run.accuracy for run in records[id]} for id in claim.experiments)
+    seeds = original.keys() & better.keys() & poorer.keys()
+    first, second, third = (100 * np.mean([of[seed] for seed in seeds]) for of in (original, better, poorer))
+    gain, cost = f"{second - first:.1f}", f"{first - third:.1f}"
+    return f"Over {len(seeds)} seeds, the better network gains {gain} points; the poorer images cost {cost}."
+
+
 def learning_rates(claim, records) -> str:
     """Compare Adam with SGD, which does not scale its steps and so cannot make up for a wrong rate."""
     tried = [experiment(claim.experiments[0]), *(one for one in EXPERIMENTS if one.group == RATE)]
@@ -114,5 +123,6 @@ BY_CLAIM = {
     "A1 complexity": multiplications,
     "A1 epochs": early_best_epochs,
     "A3a": best_network,
+    "A3b": gain_and_loss,
     "A4": learning_rates,
 }
