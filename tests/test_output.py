@@ -75,7 +75,8 @@ print(plt.get_fignums())
     assert notebooks.figure_of(shown) == "mine" and shown.metadata["image/png"].alt == "Nothing."
     assert caption.data["text/markdown"] == "*Mine.*"
     assert [notebooks.is_caption(one) for one in (shown, caption, printed)] == [False, True, False]
-    assert notebooks.figures(notebooks.clean(notebook)) == ["mine"]
+    cleaned = notebooks.clean(notebook)
+    assert notebooks.figures(cleaned) == ["mine"] and sum(map(notebooks.is_caption, notebooks.outputs(cleaned))) == 1
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ def report(tmp_path, monkeypatch):
             fig = plt.figure(figsize=(3, 2))
             save_figure(fig, figure, numbers, caption="50 % < all.", alt=f"The {figure}.")
             shown = new_output("display_data", {"image/png": ""}, metadata={"labhelpers": {"figure": figure}})
-            cells.append(new_code_cell("draw()", outputs=[shown]))
+            caption = new_output("display_data", {"text/markdown": "*50\xa0% < all.*"})
+            caption.metadata = {"labhelpers": {"caption_of": figure}}
+            cells.append(new_code_cell("draw()", outputs=[shown, caption]))
         path = tmp_path / "notebooks" / "01_first.ipynb"
         nbformat.write(new_notebook(cells=cells), path)
         monkeypatch.setattr(notebooks, "notebook_paths", lambda: [path])

@@ -222,7 +222,8 @@ def clean(notebook):
             if "metadata" in output:
                 alt = output.metadata.get("image/png", {}).get("alt")
                 named = {OURS: {"figure": figure_of(output)}, "image/png": {"alt": alt}}
-                output.metadata = nbformat.from_dict(named if figure_of(output) else {})
+                kept = {OURS: output.metadata[OURS]} if is_caption(output) else named if figure_of(output) else {}
+                output.metadata = nbformat.from_dict(kept)
     return cleaned
 
 
