@@ -19,6 +19,10 @@ def images():
     return standin.draw()[2][:50]
 
 
+def test_levels_are_those_that_records_name():
+    assert list(LEVELS) == ["24 pixels", "16 pixels", "12 pixels", "8 pixels", "grey", "JPEG", "noise"]
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_level_keeps_shape_and_brightness_and_changes_something(images, level):
     before, made = images.copy(), lower(images, level)
