@@ -2,7 +2,7 @@
 
 import os
 import sys
-import tempfile
+import uuid
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -177,18 +177,13 @@ def writing(place, remedy: str = OTHER_FOLDER):
 
 @contextmanager
 def atomic_write(path, remedy: str = OTHER_FOLDER):
-    """Give a temporary file beside `path`, which gets that name only if the block succeeds; errors as for `writing`."""
+    """Give a new path beside `path`; its file gets that name only if the block succeeds; errors as for `writing`."""
     path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     with writing(path, remedy):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
         try:
             yield temporary
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner may read
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
