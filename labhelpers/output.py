@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from labhelpers import data
-from labhelpers.paths import atomic_write, examples_dir, figures_dir
+from labhelpers.paths import atomic_write, figures_dir, results_dir
 from labhelpers.style import PALETTE, plt
 
 PER_CELL = 12  # images for each cell of the confusion matrix
@@ -75,7 +75,7 @@ def save_examples(name: str, images, labels, probabilities) -> None:
     table["image"], table["probability"] = np.arange(len(table)), probabilities.max(axis=1)
     table = table.groupby(["true", "predicted"]).head(PER_CELL).sort_values(["true", "predicted", "image"])
     table["webp"] = [_as_text(images[position]) for position in table["image"]]
-    with _table_file(table, examples_dir() / f"{name}.csv"):
+    with _table_file(table, results_dir() / "examples" / f"{name}.csv"):
         pass
 
 

@@ -4,7 +4,6 @@ import os
 import sys
 import uuid
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 import filelock
@@ -25,16 +24,11 @@ def project() -> Path:
     It is the folder that the package was installed from, or else the nearest one above the current directory. Without
     either, a `LabError` says so.
     """
-    found = _project_of_package() or current_project()
+    package = Path(__file__).resolve().parents[1]
+    found = package if _is_project(package) else current_project()
     if found is None:
         raise LabError("the project's folder was not found: run this from inside a clone of the project")
     return found
-
-
-@cache
-def _project_of_package():
-    package = Path(__file__).resolve().parents[1]
-    return package if _is_project(package) else None
 
 
 def current_project() -> Path | None:
@@ -96,7 +90,8 @@ def results_dir() -> Path:
     if "LAB_USAGE" in os.environ:
         return folder
     claim(folder)
-    return folder / "by_hand" if _is_report(folder) else folder
+    is_report = folder == project() / "report" or (folder / "run.json").exists()
+    return folder / "by_hand" if is_report else folder
 
 
 def claim(folder: Path) -> None:
@@ -121,18 +116,9 @@ def check_ours(folder: Path) -> None:
             )
 
 
-def _is_report(folder):
-    return folder == project() / "report" or (folder / "run.json").exists()
-
-
 def figures_dir() -> Path:
     """Return the folder that `save_figure` writes to; never the committed `figures`."""
     return results_dir() / "figures"
-
-
-def examples_dir() -> Path:
-    """Return the folder that `save_examples` writes to, for the page alone; it is not committed."""
-    return results_dir() / "examples"
 
 
 def checkpoints_dir() -> Path:

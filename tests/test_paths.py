@@ -23,7 +23,6 @@ def test_reports_go_to_report_from_any_directory_and_runs_by_hand_beside_it(monk
         assert paths.project() == PROJECT
         assert paths.out_dir() == PROJECT / "report"
         assert paths.figures_dir() == PROJECT / "report" / "by_hand" / "figures"
-        assert paths.examples_dir() == PROJECT / "report" / "by_hand" / "examples"
 
 
 def test_lab_out_says_where_results_go_and_is_relative_to_the_directory_now(monkeypatch, tmp_path):
