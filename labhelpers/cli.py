@@ -96,7 +96,6 @@ def _parser():
     source = {"dest": "source", "metavar": "PATH", "help": "a folder, an archive, or 'standin'"}
     option = command(_data, "data", "find or download CIFAR-10, verify it, print its location and digest")
     option("--data", **source)
-    option("--verify", action="store_true", help="also list the digest of every file")
 
     option = command(_report, "report", "re-execute the notebooks that changed, and write report/index.html")
     option("names", nargs="*", metavar="NOTEBOOK", help="a number, such as 02, or a name")
@@ -133,16 +132,12 @@ def _parser():
     return parser
 
 
-def _data(source, verify):
+def _data(source):
     from labhelpers import data
-    from labhelpers.cifar10 import BATCH_SHA256
 
     cifar = data.find(source)
     place = "drawn by labhelpers.standin" if cifar.is_standin else f"in {cifar.source}, verified"
     print(f"{cifar.name} {place}\ndigest {cifar.digest}")
-    if verify and not cifar.is_standin:
-        for name, sha256 in BATCH_SHA256.items():
-            print(f"{sha256}  {name}")
 
 
 def _report(values, **options):

@@ -78,7 +78,5 @@ def test_data_says_what_it_is():
 
 
 def test_data_verifies_the_real_files(real_cifar):
-    done = lab("data", "--verify", "--data", real_cifar.source)
-    assert done.returncode == 0 and real_cifar.digest in done.stdout
-    batches = [line for line in done.stdout.splitlines() if "batch" in line and len(line.split()[0]) == 64]
-    assert len(batches) == 6
+    done = lab("data", "--data", real_cifar.source)
+    assert done.returncode == 0 and f", verified\ndigest {real_cifar.digest}\n" in done.stdout
