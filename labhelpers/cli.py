@@ -199,16 +199,9 @@ def _predict(pictures):
 
     answers = {}
     for name, (id, seed) in weights.TRAINED.items():
-        try:
-            record = records.read(experiment(id), seed)
-            probabilities = training.predict(models.load_trained(name), images)
-        except LabError as error:
-            print(f"WARNING: {error}", file=sys.stderr)
-        else:
-            tested = f" (test accuracy {percent(record.accuracy)})" if record else ""
-            answers[f"{experiment(id).label}{tested}"] = probabilities
-    if not answers:
-        raise LabError("none of the trained networks can be used, see above")
+        record = records.read(experiment(id), seed)
+        tested = f" (test accuracy {percent(record.accuracy)})" if record else ""
+        answers[f"{experiment(id).label}{tested}"] = training.predict(models.load_trained(name), images)
     width = max(map(len, answers))
     for at, picture in enumerate(pictures):
         print(picture)
