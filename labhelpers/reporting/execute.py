@@ -66,7 +66,7 @@ def report(names=(), *, source=None, quick=False, force=False, values=None, expl
     versions = {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in VERSIONS}
     state = {"cifar": {"name": cifar.name, "digest": cifar.digest}, "versions": versions}
     claim(out_dir())
-    with _locked(folder), _own_settings() as temporary:
+    with locked(folder), _own_settings() as temporary:
         for stem, notebook in chosen.items():
             if reasons[stem]:
                 _run(notebook, stem, folder, temporary, state | {"parameters": given[stem]})
@@ -142,7 +142,7 @@ def _say_whether_reproduced(folder, ran, chosen, strict) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder):
+def locked(folder):
     """Lock the report folder, so that two reports at once don't mix their results; remove partial files at the end."""
     busy = f"another lab report is at work in {folder}: wait for it, or set LAB_OUT to another folder"
     with writing(folder), exclusive(folder / ".lock", busy):

@@ -1,12 +1,12 @@
 """Run one notebook with every combination of some parameters' values, and put the results into a table and a figure."""
 
-import contextlib
 import itertools
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import joblib
 import pandas as pd
@@ -14,10 +14,10 @@ import pandas as pd
 from labhelpers import machine, plots
 from labhelpers.errors import LabError
 from labhelpers.output import STAMP
-from labhelpers.paths import atomic_write, claim, exclusive, out_dir, writing
+from labhelpers.paths import atomic_write, claim, out_dir
 from labhelpers.progress import progress
 from labhelpers.reporting import notebooks
-from labhelpers.reporting.execute import find_or_stand_in, settings
+from labhelpers.reporting.execute import find_or_stand_in, locked, settings
 from labhelpers.study.spread import NUMBERS
 
 
@@ -25,15 +25,7 @@ def sweep(names, values: dict[str, list[str]], source=None, force=False) -> Path
     """Run the combinations, as many at a time as there are cores; one that was run before is not run again.
 
     Each runs like `lab report` with these values, into a folder of its own below `sweeps` in the folder for reports.
-
-    Args:
-        names: the notebook, by number, stem or file, as the only item.
-        values: of each parameter, as text.
-        source: the data, as for `report`.
-        force: run them whether or not they were run before.
-
-    Returns:
-        The CSV with a row for each network that was trained; the figure is beside it.
+    Returns the CSV with a row for each network that was trained; the figure is beside it.
 
     Raises:
         LabError: not one notebook is named, it has no such parameter or value, or it compares no network; or some
@@ -49,25 +41,28 @@ def sweep(names, values: dict[str, list[str]], source=None, force=False) -> Path
     cifar = find_or_stand_in(source)
     folder = out_dir() / "sweeps" / path.stem / ("standin" if cifar.is_standin else "")
     claim(out_dir())
+    workers = min(machine.threads(), len(combinations))
+    threads = machine.threads() // workers
     rows: list[dict] = []
     failed: list[str] = []
     running: list[subprocess.Popen] = []
-    busy = f"another lab report is at work in {folder}: wait for it, or set LAB_OUT to another folder"
-    with (
-        writing(folder),
-        exclusive(folder / ".lock", busy),
-        progress(len(combinations), path.stem, unit="run") as bar,
-        _ended(running),
-    ):
-        for done, (chosen, result) in enumerate(_run_all(combinations, path.stem, folder, force, running), 1):
-            name = ", ".join(f"{parameter} = {value}" for parameter, value in chosen.items())
-            if isinstance(result, str):
-                failed.append(f"{name}: {result}")
-            else:
-                rows += [chosen | row for row in result]
-            bar.update()
-            if bar.disable:
-                print(f"{done} of {len(combinations)}: {name}", flush=True)
+    tasks = [joblib.delayed(_run)(chosen, path.stem, folder, force, threads, running) for chosen in combinations]
+    with locked(folder), progress(len(combinations), path.stem, unit="run") as bar:
+        results = joblib.Parallel(workers, backend="threading", return_as="generator_unordered")(tasks)
+        try:
+            for done, (chosen, result) in enumerate(results, 1):
+                name = ", ".join(f"{parameter} = {value}" for parameter, value in chosen.items())
+                if isinstance(result, str):
+                    failed.append(f"{name}: {result}")
+                else:
+                    rows += [chosen | row for row in result]
+                bar.update()
+                if bar.disable:
+                    print(f"{done} of {len(combinations)}: {name}", flush=True)
+        finally:  # leave no command running, so that the next one can go on at once
+            for process in [*running]:
+                process.terminate()
+                process.wait()
         if rows:
             _save(pd.DataFrame(rows), [name for name in values if len({one[name] for one in combinations}) > 1], folder)
     if failed:
@@ -81,38 +76,13 @@ def _combinations(stem, notebook, values) -> list[dict]:
         [settings({stem: notebook}, {name: text}, quick=False)[stem][name] for text in texts]
         for name, texts in values.items()
     ]
-    combinations = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*map(dict.fromkeys, parsed))]
-    if len({_folder_name(chosen) for chosen in combinations}) < len(combinations):
-        raise LabError("two values differ only in signs that a folder's name can't have: give one of them another name")
-    return combinations
-
-
-def _folder_name(chosen) -> str:
-    return re.sub(r"[^\w.,=+-]", "_", ",".join(f"{name}={value}" for name, value in chosen.items()))
-
-
-@contextlib.contextmanager
-def _ended(running):
-    """Leave no command running, so that the next one can go on at once."""
-    try:
-        yield
-    finally:
-        for process in [*running]:
-            process.terminate()
-            process.wait()
-
-
-def _run_all(combinations, stem, folder, force, running):
-    """Yield each combination when it is done, with what `_run` returns."""
-    workers = min(machine.threads(), len(combinations))
-    threads = machine.threads() // workers
-    tasks = [joblib.delayed(_run)(chosen, stem, folder, force, threads, running) for chosen in combinations]
-    return joblib.Parallel(workers, backend="threading", return_as="generator_unordered")(tasks)
+    return [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*map(dict.fromkeys, parsed))]
 
 
 def _run(chosen, stem, folder, force, threads, running):
     """Run one combination; return it with its results, a dictionary for each network, or with the line of its error."""
-    out = folder / _folder_name(chosen)
+    # Each has its own folder, whatever signs are in a text.
+    out = folder / quote(",".join(f"{name}={value}" for name, value in chosen.items()), safe="=,+")
     given = [word for name, value in chosen.items() for word in ("-p", name, str(value))]
     command = [sys.executable, "-P", "-m", "labhelpers", "report", stem, *given, *["--force"] * force]
     environment = os.environ | {"LAB_OUT": str(out), "LAB_THREADS": str(threads), "LAB_PROGRESS": "0"}
