@@ -60,9 +60,6 @@ def refresh(names=()) -> list[str]:
         if not table:
             raise LabError(lost)
         readme = readme[: table.start()] + make() + readme[table.end() :]
-    committed = {path: refreshed.get(path) or notebooks.read(path) for path in notebooks.notebook_paths()}
-    kept = {name for notebook in committed.values() for name in notebooks.made(notebook)}
-    earlier = {name: sha for path in refreshed for name, sha in notebooks.made(notebooks.read(path)).items()}
     contents: dict[str, bytes] = {}
     changed = []
     for path, notebook in refreshed.items():
@@ -75,11 +72,6 @@ def refresh(names=()) -> list[str]:
             with atomic_write(target, FREE_SPACE) as temporary:
                 temporary.write_bytes(content)
             changed.append(name)
-    # Only what an earlier run of these notebooks made, as it made it: other files in figures/ may be someone's own.
-    for name in sorted(earlier.keys() - kept):
-        if cache.digest(project() / name) == earlier[name]:
-            (project() / name).unlink()
-            changed.append(f"{name} (removed)")
     return changed or ["nothing to refresh"]
 
 
