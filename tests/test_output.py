@@ -72,11 +72,11 @@ print(plt.get_fignums())
     NotebookClient(notebook, kernel_name="python3").execute()
     shown, caption, printed = sorted(notebook.cells[0].outputs, key=lambda output: output.output_type)
     assert "image/png" in shown.data and printed.text == "[]\n"
-    assert notebooks.figure_of(shown) == "mine" and shown.metadata["image/png"].alt == "Nothing."
+    assert notebooks.noted(shown, "figure") == "mine" and shown.metadata["image/png"].alt == "Nothing."
     assert caption.data["text/markdown"] == "*Mine.*"
-    assert [notebooks.is_caption(one) for one in (shown, caption, printed)] == [False, True, False]
     cleaned = notebooks.clean(notebook)
-    assert notebooks.figures(cleaned) == ["mine"] and sum(map(notebooks.is_caption, notebooks.outputs(cleaned))) == 1
+    assert notebooks.figures(cleaned) == ["mine"]
+    assert [notebooks.noted(output, "caption_of") for output in notebooks.outputs(cleaned)].count("mine") == 1
 
 
 @pytest.mark.parametrize(

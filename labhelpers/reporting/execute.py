@@ -203,7 +203,8 @@ def _run(notebook, stem, folder, temporary, run) -> None:
         used = None
     run["seconds"] = round(time.time() - started, 1)
     run["ended"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    run["reproduction"] = next(filter(None, map(notebooks.reproduction_of, notebooks.outputs(executed))), None)
+    results = (notebooks.noted(output, "reproduction") for output in notebooks.outputs(executed))
+    run["reproduction"] = next(filter(None, results), None)
     run["key"] = cache.key(notebook, run["parameters"], used, run["cifar"]["digest"], before)
     made = sorted(path for path in staging.rglob("*") if path.is_file())
     run["files"] = {path.relative_to(staging).as_posix(): cache.digest(path) for path in made}

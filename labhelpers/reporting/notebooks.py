@@ -153,23 +153,17 @@ def structure_faults(notebook) -> list[str]:
     return [fault for fault, kept in rules.items() if not kept]
 
 
-def figure_of(output) -> str | None:
-    """Return the name of the saved figure that an output shows, as `output.save_figure` noted it; None for others."""
-    return output.get("metadata", {}).get(OURS, {}).get("figure")
+def noted(output, kind: str):
+    """Return what the library noted in an output; None in others.
 
-
-def is_caption(output) -> bool:
-    """Return whether an output is the caption of the saved figure before it."""
-    return "caption_of" in output.get("metadata", {}).get(OURS, {})
-
-
-def reproduction_of(output) -> dict | None:
-    """Return the result that `reproduction.compare` put into an output; None for others."""
-    return output.get("metadata", {}).get(OURS, {}).get("reproduction")
+    `save_figure` notes the name of the `figure` that it shows, and for its caption what it is the `caption_of`; `compare`
+    notes its result, the `reproduction`.
+    """
+    return output.get("metadata", {}).get(OURS, {}).get(kind)
 
 
 def outcomes(results) -> str:
-    """Count the outcomes of what `reproduction_of` returned, in words."""
+    """Count the outcomes of the results of `compare`, None where there is none, in words."""
     counted = Counter(result["outcome"] if result else "not compared" for result in results)
     return ", ".join(f"{n} {outcome}" for outcome, n in counted.most_common())
 
@@ -181,7 +175,7 @@ def outputs(notebook) -> list:
 
 def figures(notebook) -> list[str]:
     """Return the names of the saved figures that the notebook's outputs show, in order."""
-    return [name for name in map(figure_of, outputs(notebook)) if name]
+    return [name for output in outputs(notebook) if (name := noted(output, "figure"))]
 
 
 def code(notebook) -> list[str]:
@@ -221,8 +215,9 @@ def clean(notebook):
         for output in cell.get("outputs", []):
             if "metadata" in output:
                 alt = output.metadata.get("image/png", {}).get("alt")
-                named = {OURS: {"figure": figure_of(output)}, "image/png": {"alt": alt}}
-                kept = {OURS: output.metadata[OURS]} if is_caption(output) else named if figure_of(output) else {}
+                named = {OURS: {"figure": noted(output, "figure")}, "image/png": {"alt": alt}}
+                is_caption = noted(output, "caption_of")
+                kept = {OURS: output.metadata[OURS]} if is_caption else named if noted(output, "figure") else {}
                 output.metadata = nbformat.from_dict(kept)
     return cleaned
 

@@ -92,9 +92,9 @@ def _attach_figures(sections, runs, folder, strips) -> dict[str, dict]:
     for stem, notebook in sections.items():
         for cell in notebook.cells:
             if "outputs" in cell:  # the template writes the captions
-                cell.outputs = [output for output in cell.outputs if not notebooks.is_caption(output)]
+                cell.outputs = [output for output in cell.outputs if not notebooks.noted(output, "caption_of")]
         for output in notebooks.outputs(notebook):
-            name = notebooks.figure_of(output)
+            name = notebooks.noted(output, "figure")
             if name and name not in figures and (folder / "figures" / f"{name}.png").exists():
                 figure = _figure(name, folder, runs.get(stem), strips)
                 figure["number"] = len(figures) + 1

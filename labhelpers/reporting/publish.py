@@ -93,7 +93,7 @@ def _refreshed(path, run, folder):
         )
     executed = notebooks.read(folder / "notebooks" / path.name)
     for output in notebooks.outputs(executed):
-        if result := notebooks.reproduction_of(output):
+        if result := notebooks.noted(output, "reproduction"):
             output.data["text/markdown"] = reproduction.text(reproduction.committed(result))
     return notebooks.with_provenance(notebooks.clean(notebooks.with_outputs(source, executed)), run)
 
