@@ -31,23 +31,23 @@ SIGNS = dict(zip(verdicts.OUTCOMES, "✓≈↗✗?·", strict=True))
 
 def write(folder: Path) -> Path:
     """Write `index.html` from the notebooks that were executed into `folder`, with their prose as it is now."""
-    sections = {}
+    sections, runs = {}, notebooks.read_record(folder)["notebooks"]
     for path in notebooks.notebook_paths():
         executed = folder / "notebooks" / path.name
-        if executed.exists():
+        if path.stem in runs and executed.exists():
             source, ran = notebooks.read_source(path), notebooks.read(executed)
             same = notebooks.code(source) == notebooks.code(ran)
             sections[path.stem] = notebooks.clean(notebooks.with_outputs(source, ran) if same else ran)
+    runs = {stem: runs[stem] for stem in sections}
     glossary = project() / "notebooks" / notebooks.GLOSSARY
     words = nbformat.v4.new_markdown_cell(glossary.read_text(encoding="utf-8"))
     sections[glossary.stem] = nbformat.v4.new_notebook(cells=[words])
     with atomic_write(folder / "index.html") as temporary:
-        temporary.write_text(_render(sections, folder), encoding="utf-8")
+        temporary.write_text(_render(sections, runs, folder), encoding="utf-8")
     return folder / "index.html"
 
 
-def _render(sections, folder) -> str:
-    runs = notebooks.read_record(folder)["notebooks"]
+def _render(sections, runs, folder) -> str:
     judged, faults = verdicts.verdicts()
     for fault in faults:
         print(f"WARNING: {fault}", file=sys.stderr)
@@ -66,15 +66,14 @@ def _render(sections, folder) -> str:
         rendered.append({"stem": stem, "body": body, "contents": contents, "changed": changed})
     table = tables.table(judged).rename(columns={tables.RUN: "run", tables.OURS: "ours", "decided by": "by"})
     table["sign"], table["key"] = table["verdict"].map(SIGNS), table["verdict"].str.replace(" ", "-")
-    loaded = {runs[stem]["cifar"]["name"] for stem in sections if _loads_data(runs.get(stem))}
+    loaded = {run["cifar"]["name"] for run in runs.values() if _loads_data(run)}
     warnings = [STANDIN.format(name) for name in sorted(loaded - {"CIFAR-10"})]
-    results = [runs[stem].get("reproduction") for stem in sections if stem in runs]
     charts = any(figure["strips"] for figure in figures.values())
     return exporter.environment.get_template("page.html.j2").render(
         title=TITLE,
         warnings=warnings + [REHEARSAL] * (folder.name == QUICK_FOLDER) + faults,
         abstract=text.abstract(judged, improvements.summary(improvements.runs())),
-        reproduced=notebooks.outcomes(results),
+        reproduced=notebooks.outcomes(run.get("reproduction") for run in runs.values()),
         verdicts=table.to_dict("records"),
         shown=[strip["claim"] for strip in strips] if charts else [],
         sections=rendered,
@@ -83,7 +82,7 @@ def _render(sections, folder) -> str:
 
 def _loads_data(run) -> bool:
     """Return whether a run loaded the data set, so that its figures are not of run records alone."""
-    return run is not None and ("data" in run["key"] or "modules" not in run["key"])
+    return "data" in run["key"] or "modules" not in run["key"]
 
 
 def _attach_figures(sections, runs, folder, strips) -> dict[str, dict]:
@@ -96,10 +95,8 @@ def _attach_figures(sections, runs, folder, strips) -> dict[str, dict]:
         for output in notebooks.outputs(notebook):
             name = notebooks.noted(output, "figure")
             if name and name not in figures and (folder / "figures" / f"{name}.png").exists():
-                figure = _figure(name, folder, runs.get(stem), strips)
-                figure["number"] = len(figures) + 1
-                figure["provenance"] = _provenance(notebook, stem, runs.get(stem))
-                output.metadata["page"] = figures[name] = figure
+                about = {"number": len(figures) + 1, "provenance": _provenance(notebook, stem, runs[stem])}
+                output.metadata["page"] = figures[name] = _figure(name, folder, runs[stem], strips) | about
     return figures
 
 
@@ -110,7 +107,7 @@ def _figure(name, folder, run, strips) -> dict:
         words, (width, height) = image.text, image.size
     numbers = pd.read_csv(io.BytesIO(csv)) if csv.strip() else pd.DataFrame()
     examples = folder / "examples" / f"{name}.csv"
-    of_cifar = run is not None and run["cifar"]["name"] == "CIFAR-10"
+    of_cifar = run["cifar"]["name"] == "CIFAR-10"
     is_matrix = examples.exists() and {"true", "predicted", "images"} <= set(numbers.columns)
     return {
         "name": name,
@@ -127,8 +124,6 @@ def _figure(name, folder, run, strips) -> dict:
 
 def _provenance(notebook, stem, run) -> str:
     """Return where a notebook's figures come from: its parameters, its data, the versions, the time it took."""
-    if run is None:
-        return f"{stem}.ipynb"
     declared = {name: parameter.default for name, parameter in notebooks.parameters(notebook).items()}
     settings = ", ".join(f"{name} = {value!r}" for name, value in (declared | run["parameters"]).items())
     cifar, versions = run["cifar"], run["versions"]
