@@ -26,27 +26,18 @@ QUICK = {"N_TRAIN": 2_000, "N_TRAIN_LARGER": 4_000, "EPOCHS": 1}
 VERSIONS = ("tensorflow", "keras", "numpy", "scipy", "matplotlib", "seaborn", "papermill")
 
 
-def report(names=(), *, source=None, quick=False, force=False, values=None, explain=False, strict=False) -> Path | None:
-    """Run the notebooks that changed since they last ran, then write the page.
+def report(names, source, quick, force, values: dict[str, str], explain, strict) -> Path | None:
+    """Run the notebooks that changed since they last ran, then write the page; return its path.
 
-    Args:
-        names: notebooks by number, stem or file; none means all.
-        source: the data, as for `data.load`; where none is available, stand-in images are used, with warnings.
-        quick: few images, one epoch, into a separate folder.
-        force: run them whether or not they changed.
-        values: parameters as text, by name; every chosen notebook must have them.
-        strict: raise an error if a run is outside of what the recorded runs lead to expect.
-        explain: only print why each would run; nothing is run, written or downloaded.
-
-    Returns:
-        The path of the page; None for `explain`.
+    The arguments are the options of `lab report`. For `explain` nothing is run, written or downloaded, and there is no
+    page to return.
 
     Raises:
         LabError: a user error; the results of earlier runs are untouched then.
         NotReproduced: for `strict`.
     """
     chosen = {path.stem: notebooks.read_source(path) for path in notebooks.select(names)}
-    given = settings(chosen, values or {}, quick)
+    given = settings(chosen, values, quick)
     if explain:
         os.environ["LAB_OFFLINE"] = "1"
     cifar = find_or_stand_in(source)

@@ -40,15 +40,8 @@ class _Kernel(AsyncKernelManager):
 def run(notebook, stem: str, settings: dict, folder: str, progress: bool):
     """Run a notebook, with `settings` as its parameters; its cells are executed in the folder of the notebooks.
 
-    Args:
-        notebook: as it was read.
-        stem: of its file, which is written into `notebooks` in the current directory, also if the run fails.
-        settings: parameters to set, by name.
-        folder: for the files by which the kernel is reached.
-        progress: whether to show a bar.
-
-    Returns:
-        The notebook as it was executed.
+    As it was executed, it is returned, and written into `notebooks` in the current directory, also if the run fails. The
+    kernel is reached through files in `folder`.
 
     Raises:
         LabError: a cell failed, or the kernel ended.
