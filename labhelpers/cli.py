@@ -6,7 +6,6 @@ import io
 import os
 import signal
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 from labhelpers import __version__
@@ -53,10 +52,6 @@ def main(arguments=None) -> int:
 
 
 def _run(arguments):
-    for flag, word in pairwise(arguments):
-        name, sign, value = word.partition("=")
-        if flag == "-p" and sign:
-            raise LabError(f"-p {word}: write name and value as two words, -p {name} {value}")
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
     options = vars(known)
@@ -142,6 +137,8 @@ def _data(source):
 
 def _report(values, **options):
     for name, *texts in values:
+        if "=" in name:
+            raise LabError(f"-p {name}: write name and value as two words, -p {name.replace('=', ' ', 1)}")
         if not texts:
             raise LabError(f"-p {name}: write a value after it, as in -p {name} 3")
         if [name for other, *_ in values if other == name] != [name]:

@@ -2,13 +2,12 @@
 
 import base64
 import io
-import sys
 from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 
-from labhelpers import data
+from labhelpers import data, usage
 from labhelpers.paths import atomic_write, figures_dir, results_dir
 from labhelpers.style import PALETTE, plt
 
@@ -92,8 +91,7 @@ def _table_file(numbers, path):
 
 def _show(fig, name, caption, alt):
     """Show the figure and its caption in a notebook, under whatever backend; the cell's outputs carry its name."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if getattr(shell, "kernel", None) is not None:
+    if getattr(usage.shell(), "kernel", None):
         from IPython.display import Image, Markdown, display
 
         png = io.BytesIO()

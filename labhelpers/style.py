@@ -4,9 +4,9 @@ It is the one place that imports matplotlib and seaborn first.
 """
 
 import os
-import sys
 import warnings
 
+from labhelpers import usage
 from labhelpers.errors import LabError
 from labhelpers.quiet import without_stderr
 
@@ -26,7 +26,7 @@ STYLE = {
     **dict.fromkeys(["xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize"], 8.5),
 }
 
-shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+shell = usage.shell()
 kernel = getattr(shell, "kernel", None)
 if kernel:
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # a user's choice may not even exist
