@@ -7,7 +7,7 @@ from scipy.stats import ttest_1samp
 
 from labhelpers.errors import LabError
 from labhelpers.evaluation import typeset
-from labhelpers.reporting.interactive import strip_charts
+from labhelpers.reporting.interactive import strip_chart
 from labhelpers.study import plots, records, statistics, tables, verdicts
 from labhelpers.study.claims import BASE, CLAIMS, DEEPER, IMPROVED, LARGER, RATES, SHORTER, Claim, original
 from labhelpers.study.experiments import experiment
@@ -90,7 +90,8 @@ def test_one_row_adds_a_claim_everywhere():
     assert row["why"].startswith(f"In {sum(gap > 0 for gap in gaps)} of 10 runs ships are recognised more often; ")
     for printed in (tables.as_markdown(judged), tables.as_text(judged)):
         assert ours in printed and ROW.statement in printed
-    strip, chart, ax = verdicts.strips(judged)[-1], strip_charts(judged)[-1], plots.verdicts(judged).axes[-1]
+    strip, ax = verdicts.strips(judged)[-1], plots.verdicts(judged).axes[-1]
+    chart = strip_chart(strip)
     assert strip.verdict is added and strip.dots == pytest.approx([100 * gap for gap in gaps])
     assert (chart["claim"], chart["ours"], len(chart["runs"])) == ("X1", ours, 10)
     assert ROW.statement in ax.get_title(loc="left") and ax.get_xlabel() == chart["unit"] == strip.axis

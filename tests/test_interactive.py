@@ -34,7 +34,7 @@ def test_matrix_groups_classes_and_has_human_answers(tmp_path):
 
 def test_strip_charts_show_what_the_figures_draw():
     judged, _ = verdicts.verdicts()
-    charts = interactive.strip_charts(judged)
+    charts = [interactive.strip_chart(strip) for strip in verdicts.strips(judged)]
     by_claim = {verdict.claim.id: verdict for verdict in judged}
     based_on_runs = [
         id for id, verdict in by_claim.items() if verdict.evidence.prediction or verdict.evidence.difference

@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from labhelpers.output import save_figure
-from labhelpers.reporting import interactive, notebooks, page
+from labhelpers.reporting import notebooks, page
 from labhelpers.study import records, verdicts
 
 NUMBERS = {"epoch": [1, 2, 3], "loss": [2.5, 1.5, 1.0]}
@@ -95,8 +95,8 @@ def test_the_glossary_is_a_section_that_is_linked_to(report):
 def test_claim_links_to_its_chart(report):
     text = report(numbers={"claim": ["D1"], "verdict": ["reproduced"]})
     linked = set(re.findall('href="#verdict-([^"]+)"', text))
-    charts = interactive.strip_charts(verdicts.verdicts()[0])
-    assert linked == {chart["claim"].replace(" ", "-") for chart in charts}
+    based_on_runs = {strip.verdict.claim.id for strip in verdicts.strips(verdicts.verdicts()[0])}
+    assert linked == {id.replace(" ", "-") for id in based_on_runs}
     assert linked == set(re.findall('id="verdict-([^"]+)"', text)) and linked
 
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from labhelpers.cifar10 import CLASS_NAMES, GROUPED, VEHICLES
 from labhelpers.evaluation import percent, typeset
 from labhelpers.study import human_labels, records, text
-from labhelpers.study.verdicts import Verdict, strips
+from labhelpers.study.verdicts import Strip
 
 MARGIN = 0.06  # of a strip's width, free at both ends
 
@@ -69,16 +69,12 @@ def _human_answers(true, predicted):
     return f" Human annotators say {CLASS_NAMES[predicted]} in {share} of their answers to test images of this class."
 
 
-def strip_charts(verdicts: list[Verdict]) -> list[dict]:
-    """Return the strip chart of each verdict that rests on runs, as the template needs it.
+def strip_chart(strip: Strip) -> dict:
+    """Return the strip chart of a verdict that rests on runs, as the template needs it.
 
     Places, such as `at` of ticks and runs, are in per cent of the width; claims without a number have no `band` and
     no `rounded`.
     """
-    return [_chart(strip) for strip in strips(verdicts)]
-
-
-def _chart(strip):
     claim, (start, end) = strip.verdict.claim, strip.span
     end = max(end, start + 1e-9)
     ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(start, end)

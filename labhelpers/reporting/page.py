@@ -51,7 +51,7 @@ def _render(sections, runs, folder) -> str:
     judged, faults = verdicts.verdicts()
     for fault in faults:
         print(f"WARNING: {fault}", file=sys.stderr)
-    strips = interactive.strip_charts(judged)
+    strips = [interactive.strip_chart(strip) for strip in verdicts.strips(judged)]
     figures = _attach_figures(sections, runs, folder, strips)
     numbers = {name: figure["number"] for name, figure in figures.items()}
     exporter = HTMLExporter(template_name="report", extra_template_basedirs=[str(TEMPLATE)], exclude_anchor_links=True)
