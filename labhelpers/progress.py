@@ -13,19 +13,15 @@ def progress(total, description, **options):
     Colab; both are gone at the end. In batch (papermill, nbval, logs) it is silent, so that outputs hold results only.
     `LAB_PROGRESS=0` silences it everywhere. Further options, such as `unit`, are tqdm's.
     """
-    options |= {"total": total, "desc": description, "leave": False, "dynamic_ncols": True}
+    options |= {"total": total, "desc": description, "leave": False}
     if os.environ.get("LAB_PROGRESS") == "0":
         return tqdm(**options, disable=True)
     if "ipykernel" in sys.modules:
         watched = any(name in os.environ for name in ("JPY_SESSION_NAME", "COLAB_RELEASE_TAG", "VSCODE_PID"))
         # Without the numbers of steps, since it counts validation images as well.
-        options |= {
-            "dynamic_ncols": False,
-            "ncols": 88,
-            "bar_format": "{desc}: {percentage:.0f}%|{bar}| {remaining} left",
-        }
-        return tqdm(**options, file=_CellLine(), disable=not watched)
-    return tqdm(**options, disable=None)  # None: silent unless stderr is a terminal
+        parts = "{desc}: {percentage:.0f}%|{bar}| {remaining} left"
+        return tqdm(**options, file=_CellLine(), ncols=88, bar_format=parts, disable=not watched)
+    return tqdm(**options, dynamic_ncols=True, disable=None)  # None: silent unless stderr is a terminal
 
 
 def say(line) -> None:
