@@ -135,7 +135,7 @@ def _data(source):
     print(f"{cifar.name} {place}\ndigest {cifar.digest}")
 
 
-def _report(values, **options):
+def _report(values, names, source, quick, force, explain, strict):
     for name, *texts in values:
         if "=" in name:
             raise LabError(f"-p {name}: write name and value as two words, -p {name.replace('=', ' ', 1)}")
@@ -144,21 +144,17 @@ def _report(values, **options):
         if [name for other, *_ in values if other == name] != [name]:
             raise LabError(f"-p {name} is given twice: write all its values after one -p")
     if any(len(texts) > 1 for _, *texts in values):
-        return _sweep(values, **options)
+        if quick or explain or strict:
+            raise LabError("--quick, --explain and --strict can't be combined with several values: leave them out")
+        from labhelpers.reporting.sweep import sweep
+
+        table = sweep(names, {name: texts for name, *texts in values}, source, force)
+        print(f"the results: {table}, and a figure beside it")
+        return
     from labhelpers.reporting.execute import report
 
-    page = report(values=dict(values), **options)
-    if page:
+    if page := report(names, source, quick, force, dict(values), explain, strict):
         print(f"the page: {page}")
-
-
-def _sweep(values, names, source, quick, force, explain, strict):
-    if quick or explain or strict:
-        raise LabError("--quick, --explain and --strict can't be combined with several values: leave them out")
-    from labhelpers.reporting.sweep import sweep
-
-    table = sweep(names, {name: texts for name, *texts in values}, source, force)
-    print(f"the results: {table}, and a figure beside it")
 
 
 def _jupyter(rest):
