@@ -103,11 +103,7 @@ def claim(folder: Path) -> None:
 
 
 def check_ours(folder: Path) -> None:
-    """Make sure that a folder for results has our mark, or is new or empty, since files in it are replaced.
-
-    Raises:
-        LabError: it holds files and no mark, so they may be someone's own.
-    """
+    """Raise a `LabError` if a folder for results, where files are replaced, holds files and not our mark."""
     with writing(folder):
         if folder.is_dir() and not (folder / MARK).exists() and any(folder.iterdir()):
             raise LabError(
@@ -131,13 +127,7 @@ def checkpoints_dir() -> Path:
 def exclusive(path: Path, busy: str, wait: bool = False):
     """Lock a file until the returned context ends, so that no two processes do the same work at once.
 
-    Args:
-        path: the lock file; it and its folder are created.
-        busy: what to say if another process holds the lock.
-        wait: print `busy` and wait for that process to end, instead of raising it as a `LabError`.
-
-    Raises:
-        OSError: the folder or the file can't be written.
+    If another process holds the lock, raise `busy` as a `LabError`, or if `wait`, print it until that process ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)

@@ -32,13 +32,10 @@ def snapshot() -> dict:
 
 
 def key(notebook, settings: dict, used: dict | None, data_digest: str, state: dict | None = None) -> dict:
-    """Return the cache key of a run, a digest for each part.
+    """Return the cache key of a run with these parameters set from outside, a digest for each part.
 
     Args:
-        notebook: with its code.
-        settings: parameters that are set from outside, by name.
         used: names of what its kernel used, by kind; None if that is not known.
-        data_digest: of the data set that is available.
         state: the `snapshot` before the run, so that an edit during the run makes its results outdated.
     """
     state = state or snapshot()
