@@ -6,7 +6,6 @@ every figure of its committed run. So a run that fails or is killed costs nothin
 
 import contextlib
 import json
-import logging
 import os
 import shutil
 import sys
@@ -64,7 +63,7 @@ def report(names, source, quick, force, values: dict[str, str], explain, strict)
             else:
                 print(f"{stem}: unchanged")
         _write_page(folder)
-    _say_whether_reproduced(folder, [stem for stem in chosen if reasons[stem]], list(chosen), strict)
+    _say_whether_reproduced(folder, reasons, strict)
     return folder / "index.html"
 
 
@@ -117,13 +116,13 @@ def _write_page(folder) -> None:
             temporary.write_text(json.dumps(record | {"page": cache.page_key(folder)}, indent=1, sort_keys=True))
 
 
-def _say_whether_reproduced(folder, ran, chosen, strict) -> None:
-    """Print a line for each notebook, and the total."""
+def _say_whether_reproduced(folder, reasons, strict) -> None:
+    """Print a line for each notebook, and the total; a notebook without a reason did not run again."""
     runs = notebooks.read_record(folder)["notebooks"]
-    results = {stem: runs[stem].get("reproduction") for stem in chosen}
+    results = {stem: runs[stem].get("reproduction") for stem in reasons}
     for stem, result in results.items():
         line = result["line"] if result else "not compared, because no cell calls compare()"
-        print(f"{stem[:2]}: {line}{'' if stem in ran else ' (when it last ran; --force compares again)'}")
+        print(f"{stem[:2]}: {line}{'' if reasons[stem] else ' (when it last ran; --force compares again)'}")
     print(f"total: {notebooks.outcomes(results.values())}")
     outside = [stem for stem, result in results.items() if result and result["outcome"] == "outside"]
     if outside and strict:
@@ -156,7 +155,6 @@ def _own_settings():
     with temporary as folder:
         folders = dict.fromkeys(("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"), folder)
         others = dict.fromkeys(("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "PYTHONSTARTUP"), "")
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that can't be written
         with patch.dict(os.environ, folders | others, JUPYTER_PREFER_ENV_PATH="1"):  # this Python's kernel goes first
             yield folder
 
@@ -172,12 +170,9 @@ def _run(notebook, stem, folder, temporary, run) -> None:
     started, before = time.time(), cache.snapshot()
     environment = {"LAB_OUT": str(staging), "LAB_PROGRESS": "0", "LAB_USAGE": str(notes)}
     environment["PWD"] = str(Path.cwd())  # where paths among the parameters were typed
-    environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # else figures are not outputs
     try:
         with patch.dict(os.environ, environment), contextlib.chdir(staging):
-            executed = kernel.run(
-                notebook, stem, run["parameters"], temporary, progress=bool(sys.stderr and sys.stderr.isatty())
-            )
+            executed = kernel.run(notebook, stem, run["parameters"], temporary)
         # If the code has changed since the committed run, it may make other figures.
         missing = [name for name in notebooks.made(notebook) if not (staging / name).is_file()]
         if missing and notebooks.is_as_run(notebook):

@@ -37,7 +37,7 @@ class _Kernel(AsyncKernelManager):
     is_alive = _async_is_alive
 
 
-def run(notebook, stem: str, settings: dict, folder: str, progress: bool):
+def run(notebook, stem: str, settings: dict, folder: str):
     """Run a notebook, with `settings` as its parameters; its cells are executed in the folder of the notebooks.
 
     As it was executed, it is returned, and written into `notebooks` in the current directory, also if the run fails. The
@@ -58,7 +58,7 @@ def run(notebook, stem: str, settings: dict, folder: str, progress: bool):
             kernel_name="python3",
             language="python",  # which a notebook from elsewhere may not say
             cwd=project() / "notebooks",
-            progress_bar={"desc": stem, "leave": False} if progress else False,
+            progress_bar={"desc": stem, "leave": False, "disable": None},  # None: silent unless stderr is a terminal
             config=_config(f"{folder}/{stem[:2]}"),
         )
     except PapermillExecutionError as error:
