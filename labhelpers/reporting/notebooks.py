@@ -61,7 +61,7 @@ def select(names=()) -> list[Path]:
     Raises:
         LabError: no notebook has one of the names, a name is the path of another file, or two have the same number.
     """
-    paths = notebook_paths()
+    paths, folder = notebook_paths(), (project() / "notebooks").resolve()
     for path in sorted({*(project() / "notebooks").glob("*.ipynb")} - {*paths}):
         why = "the name of a notebook is two digits, _, then letters, digits or _: rename it, or delete it if it is a copy"
         print(f"WARNING: {path.name} is left out: {why}", file=sys.stderr)
@@ -70,10 +70,11 @@ def select(names=()) -> list[Path]:
             raise LabError(f"{first.name} and {second.name} have the same number: rename or delete one of them")
     chosen = set()
     for name in names:
-        if _is_elsewhere(name):
+        file = Path(name)
+        if (file.name != name or file.is_file()) and file.resolve().parent != folder:
             how = "run a copy with papermill, or in JupyterLab (lab jupyter)"
             raise LabError(f"lab report runs the project's notebooks, and {name} is not in their folder: {how}")
-        stem = Path(name).name.removesuffix(".ipynb")
+        stem = file.name.removesuffix(".ipynb")
         stem = stem.zfill(2) if stem.isdecimal() else stem
         fitting = [path for path in paths if path.stem == stem or path.stem.startswith(f"{stem}_")]
         if not fitting:
@@ -81,14 +82,6 @@ def select(names=()) -> list[Path]:
             raise LabError(f"there is no notebook {name!r}: choose from {stems}")
         chosen.update(fitting)
     return [path for path in paths if not names or path in chosen]
-
-
-def _is_elsewhere(name):
-    """Return whether a name is a path to another folder than the project's notebooks, seen from here or from there."""
-    folder = project() / "notebooks"
-    if Path(name).is_file():
-        return Path(name).resolve().parent != folder.resolve()
-    return folder not in ((folder / name).parent, (project() / name).parent)
 
 
 def read(path: Path):
