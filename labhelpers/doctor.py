@@ -13,7 +13,7 @@ from labhelpers.errors import DataUnavailable, LabError
 # Each check imports what it needs: a file that takes the place of a module is named before that does harm.
 
 MEMORY, DISK = 1.5e9, 1e9  # bytes that a notebook takes at most, and that a report does
-VARIABLES = {"DATA", "OUT", "THREADS", "PROGRESS", "MIRRORS", "OFFLINE"}  # after LAB_
+VARIABLES = ["LAB_DATA", "LAB_MIRRORS", "LAB_OFFLINE", "LAB_OUT", "LAB_PROGRESS", "LAB_THREADS"]
 AGAIN = "run make setup, or python setup_venv.py"
 
 
@@ -165,10 +165,8 @@ def variables() -> str:
     from labhelpers import paths
 
     names = sorted(name for name in os.environ if name.startswith("LAB_"))
-    unknown = [name for name in names if name.removeprefix("LAB_") not in VARIABLES]
-    if unknown:
-        known = ", ".join(f"LAB_{name}" for name in sorted(VARIABLES))
-        raise LabError(f"{', '.join(unknown)} has no meaning here: unset it, or choose from {known}")
+    if unknown := [name for name in names if name not in VARIABLES]:
+        raise LabError(f"{', '.join(unknown)} has no meaning here: unset it, or choose from {', '.join(VARIABLES)}")
     paths.check_ours(paths.out_dir())
     return ", ".join(f"{name}={os.environ[name]}" for name in names) or "none of LAB_… is set"
 
