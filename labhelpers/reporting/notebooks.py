@@ -121,8 +121,7 @@ def structure_faults(notebook) -> list[str]:
     headings = [line.strip() for line in prose.splitlines() if line.strip() in SECTIONS]
     unlimited = sorted(parameters(notebook).keys() - parameters(notebook, limited=True).keys())
     sources = code(notebook)
-    drawn = re.findall(r'save_figure\(\s*[\w.]+,\s*"(\w+)"', "\n".join(sources))
-    unnamed = [name for name in dict.fromkeys([*drawn, *figures(notebook)]) if f"`{name}`" not in first.source]
+    unnamed = [name for name in figures(notebook) if f"`{name}`" not in first.source]
     last = sources[-1] if sources else ""
     lengths = sorted(len(source.splitlines()) for source in sources) or [0]
     widest = max((len(line) for source in sources for line in source.splitlines()), default=0)
