@@ -198,23 +198,16 @@ def same_network(first: keras.Model, second: keras.Model) -> bool:
     return layout(first) == layout(second)
 
 
-class _Networks(dict):
-    """Functions that build a network, by its name; an unknown name ends in one line."""
-
-    def __missing__(self, name):
-        check_choice("network", name, self)
-
-
 # The networks of the study, by the name that experiments and their records have for them, which never changes.
-NETWORKS = _Networks(
-    baseline=baseline,
-    deeper=deeper,
-    wider_masks=wider_masks,
-    second_convolution=second_convolution,
-    batch_normalized=batch_normalized,
-    three_blocks=three_blocks,
-    three_wide_blocks=three_wide_blocks,
-)
+NETWORKS = {
+    "baseline": baseline,
+    "deeper": deeper,
+    "wider_masks": wider_masks,
+    "second_convolution": second_convolution,
+    "batch_normalized": batch_normalized,
+    "three_blocks": three_blocks,
+    "three_wide_blocks": three_wide_blocks,
+}
 
 
 def load_trained(name: str) -> keras.Model:

@@ -115,11 +115,6 @@ def test_impossible_seed_is_refused(build, tells):
         build(-1)
 
 
-def test_unknown_network_is_refused(tells):
-    with tells(LabError, "network is 'deepest'", "'baseline', 'deeper'"):
-        models.NETWORKS["deepest"]
-
-
 # PyTorch's first weights
 
 
