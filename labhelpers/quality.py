@@ -13,6 +13,7 @@ from labhelpers.errors import check_choice
 # which is 0.86 on training images.
 JPEG_QUALITY = 15  # of 100
 NOISE = 20  # standard deviation, of 255
+LEVELS = ("24 pixels", "16 pixels", "12 pixels", "8 pixels", "grey", "JPEG", "noise")
 
 
 def lower(images, level: str) -> np.ndarray:
@@ -20,7 +21,7 @@ def lower(images, level: str) -> np.ndarray:
 
     Args:
         images: uint8, (N, 32, 32, 3).
-        level: a key of `LEVELS`: fewer pixels (averaged over areas, then enlarged smoothly), "grey", "JPEG" or "noise".
+        level: one of `LEVELS`: fewer pixels (averaged over areas, then enlarged smoothly), "grey", "JPEG" or "noise".
 
     Returns:
         uint8, (N, 32, 32, 3). The same array always gets the same noise.
@@ -32,41 +33,27 @@ def lower(images, level: str) -> np.ndarray:
         >>> lower(np.zeros((5, 32, 32, 3), "uint8"), "16 pixels").shape
         (5, 32, 32, 3)
     """
-    from PIL import Image  # here, since `lab verdicts` needs only the names of the levels
-
     check_choice("level", level, LEVELS)
     images = np.asarray(images)
     generator = np.random.default_rng(zlib.crc32(images.tobytes()))
     made = np.empty_like(images)
-    for image, place in zip(images, made, strict=True):
-        place[:] = LEVELS[level](Image.fromarray(image), generator)
+    for place, pixels in zip(made, images, strict=True):
+        place[:] = _lower(pixels, level, generator)
     return made
 
 
-def _pixels(side):
-    def fewer(image, generator):
-        from PIL import Image
+def _lower(pixels, level, generator):
+    from PIL import Image  # here, since `lab verdicts` needs only the names of the levels
 
-        small = image.resize((side, side), Image.Resampling.BOX)
-        return small.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-
-    return fewer
-
-
-def _grey(image, generator):
-    return image.convert("L").convert("RGB")
-
-
-def _jpeg(image, generator):
-    from PIL import Image
-
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=JPEG_QUALITY)
-    return Image.open(file)
-
-
-def _noise(image, generator):
-    return np.rint(image + generator.normal(0, NOISE, (SIDE, SIDE, 3))).clip(0, 255)
-
-
-LEVELS = {f"{side} pixels": _pixels(side) for side in (24, 16, 12, 8)} | {"grey": _grey, "JPEG": _jpeg, "noise": _noise}
+    if level == "noise":
+        return np.rint(pixels + generator.normal(0, NOISE, pixels.shape)).clip(0, 255)
+    image = Image.fromarray(pixels)
+    if level == "grey":
+        return image.convert("L").convert("RGB")
+    if level == "JPEG":
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=JPEG_QUALITY)
+        return Image.open(file)
+    side = int(level.removesuffix(" pixels"))
+    small = image.resize((side, side), Image.Resampling.BOX)
+    return small.resize((SIDE, SIDE), Image.Resampling.BICUBIC)

@@ -20,7 +20,7 @@ def images():
 
 
 def test_levels_are_those_that_records_name():
-    assert list(LEVELS) == ["24 pixels", "16 pixels", "12 pixels", "8 pixels", "grey", "JPEG", "noise"]
+    assert LEVELS == ("24 pixels", "16 pixels", "12 pixels", "8 pixels", "grey", "JPEG", "noise")
 
 
 @pytest.mark.parametrize("level", LEVELS)

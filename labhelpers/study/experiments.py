@@ -34,7 +34,7 @@ class Experiment:
     initial_weights: str = "keras"  # or "pytorch" (`models.start_like_pytorch`), "whitened" (`airbench.initialise`)
     sampled: bool = False  # whether each seed trains on its own random sample of the images
     reshuffled: bool = True  # whether each epoch has a new order; Keras's seeded `fit` repeats the first one
-    quality: str = ""  # a key of `quality.LEVELS`, to train and test on images of lower quality
+    quality: str = ""  # one of `quality.LEVELS`, to train and test on images of lower quality
     recipe: Recipe | None = None  # remaining hyperparameters of `airbench.fit`; without one, `training.fit` trains it
     fresh: int = 0  # number of fresh runs, with seeds from `FIRST_FRESH` on
 
