@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labhelpers import cifar10, pictures, sources, usage
+from labhelpers import cifar10, sources, usage
 from labhelpers.cifar10 import ARCHIVE, CLASS_NAMES, FOLDER, N_TEST, N_TRAIN, N_TRAINABLE, SIDE
 from labhelpers.download import fetch
-from labhelpers.errors import DataDamaged, DataUnavailable, LabError, check_seed, check_whole_number  # noqa: F401
+from labhelpers.errors import DataDamaged, DataUnavailable, check_seed, check_whole_number
 from labhelpers.paths import project, typed
+from labhelpers.pictures import read_image  # noqa: F401  users import it from here
 
 # Names of the data sets loaded by this process: `output.save_figure` stamps every figure made after stand-in images
 # were loaded.
@@ -108,19 +109,6 @@ class Cifar10:
     def _split(self, train, validation):
         train, validation = (Images(self.train_images[part], self.train_labels[part]) for part in (train, validation))
         return Split(train, validation, Images(self.test_images, self.test_labels))
-
-
-def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Read a picture of any size and cut out its middle square, scaled to uint8, (32, 32, 3), as a viewer shows it.
-
-    Args:
-        path: a JPEG, PNG, GIF, WebP, TIFF or other file that Pillow reads; the first, if there are several pictures in
-            it. What is transparent becomes white.
-
-    Raises:
-        LabError: there is no such file, or it can't be read as a picture; the line says why.
-    """
-    return pictures.read(path, SIDE)
 
 
 def load(source: str | os.PathLike | None = None) -> Cifar10:

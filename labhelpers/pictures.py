@@ -9,58 +9,50 @@ from pathlib import Path
 import numpy as np
 
 from labhelpers import usage
+from labhelpers.cifar10 import SIDE
 from labhelpers.errors import LabError
 from labhelpers.paths import typed
 
 ORIENTATION = 0x0112  # in EXIF
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and one of its values
-DRAWINGS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow recognises them, but needs other programs
 AS_JPEG = "save it as JPEG or PNG"
-DAMAGED = f"is damaged, cut off or of a kind that can't be read: get it again, or {AS_JPEG}"
 
 
-def read(name: str | os.PathLike, side: int) -> np.ndarray:
-    """Return the middle square of a picture, averaged to uint8, (side, side, 3); errors as for `data.read_image`."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Read a picture of any size and cut out its middle square, scaled to uint8, (32, 32, 3), as a viewer shows it.
 
-    path = typed(name)
-    usage.note("files", path)
-    if os.path.isdir(path):  # noqa: PTH112  this and the next are False for a name that is too long; pathlib would fail
-        raise LabError(f"{path} is a folder: give the path of a picture")
-    if not os.path.isfile(path):  # noqa: PTH113
+    Args:
+        path: a JPEG, PNG, GIF, WebP, TIFF or other file that Pillow reads; the first, if there are several pictures in
+            it. What is transparent becomes white.
+
+    Raises:
+        LabError: there is no such file, or it can't be read as a picture; the line says why.
+    """
+    from PIL import Image, ImageOps
+
+    file = typed(path)
+    usage.note("files", file)
+    if os.path.isdir(file):  # noqa: PTH112  this and the next are False for a name that is too long; pathlib would fail
+        raise LabError(f"{file} is a folder: give the path of a picture")
+    if not os.path.isfile(file):  # noqa: PTH113
         places = dict.fromkeys([os.environ.get("PWD", "."), str(Path.cwd())])  # those of `typed`
-        where = "" if Path(name).expanduser().is_absolute() else f" in {' or '.join(places)}"
-        raise LabError(f"there is no file {os.fspath(name)}{where}: give the path of a picture")
+        where = "" if Path(path).expanduser().is_absolute() else f" in {' or '.join(places)}"
+        raise LabError(f"there is no file {os.fspath(path)}{where}: give the path of a picture")
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as picture:
-            if picture.format in DRAWINGS:
-                raise UnidentifiedImageError
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as picture:
             picture.draft("RGB", (2_048, 2_048))  # reads a large JPEG faster, at half its size or less
             picture.load()  # the mode may be another one before
             upright = _upright(_as_srgb(_on_white(picture), picture), picture)
     except LabError as error:
-        raise LabError(f"{path} {error}") from None
-    except UnidentifiedImageError:
-        raise LabError(f"{path} {_problem(path)}") from None
+        raise LabError(f"{file} {error}") from None
     except (Image.DecompressionBombError, MemoryError):
-        raise LabError(f"{path} has too many pixels: save a smaller copy") from None
-    except Exception as error:  # Pillow raises many kinds if a file is damaged
+        raise LabError(f"{file} has too many pixels: save a smaller copy") from None
+    except Exception as error:  # Pillow raises many kinds if a file is damaged or no picture
         if isinstance(error, OSError) and error.strerror:
-            raise LabError(f"{path} can't be read: {error.strerror}") from error
-        raise LabError(f"{path} {DAMAGED}") from error
-    return np.asarray(ImageOps.fit(upright, (side, side), Image.Resampling.BOX))
-
-
-def _problem(path):
-    from PIL import Image
-
-    with path.open("rb") as file:
-        begin = file.read(16)
-    if not begin:
-        return "is empty: give the path of a picture"
-    if any(accept and accept(begin) for name, (_, accept) in Image.OPEN.items() if name not in DRAWINGS):
-        return DAMAGED
-    return f"is not in a format that can be read: {AS_JPEG}"
+            raise LabError(f"{file} can't be read: {error.strerror}") from error
+        unreadable = "is empty, damaged, cut off or in a format that can't be read"
+        raise LabError(f"{file} {unreadable}: get it again, or {AS_JPEG}") from error
+    return np.asarray(ImageOps.fit(upright, (SIDE, SIDE), Image.Resampling.BOX))
 
 
 def _on_white(picture):

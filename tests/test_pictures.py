@@ -173,32 +173,29 @@ def saved(suffix, part=slice(None)):
 
 
 HALF = slice(800)
-TRUNCATED = "is damaged, cut off or of a kind that can't be read: get it again, or save it as JPEG or PNG"
-NO_FORMAT = "is not in a format that can be read: save it as JPEG or PNG"
-UNREADABLE = {  # file: its content, the line
-    "cut.jpg": (saved("jpeg", HALF), TRUNCATED),
-    "cut in its header.jpg": (saved("jpeg", slice(40)), TRUNCATED),
-    "cut.png": (saved("png", slice(300)), TRUNCATED),
-    "cut.bmp": (saved("bmp", HALF), TRUNCATED),
-    "cut.gif": (saved("gif", HALF), TRUNCATED),
-    "cut.tif": (saved("tiff", slice(40)), TRUNCATED),
-    "cut.webp": (saved("webp", slice(300)), TRUNCATED),
-    "cut.jp2": (saved("jpeg2000", slice(300)), TRUNCATED),
-    "cut in its header.jp2": (saved("jpeg2000", slice(40)), TRUNCATED),
-    "photo.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), NO_FORMAT),
-    "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", NO_FORMAT),
-    "drawing.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", NO_FORMAT),
-    "text.pdf": (b"%PDF-1.4\n", NO_FORMAT),
-    "letter.jpg": (b"Dear Sir", NO_FORMAT),
-    "empty.png": (b"", "is empty"),
+UNREADABLE = {
+    "cut.jpg": saved("jpeg", HALF),
+    "cut in its header.jpg": saved("jpeg", slice(40)),
+    "cut.png": saved("png", slice(300)),
+    "cut.bmp": saved("bmp", HALF),
+    "cut.gif": saved("gif", HALF),
+    "cut.tif": saved("tiff", slice(40)),
+    "cut.webp": saved("webp", slice(300)),
+    "cut.jp2": saved("jpeg2000", slice(300)),
+    "cut in its header.jp2": saved("jpeg2000", slice(40)),
+    "photo.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99),
+    "drawing.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "drawing.wmf": b"\xd7\xcd\xc6\x9a" + bytes(99),
+    "text.pdf": b"%PDF-1.4\n",
+    "letter.jpg": b"Dear Sir",
+    "empty.png": b"",
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "line"), [(name, *case) for name, case in UNREADABLE.items()], ids=UNREADABLE
-)
-def test_file_that_is_no_whole_picture_is_reported_with_the_true_cause(name, content, line, tmp_path, tells):
+@pytest.mark.parametrize(("name", "content"), UNREADABLE.items(), ids=UNREADABLE)
+def test_file_that_is_no_whole_picture_is_reported(name, content, tmp_path, tells):
     (tmp_path / name).write_bytes(content)
+    line = "is empty, damaged, cut off or in a format that can't be read: get it again, or save it as JPEG or PNG"
     with tells(LabError, f"{tmp_path / name} {line}"):
         data.read_image(tmp_path / name)
 
