@@ -29,9 +29,7 @@ def class_grid(images, labels, *, per_class: int = 8, ax=None):
     check_whole_number("per_class", per_class, 1, int(np.bincount(labels, minlength=len(CLASS_NAMES)).min()))
     rows = [images[np.flatnonzero(np.equal(labels, i))[:per_class]] for i in range(len(CLASS_NAMES))]
     ax = new_axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH * 10.5 / (per_class + 2)))
-    _show_rows(ax, rows, CLASS_NAMES)
-    ax.set_xticks([])
-    return ax
+    return image_rows(dict(zip(CLASS_NAMES, rows, strict=True)), per_class * [""], ax=ax)
 
 
 def image_rows(rows: dict, captions, *, ax=None):
@@ -45,10 +43,16 @@ def image_rows(rows: dict, captions, *, ax=None):
         >>> ax = image_rows({"black": np.zeros((2, 32, 32, 3), "uint8")}, ["first", "second"])
     """
     ax = new_axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH * len(rows) / max(len(captions), 3) + 0.5))
-    side = _show_rows(ax, list(rows.values()), list(rows))
+    tiles = np.pad(np.array([*rows.values()]), [(0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)], constant_values=255)
+    distance = tiles.shape[2]  # of two images, in pixels
+    mosaic = tiles.swapaxes(1, 2).reshape(len(rows) * distance, -1, 3)[:-GAP, :-GAP]
+    ax.imshow(mosaic, interpolation="nearest")
+    middle = (distance - GAP - 1) / 2
+    ax.set_xticks(distance * np.arange(len(captions)) + middle, captions, fontsize=8)
+    ax.set_yticks(distance * np.arange(len(rows)) + middle, rows)
     ax.xaxis.tick_top()
-    ax.set_xticks(_centres(len(captions), side), captions, fontsize=8)
     ax.tick_params(length=0)
+    sns.despine(ax=ax, left=True, bottom=True)
     return ax
 
 
@@ -115,13 +119,9 @@ def probabilities(answers: pd.DataFrame, *, ax=None):
         >>> ax = probabilities(pd.DataFrame({"a guess": 10 * [0.1]}, index=CLASS_NAMES))
     """
     ax = new_axes(ax, (COLUMN_WIDTH, 0.7 + 0.28 * len(answers)))
-    height = 0.8 / max(answers.shape[1], 1)
-    for number, (name, colour) in enumerate(zip(answers, cycle(PALETTE))):
-        places = np.arange(len(answers)) + (number - (answers.shape[1] - 1) / 2) * height
-        ax.barh(places, 100 * answers[name], height, color=colour, label=name)
-    ax.set_yticks(range(len(answers)), answers.index)
+    (100 * answers).plot.barh(ax=ax, width=0.8)
     ax.invert_yaxis()
-    ax.set(xlabel="probability (%)", xlim=(0, 100))
+    ax.set(xlabel="probability (%)", ylabel="", xlim=(0, 100))
     ax.legend(frameon=False, loc="lower right")
     return ax
 
@@ -279,19 +279,3 @@ def count_epochs(ax):
 def new_axes(ax, size=None):
     """Return `ax`, or if it is None the Axes of a new figure of this size in inches."""
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
-
-
-def _show_rows(ax, rows, names):
-    """Show equally long, named rows of images without a frame; return the side of an image in pixels."""
-    side = rows[0].shape[1]
-    tiles = np.pad(np.array(rows), [(0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)], constant_values=255)
-    mosaic = tiles.swapaxes(1, 2).reshape(len(rows) * (side + GAP), -1, 3)[:-GAP, :-GAP]
-    ax.imshow(mosaic, interpolation="nearest")
-    ax.set_yticks(_centres(len(rows), side), names)
-    sns.despine(ax=ax, left=True, bottom=True)
-    ax.tick_params(length=0)
-    return side
-
-
-def _centres(n, side):
-    return (side + GAP) * np.arange(n) + (side - 1) / 2
