@@ -4,7 +4,6 @@ It builds on Page 2018 ("How to Train Your ResNet", cifar10-fast). Functions imp
 study's tables, which only read `Recipe`, need not wait for it.
 """
 
-import hashlib
 import json
 import math
 import time
@@ -160,7 +159,10 @@ def fit(
         CheckpointUnusable: the checkpoint is damaged, or of a different training.
         TrainingDiverged: the loss is no longer a finite number.
     """
+    import joblib
+
     from labhelpers.checks import checked_for_recipe
+    from labhelpers.models import layout
     from labhelpers.training import History, predictor
 
     x, y, *held_out = checked_for_recipe(model, (x, y), validation_data)
@@ -172,7 +174,7 @@ def fit(
     history, predict, prepare = History(), predictor(model), partial(_epoch_images, x, y, recipe, seed)
     if checkpoint:
         settings = [asdict(recipe), *map(float, (epochs, batch_size, seed, learning_rate))]
-        digest = _digest(model, [x, y, *held_out], settings)
+        digest = joblib.hash([settings, str(layout(model)), model.get_weights(), x, y, *held_out])
         training.load(Path(checkpoint), digest, history)
     done = len(history.seconds)
     bar = progress(epochs * len(x), "training", unit="image", initial=done * len(x))
@@ -338,13 +340,3 @@ def _held_out(predict, x, y):
     of_truth = probabilities[np.arange(len(y)), y]
     loss = -np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)).mean()
     return {"val_loss": float(loss), "val_accuracy": float((probabilities.argmax(axis=1) == y).mean())}
-
-
-def _digest(model, arrays, settings):
-    """Return a digest of everything that a training depends on: network, initial weights, images, labels, settings."""
-    from labhelpers.models import layout
-
-    digest = hashlib.sha256(json.dumps([settings, layout(model)], sort_keys=True, default=str).encode())
-    for array in (*model.get_weights(), *arrays):
-        digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
