@@ -1,6 +1,5 @@
 """Keras on TensorFlow, started quietly and set up so that runs repeat: the one place that imports it first."""
 
-import contextlib
 import logging
 import os
 import sys
@@ -59,19 +58,6 @@ def _set_variables():
     return late
 
 
-@contextlib.contextmanager
-def _without_keras_json():
-    """Let Keras, when it is imported, find no keras.json: a user's own may be broken, and would change results."""
-    home = os.environ.get("KERAS_HOME")
-    os.environ["KERAS_HOME"] = os.devnull
-    try:
-        yield
-    finally:
-        del os.environ["KERAS_HOME"]
-        if home is not None:
-            os.environ["KERAS_HOME"] = home
-
-
 def _reason(error):
     """Return the first line that says why an import failed."""
     while str(error).startswith("Traceback") and error.__context__:  # TensorFlow quotes its cause so
@@ -84,20 +70,27 @@ IMPORTED_BEFORE = _set_variables()
 # It also warns whenever a second model is trained ("triggered retracing"), which is what a notebook does.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
-# TensorFlow logs about oneDNN and missing GPUs on import whatever its log level (tensorflow#100442); in a notebook that
-# would be an output.
-with without_stderr(), _without_keras_json():
-    try:
+keras_home = os.environ.get("KERAS_HOME")
+# Where Keras finds no keras.json: a user's own may be broken, and would change results.
+os.environ["KERAS_HOME"] = os.devnull
+try:
+    # TensorFlow logs about oneDNN and missing GPUs on import whatever its log level (tensorflow#100442); in a notebook
+    # that would be an output.
+    with without_stderr():
         import keras
         import tensorflow as tf
         from keras.src.backend import config as keras_config
-    except Exception as error:  # of whatever kind, since a broken installation fails in many ways
-        raise LabError(f"TensorFlow can't be imported: {_reason(error)}; run lab doctor") from error
+except Exception as error:  # of whatever kind, since a broken installation fails in many ways
+    raise LabError(f"TensorFlow can't be imported: {_reason(error)}; run lab doctor") from error
+finally:
+    del os.environ["KERAS_HOME"]
+    if keras_home is not None:
+        os.environ["KERAS_HOME"] = keras_home
 
 
 def _set_up():
     """Make the settings that are no variables, and, if TensorFlow was imported before, those that still can be made."""
-    keras_config._KERAS_DIR = os.environ.get("KERAS_HOME") or "~/.keras"  # for data sets that Keras downloads
+    keras_config._KERAS_DIR = keras_home or "~/.keras"  # for data sets that Keras downloads
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     keras.config.set_epsilon(1e-7)
