@@ -1,7 +1,6 @@
 """Read the six batches of CIFAR-10 from folders and archives as people have them, or say what else is there."""
 
 import hashlib
-import io
 import lzma
 import os
 import re
@@ -19,7 +18,7 @@ from labhelpers.errors import DataDamaged, LabError
 DEPTH = 4  # of folders within the folder that was named
 MOST_FOLDERS = 2_000
 BATCH_BYTES = 40_000_000  # no batch is larger
-UNPACKED_BYTES = 1_000_000_000  # no archive of CIFAR-10 holds more
+MOST_BYTES = 1_000_000_000  # no archive of CIFAR-10 is larger, packed or not
 ARCHIVES = re.compile(r"\.(tar|tgz|tbz2?|txz|zip|tar\.(gz|bz2|xz))$", re.IGNORECASE)
 PATH = f"give the path of the official {ARCHIVE} or of its unpacked folder {FOLDER}"
 INSTEAD = f"{PATH}, or no path to download it"
@@ -124,28 +123,27 @@ def _content(path) -> bytes:
 
 def _unpacked(path: Path) -> dict[str, bytes]:
     """Return the batches in an archive; a file that is none or holds no batch ends in an error that says what it is."""
-    begin = _content(path)
+    begin, size = _content(path), path.stat().st_size
     if path.name in BATCH_SHA256 or hashlib.sha256(begin).hexdigest() in BATCH_SHA256.values():
         raise DataDamaged(f"{path} is one of the six batches of CIFAR-10: name the folder that holds all six")
+    if size > MOST_BYTES:
+        raise DataDamaged(f"{path} is too large to be CIFAR-10: {INSTEAD}")
     batches: dict[str, bytes] = {}
     names, broken = [f"{path.parent.name}/{path.name}"], None
     try:
         with path.open("rb") as file:
-            for name, content in _members(file, names):
-                batches.setdefault(name, content)
-                if len(batches) == len(BATCH_SHA256):
-                    return batches
-    except OverflowError:
-        raise DataDamaged(f"{path} is too large to be CIFAR-10: {INSTEAD}") from None
+            for name, opened in _members(file):
+                names.append(name.replace("\\", "/"))
+                base = names[-1].rpartition("/")[2]
+                if base in BATCH_SHA256 and base not in batches:
+                    batches[base] = opened().read(BATCH_BYTES)
+                    if len(batches) == len(BATCH_SHA256):
+                        return batches
     except BROKEN as error:
         broken = error
     is_archive = begin.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK")) or len(names) > 1
-    size = path.stat().st_size
-    if (
-        broken
-        and path.name == ARCHIVE
-        and (size == cifar10.ARCHIVE_BYTES or (is_archive and size < cifar10.ARCHIVE_BYTES))
-    ):
+    was_official = size == cifar10.ARCHIVE_BYTES or (is_archive and size < cifar10.ARCHIVE_BYTES)  # or its beginning
+    if broken and path.name == ARCHIVE and was_official:
         raise _damaged(path, "delete it and download it again")
     if not batches and (what := _other(names)):
         raise DataDamaged(f"{path} holds {what}, not the six batches of CIFAR-10: {INSTEAD}")
@@ -160,34 +158,19 @@ def _unpacked(path: Path) -> dict[str, bytes]:
     return batches
 
 
-def _members(file, names, nested=False):
-    """Yield name and content of each batch in an archive, or in an archive within it; append all names to `names`."""
-    size = 0
-    for name, member_size, opened in _opened(file):
-        names.append(name.replace("\\", "/"))
-        size += member_size + 512  # its entry takes memory, too
-        if size > UNPACKED_BYTES:
-            raise OverflowError
-        base = names[-1].rpartition("/")[2]
-        if base in BATCH_SHA256:
-            yield base, opened().read(BATCH_BYTES)
-        elif not nested and "cifar" in base.lower() and ARCHIVES.search(base) and not _other([base]):
-            yield from _members(io.BytesIO(opened().read(UNPACKED_BYTES)), names, nested=True)
-
-
-def _opened(file):
-    """Yield each file in a zip or tar archive: name, size and a function that opens it."""
+def _members(file):
+    """Yield the name of each file in a zip or tar archive, and a function that opens it."""
     is_zip = file.read(2) == b"PK"
     file.seek(0)
     if is_zip:
         with zipfile.ZipFile(file) as archive:
             for entry in archive.infolist():
-                yield entry.filename, entry.file_size, partial(archive.open, entry)
+                yield entry.filename, partial(archive.open, entry)
     else:
         with tarfile.open(fileobj=file) as tar:  # compressed or not
             for member in tar:
                 if member.isfile():
-                    yield member.name, member.size, partial(tar.extractfile, member)
+                    yield member.name, partial(tar.extractfile, member)
 
 
 def _other(names: list[str]) -> str | None:
