@@ -4,7 +4,6 @@ pooch and Keras's get_file don't notice a stalled or very slow mirror, try no ot
 server, which both use, has sent only 50 to 85 kB/s since June 2026 (pytorch/vision#9536).
 """
 
-import base64
 import hashlib
 import os
 import re
@@ -15,7 +14,6 @@ from concurrent.futures import Future
 from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.parse import unquote, urlsplit
 from urllib.request import Request, build_opener
 
 from labhelpers.cifar10 import ARCHIVE, ARCHIVE_BYTES, ARCHIVE_SHA256
@@ -155,12 +153,7 @@ def _open(mirror, headers):
 
     def attempt():
         try:
-            parts = urlsplit(mirror)
-            user, _, host = parts.netloc.rpartition("@")
-            request = Request(parts._replace(netloc=host).geturl(), headers=headers | {"User-Agent": "labhelpers"})
-            if user:  # urllib doesn't send it; never sent to another host to which the mirror redirects
-                password = base64.b64encode(unquote(user).encode()).decode()
-                request.add_unredirected_header("Authorization", f"Basic {password}")
+            request = Request(mirror, headers=headers | {"User-Agent": "labhelpers"})
             outcome.set_result(build_opener().open(request, timeout=STALL_SECONDS))
         except (OSError, HTTPException, ValueError) as error:
             outcome.set_exception(error)

@@ -117,10 +117,6 @@ class Mirror(BaseHTTPRequestHandler):
         while True:
             self.send(WRONG)
 
-    def private(self):
-        allowed = self.headers["Authorization"] == "Basic bWU6c2VjcmV0IA=="  # me:secret and a space
-        self.send(self.answer()) if allowed else self.send_error(401)
-
     def another_part(self):
         self.asked.range = f"bytes={HALF + 1}-"
         self.send(self.answer())
@@ -147,7 +143,6 @@ BEHAVIOURS = {
     "smaller": lambda m: m.send(m.answer(CONTENT[:-1], SIZE - 1)),
     "endless": Mirror.endless,
     "another-part": Mirror.another_part,
-    "private": Mirror.private,
     "sign-in-page": lambda m: m.send(m.answer(b"<html>sign in</html>", total=None, content_type="text/html")),
 }
 FAULTS = {  # what a mirror does, and what is reported
@@ -238,11 +233,6 @@ def test_address_at_which_nothing_answers_is_dropped_without_showing_a_password(
     assert shown.count("can't be reached") == 7 and "secret" not in shown
 
 
-def test_mirror_with_a_password_is_used(server, target, capsys):
-    fetch(target, [server.url("private").replace("//", "//me:secret%20@")])
-    assert _fetched(target) and capsys.readouterr().err == ""
-
-
 def test_mirror_that_swallows_connections_is_dropped_in_time(server, target, monkeypatch, capsys):
     monkeypatch.setattr(download, "CONNECT_SECONDS", 2)
     monkeypatch.setattr(download, "STALL_SECONDS", 30)  # the longer of the two, as it really is
@@ -258,8 +248,8 @@ def test_mirror_that_swallows_connections_is_dropped_in_time(server, target, mon
 def test_when_all_fail_one_line_says_why_and_what_to_do(server, target, tells):
     behaviours = ("missing", "stalling", "wrong")
     causes = [FAULTS[behaviour] for behaviour in behaviours]
-    with tells(DataUnavailable, *causes, "status 401", "check the network", target.parent, target.name, "LAB_DATA"):
-        fetch(target, [*map(server.url, behaviours), server.url("private").replace("//", "//me:no-secret@")])
+    with tells(DataUnavailable, *causes, "check the network", target.parent, target.name, "LAB_DATA"):
+        fetch(target, [*map(server.url, behaviours)])
 
 
 # Slow mirrors
