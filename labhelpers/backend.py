@@ -130,13 +130,11 @@ def precision(cpuinfo: Path = machine.CPUINFO) -> tuple[str, str]:
     Returns:
         "mixed_bfloat16" or "float32", and a sentence that gives the reason.
     """
-    facts = machine.facts(cpuinfo)
+    flags = machine.facts(cpuinfo).get("flags", "").split()
     for flag in ("avx512_bf16", "amx_bf16"):
-        if flag in facts.get("flags", "").split():
+        if flag in flags:
             return "mixed_bfloat16", f"bfloat16, since this processor has instructions for it ({flag})"
-    if not facts:
-        return "float32", f"float32, since there is no {cpuinfo} that would list instructions for bfloat16"
-    return "float32", "float32, since this processor has no instructions for bfloat16"
+    return "float32", f"float32, since {cpuinfo} lists no instructions for bfloat16"
 
 
 __all__ = ["PARTS", "PRECISIONS", "THREADS", "keras", "precision", "tf"]

@@ -104,9 +104,7 @@ def published() -> set[int] | None:
     None without its file, `cifair-pairs.csv` (data/README.md).
     """
     path = optional_file(PUBLISHED)
-    if path is None:
-        return None
-    return {*pd.read_csv(path)["TestID"]}
+    return {*pd.read_csv(path)["TestID"]} if path else None
 
 
 def coarse(images) -> np.ndarray:
