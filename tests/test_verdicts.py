@@ -130,6 +130,9 @@ def test_runs_without_a_common_seed_can_t_be_compared(tells):
     later = runs(SHORTER, [0.61] * 10)[5:]
     with tells(LabError, f"A1 epochs needs runs with the same seeds: run lab study --experiments {DEEPER} {SHORTER}"):
         verdict("A1 epochs", runs(DEEPER, [0.62] * 5), later)
+    later = runs(IMPROVED, [0.85] * 10)[5:]
+    with tells(LabError, "A3b needs runs with the same seeds"):
+        verdict("A3b", runs(DEEPER, [0.65] * 5), later, runs(f"{DEEPER}-16-pixels", [0.62] * 5))
 
 
 def test_equal_runs_are_evidence_against_a_difference():

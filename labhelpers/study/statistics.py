@@ -73,28 +73,27 @@ def _error(parts, image_variance):
     return sqrt(variance), variance**2 / uncertainty if uncertainty else inf
 
 
-def runs_needed(samples, reach: float, image_variance: float = 0.0, most: int = 1000) -> float:
+def runs_needed(samples, reach: float, image_variance: float = 0.0) -> float:
     """Return how many runs of each experiment would give an interval that reaches no further than `reach`.
 
     The spread of the runs is taken to stay as it is in `samples`, the runs of one experiment or of two. Infinite if more
-    than `most` would be needed, or no number would do because the choice of the test images alone gives a wider one.
+    than 1,000 would be needed, or no number would do because the choice of the test images alone gives a wider one.
     """
     variances = [_variance(np.asarray(values, float)) for values in samples]
-    for n in range(2, most + 1):
+    for n in range(2, 1001):
         error, freedom = _error([(variance, n) for variance in variances], image_variance)
         if _quantile(freedom) * error <= reach:
             return n
     return inf
 
 
-def share_better(first, second, paired: bool = False) -> float:
-    """Return the share of pairs of runs in which the first has the larger number; ties count half.
+def share_better(first, second=(0.0,)) -> float:
+    """Return the share of pairs of runs, one of each, in which the first has the larger number; ties count half.
 
-    Pairs are all combinations of a run of each, or, if `paired`, those in the same place. An estimate of the
-    probability of outperforming (Bouthillier et al. 2021, arXiv 2103.03098).
+    Without a second, the share of differences above 0. An estimate of the probability of outperforming (Bouthillier et
+    al. 2021, arXiv 2103.03098).
     """
-    first, second = np.asarray(first, float), np.asarray(second, float)
-    gaps = first - second if paired else np.subtract.outer(first, second)
+    gaps = np.subtract.outer(np.asarray(first, float), np.asarray(second, float))
     return float(np.mean((gaps > 0) + (gaps == 0) / 2))
 
 

@@ -47,7 +47,7 @@ import pandas as pd
 from labhelpers.errors import LabError, check_choice
 from labhelpers.study import records, statistics
 from labhelpers.study.claims import CLAIMS, Claim
-from labhelpers.study.experiments import FIRST_FRESH, experiment
+from labhelpers.study.experiments import FIRST_FRESH, Experiment, experiment
 from labhelpers.study.measures import Measure, Measured
 from labhelpers.study.records import Record
 from labhelpers.study.statistics import Estimate, Interval
@@ -73,9 +73,7 @@ class Evidence:
     missed_by: float = 0.0  # how far the original's number, as rounded, lies from the prediction interval
     difference: Estimate | None = None  # of the first experiment and the second, or of the best one and the first
     paired: bool = False  # whether the difference is taken seed by seed
-    share_better: float | None = (
-        None  # share of pairs of runs, one of each experiment, in which the difference is above 0
-    )
+    share_better: float | None = None  # share of pairs of runs of two experiments in which the difference is above 0
     null: float = 0.0  # what the difference is tested against
     needed: float = 0  # if the interval decides nothing: how many runs of each experiment would; infinite if none would
     best: str = ""  # if nothing should be better: the experiment with the smallest mean validation loss
@@ -147,7 +145,9 @@ def _collect(claim, records, first_runs) -> Evidence:
         numbers = _fact(claim, measured) | {"fact": of_main[0]}
     else:
         gaining = dict(reversed(measured.items())) if claim.nothing_better else measured
-        numbers = _difference(claim, gaining, np.mean([run.image_variance for run in of_main]))
+        # Two experiments answer the same images.
+        image_variance = np.mean([run.image_variance for run in of_main]) if len(ids) == 1 else 0.0
+        numbers = _difference(claim, gaining, image_variance)
         if claim.number is not None:
             numbers |= _number(claim, measured[ids[0]])
     return Evidence(claim, runs, measured=measured, **chosen, **numbers)
@@ -174,28 +174,19 @@ def _number(claim, values) -> dict:
 
 
 def _difference(claim, measured, image_variance) -> dict:
-    samples, paired, share = list(measured.values()), False, None
-    if claim.factors:
-        paired, samples = True, [pd.concat(samples, axis=1, join="inner") @ claim.factors]
-        difference = statistics.mean(samples[0])
-    elif len(samples) == 1:
-        if claim.number is not None or claim.nothing_better:
-            return {}  # there is nothing to compare with
-        difference = statistics.mean(samples[0], image_variance)  # the measure is one, between classes
-    else:
-        first, second = map(experiment, measured)
-        paired = first.continues(second)
-        if paired:
-            both = pd.concat(samples, axis=1, join="inner")
-            if len(both) < 2:
-                again = f"run lab study --experiments {first.id} {second.id}"
-                raise LabError(f"{claim.id} needs runs with the same seeds: {again}")
-            share = statistics.share_better(both[0], both[1], paired=True)
-            samples = [both[0] - both[1]]
-            difference = statistics.mean(samples[0])
-        else:
-            share = statistics.share_better(*samples)
-            difference = statistics.difference(*samples)
+    samples, factors, share = list(measured.values()), claim.factors, None
+    if len(samples) == 1 and (claim.number is not None or claim.nothing_better):
+        return {}  # there is nothing to compare with
+    if not factors and len(samples) == 2 and Experiment.continues(*map(experiment, measured)):
+        factors = (1, -1)
+    if factors:
+        samples = [pd.concat(samples, axis=1, join="inner") @ factors]
+        if len(samples[0]) < 2:
+            again = f"run lab study --experiments {' '.join(measured)}"
+            raise LabError(f"{claim.id} needs runs with the same seeds: {again}")
+    if len(measured) == 2:
+        share = statistics.share_better(*samples)
+    difference = statistics.difference(*samples) if len(samples) == 2 else statistics.mean(samples[0], image_variance)
     needed = 0.0
     if claim.number is None and _of_difference(claim, difference) == UNDECIDED:
         needed = statistics.runs_needed(samples, _reach(claim, difference.value), image_variance)
@@ -203,7 +194,7 @@ def _difference(claim, measured, image_variance) -> dict:
         "estimate": difference,
         "shown": claim.measure.difference,
         "difference": difference,
-        "paired": paired,
+        "paired": bool(factors),
         "share_better": share,
         "null": _null(claim, difference),
         "needed": needed,
@@ -240,10 +231,10 @@ def _of_difference(claim, difference) -> str:
         return DIRECTION if low > 0 else UNDECIDED
     if claim.factors:
         return REFUTED if low > 0 else UNDECIDED
-    if _within(difference, claim.margin):
-        return REPRODUCED if claim.nothing_better else REFUTED
     if claim.nothing_better:
         return REFUTED if low > claim.margin else REPRODUCED if high < claim.margin else UNDECIDED
+    if _within(difference, claim.margin):
+        return REFUTED
     return REPRODUCED if low > 0 else REFUTED if high < -claim.margin else UNDECIDED
 
 
