@@ -17,6 +17,7 @@ from labhelpers.paths import optional_file
 
 COUNTS_FILE = "cifar10h-counts.npy"
 COUNTS_SHA256 = "9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff"
+TOP = 5  # how many of the most confused pairs are compared
 
 # How often each class (row) got each answer (column), as published.
 CONFUSION_MATRIX = np.array(
@@ -41,9 +42,7 @@ class Agreement(NamedTuple):
     """How far a network and humans confuse the same pairs of classes."""
 
     correlation: float  # Spearman's, over all pairs
-    pairs: int  # number of pairs
-    shared: int  # how many of the network's `top` most confused pairs are among the humans'
-    top: int
+    shared: int  # how many of the network's `TOP` most confused pairs are among the humans'
 
 
 def counts() -> np.ndarray | None:
@@ -77,10 +76,10 @@ def confused_pairs(matrix) -> dict[tuple[int, int], float]:
     return dict(sorted(pairs.items(), key=lambda item: -item[1]))
 
 
-def agreement(matrix, top: int = 5) -> Agreement:
+def agreement(matrix) -> Agreement:
     """Compare the pairs that a network confuses with those that humans do; `matrix` as for `confused_pairs`."""
     theirs, ours = confused_pairs(CONFUSION_MATRIX), confused_pairs(matrix)
-    shared = {*list(theirs)[:top]} & {*list(ours)[:top]}
+    shared = {*list(theirs)[:TOP]} & {*list(ours)[:TOP]}
     # Spearman's correlation is that of the ranks; pandas's own would import scipy.stats, which takes a second.
     ranks = [pd.Series([pairs[pair] for pair in theirs]).rank() for pairs in (theirs, ours)]
-    return Agreement(float(ranks[0].corr(ranks[1])), len(theirs), len(shared), top)
+    return Agreement(float(ranks[0].corr(ranks[1])), len(shared))

@@ -1,6 +1,7 @@
 """Sentences with further numbers from the records. They help the reader of a verdict and decide nothing."""
 
 from collections import Counter
+from math import comb
 
 import numpy as np
 
@@ -19,7 +20,8 @@ def explanations(claim, records) -> str:
     for other in EXPERIMENTS:
         alike = (other.network, other.n_train, other.epochs) == (main.network, main.n_train, main.epochs)
         if other.group == OTHER and alike and len(records[other.id]) >= statistics.FEWEST:
-            tried[other.label.removeprefix(f"{main.label}, ")] = _measured(claim, records[other.id])
+            measured = [claim.measure.of(record).value for record in records[other.id]]
+            tried[other.label.removeprefix(f"{main.label}, ")] = measured
     reaching: dict[bool, list[str]] = {True: [], False: []}
     for label, measured in tried.items():
         one_run = statistics.prediction_interval(measured)
@@ -29,18 +31,15 @@ def explanations(claim, records) -> str:
     return f"One run can give {claim.number_text} with: {', '.join(reaching[True]) or 'nothing we tried'}.{no}"
 
 
-def _measured(claim, runs):
-    return np.array([claim.measure.of(record).value for record in runs])
-
-
 def human_confusions(claim, records) -> str:
     """Compare the confusions of each run with those of human annotators."""
     compared = [human_labels.agreement(record.confusion_matrix) for record in records[claim.experiments[0]]]
-    correlations, pairs, shared, top = map(np.array, zip(*compared, strict=True))
+    correlations, shared = np.transpose(compared)
+    pairs, top = comb(len(CLASS_NAMES), 2), human_labels.TOP
     return (
-        f"Human annotators of the same images (CIFAR-10H): over all {pairs[0]} pairs of classes, Spearman's correlation "
+        f"Human annotators of the same images (CIFAR-10H): over all {pairs} pairs of classes, Spearman's correlation "
         f"of their confusions with a run's is {correlations.min():.2f} to {correlations.max():.2f}; on average, "
-        f"{shared.mean():.1f} of a run's {top[0]} most confused pairs are among the humans' {top[0]}."
+        f"{shared.mean():.1f} of a run's {top} most confused pairs are among the humans' {top}."
     )
 
 
