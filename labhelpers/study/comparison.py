@@ -102,10 +102,8 @@ def texts_among_runs(accuracies, original: float | None) -> dict[str, str]:
 
 def among_runs(accuracies, today: float | None = None) -> str:
     """Describe recorded accuracies of one experiment, 0 to 1, and whether today's is what they lead to expect."""
-    if not len(accuracies):
-        return "There are no recorded runs on these images."
-    if len(accuracies) == 1:
-        return f"1 recorded run: {percent(accuracies.mean())}."
+    if len(accuracies) < 2:
+        return "Too few runs on these images are recorded to compare with."
     expected = statistics.prediction_interval(accuracies)
     text = (
         f"The {len(accuracies)} recorded runs range from {percent(accuracies.min())} to {percent(accuracies.max())}, with a "
@@ -113,9 +111,8 @@ def among_runs(accuracies, today: float | None = None) -> str:
         f"prediction interval for one more run is {percent(expected.low)} to {percent(expected.high)}"
     )
     if today is not None:
-        inside = expected.low <= today <= expected.high
-        where = (
-            "inside" if inside else "outside: by chance, as one run in twenty, or because more than the seed differs"
-        )
+        where = "inside"
+        if not expected.low <= today <= expected.high:
+            where = "outside: by chance, as one run in twenty, or because more than the seed differs"
         text += f"; today's {percent(today)} is {where}"
     return typeset(f"{text}.")
