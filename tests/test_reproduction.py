@@ -92,9 +92,10 @@ def test_a_committed_table_that_was_not_made_is_named(project):
     assert said() == ("not comparable", "not comparable: more not made: run all cells first")
 
 
-def test_a_damaged_table_is_named(project):
+@pytest.mark.parametrize("damaged", [b'a,b\n1,2,3\n"', b""])
+def test_a_damaged_table_is_named(damaged, project):
     saved()
-    (project / "figures/shares.csv").write_bytes(b'a,b\n1,2,3\n"')
+    (project / "figures/shares.csv").write_bytes(damaged)
     assert said()[1] == "outside: shares.csv is damaged: restore it with git"
 
 

@@ -1,7 +1,6 @@
 """Was it reproduced? Compare a notebook's run with the committed figures, and its networks with the recorded runs."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -70,12 +69,12 @@ def _changed(source) -> str:
 
 def _committed(notebook) -> tuple[str, set[str]]:
     """Return the cell with the parameters of a committed notebook, and the names of the tables that its run made."""
-    paths = [path for path in (project() / "notebooks").iterdir() if re.fullmatch(rf"{notebook}_\w+\.ipynb", path.name)]
-    if not paths:
+    path = next((project() / "notebooks").glob(f"{notebook}_*.ipynb"), None)
+    if path is None:
         raise LabError(
             f"there is no notebook {notebook}_….ipynb in notebooks/: give the number of this one, as in '02'"
         )
-    content = json.loads(paths[0].read_text(encoding="utf-8"))
+    content = json.loads(path.read_text(encoding="utf-8"))
     tagged = ["".join(cell["source"]) for cell in content["cells"] if "parameters" in cell["metadata"].get("tags", [])]
     files = content["metadata"].get("labhelpers", {}).get("files", {})
     return "\n".join(tagged), {Path(name).stem for name in files if name.endswith(".csv")}
@@ -117,8 +116,9 @@ def _table(name, reason) -> dict:
     if not path.exists():
         return {"outcome": NEW}
     try:
-        difference = _difference(_read(figures_dir() / path.name), _read(path))
-    except (pd.errors.ParserError, UnicodeDecodeError):
+        tables = [pd.read_csv(of, dtype=str, keep_default_na=False) for of in (figures_dir() / path.name, path)]
+        difference = _difference(*tables)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
         difference = "is damaged: restore it with git"
     if difference is None:
         return {"outcome": IDENTICAL}
@@ -147,13 +147,6 @@ def _summed_up(notebook, parts) -> dict:
 def _rarity(part) -> float:
     """Return the smallest p value of a network in proportion to its limit; 0 for what has none."""
     return min((p / part["limits"][test] for test, p in part.get("p", {}).items()), default=0.0)
-
-
-def _read(path: Path):
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
 
 
 def _difference(ours, theirs) -> str | None:
@@ -195,9 +188,9 @@ def text(result: dict) -> str:
             f"Of {len(tables)} tables that don't depend on training, {same} equal those stored with the notebooks."
         )
     for part in result["parts"]:
-        counts = [f"{outside} of {n} {name}" for name, (outside, n) in part.get("detail", {}).items()]
-        rarity = float(f"{_rarity(part):.2g}")  # two digits, without an exponent
-        if counts:
+        if "detail" in part:
+            counts = [f"{outside} of {n} {name}" for name, (outside, n) in part["detail"].items()]
+            rarity = float(f"{_rarity(part):.2g}")  # two digits, without an exponent
             sentences.append(
                 f"{part['experiment']}: in {len(part['p'])} tests, the smallest p in proportion to its limit is {rarity:g} "
                 f"times that limit. ({percent(spread.FALSE_ALARMS, digits=0)} of reports with nothing wrong have a p below "
