@@ -64,9 +64,9 @@ def runs_by_experiment(runs: pd.DataFrame, *, original: float | None = None, ax=
     if not groups:
         return _no_runs(ax)
     _rows_of_runs(ax, groups)
-    _original(ax, original)
     ax.set_xlabel(typeset("test accuracy (%): runs, and mean with 95 % interval"))
     if original is not None:
+        _original(ax, original)
         ax.legend(**LEGEND_ABOVE)
     return ax
 
@@ -292,6 +292,5 @@ def _bar(ax, value, low, high, y, label=None):
 
 
 def _original(ax, value):
-    if value is not None:
-        label = typeset(f"original: {100 * value:.0f} %")
-        ax.axvline(100 * value, color=ORIGINAL, linestyle="--", linewidth=1.5, label=label)
+    label = typeset(f"original: {100 * value:.0f} %")
+    ax.axvline(100 * value, color=ORIGINAL, linestyle="--", linewidth=1.5, label=label)

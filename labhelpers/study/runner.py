@@ -6,6 +6,7 @@ import platform
 import threading
 import time
 import warnings
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from importlib import metadata
@@ -88,10 +89,8 @@ def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
 def _how_long(wanted, workers) -> str:
     """Say how many hours runs take, going by the times of recorded ones of the same experiments."""
     seconds, known = 0.0, 0
-    for tested in dict.fromkeys(tested for tested, _ in wanted):
-        times = [sum(record.seconds) for record in records.read_all(tested, tested.all_seeds)[0]]
-        if times:
-            runs = sum(of is tested for of, _ in wanted)
+    for tested, runs in Counter(tested for tested, _ in wanted).items():
+        if times := [sum(record.seconds) for record in records.read_all(tested, tested.all_seeds)[0]]:
             seconds, known = seconds + runs * float(np.median(times)), known + runs
     if not known:
         return ""
@@ -212,16 +211,13 @@ def repeat(id: str, seed: str) -> str:
     checkpoint = records.checkpoint_of(repeated, record.seed)
     checkpoint.unlink(missing_ok=True)  # of a run that was cut off: this one must begin anew
     again = run_one(repeated, record.seed, _cifar10(), record.threads, record.precision)
-    lacking: dict[str, Any] = {name: None for name, value in vars(record).items() if value is None}
-    again = replace(again, **lacking)  # as early records lack some fields
     checkpoint.unlink(missing_ok=True)
-    recorded, trained = records.to_json(record), records.to_json(again)
-    differing = [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != trained[key]]
-    same = (
-        f"differs from the record in: {', '.join(differing)}"
-        if differing
-        else "the same record, but for seconds and date"
-    )
+    # Early records lack some fields.
+    lacking: dict[str, Any] = {name: None for name, value in vars(record).items() if value is None}
+    recorded, trained = records.to_json(record), records.to_json(replace(again, **lacking))
+    same = "the same record, but for seconds and date"
+    if differing := [key for key in recorded if key not in ("seconds", "ended") and recorded[key] != trained[key]]:
+        same = f"differs from the record in: {', '.join(differing)}"
     accuracies = f"test accuracy {again.accuracy:.4f}; recorded {record.accuracy:.4f}"
     return "\n".join([same, accuracies, among_runs(records.table([id])["accuracy"], again.accuracy)])
 
