@@ -27,14 +27,10 @@ that decides it, against 0, the margin or minus the margin.
 
 History. The margins, and rules like these, were committed before the first record was made. The minimum of five runs
 and the comparison seed by seed came after the first fifteen and ten records. On 27 November 2026, before the first
-fresh run but with all first runs known, we changed four things. *Reproduced* was tightened, with *at the edge* split
-off, because 67 % (claim A2) had counted as reproduced although only one of the ten first runs was high enough to round
-to it. Equivalence was added, because "more epochs" was undecided although its interval excluded every gain that would
-matter. The p became that of the deciding test. And claims are now judged by fresh runs only, because the rules had been
-changed after looking. Later that day, when some fresh runs had been made and seen, but none of an alternative, one slip
-was corrected: the p of a claim that nothing is better is always against the margin, never against minus the margin.
-Still later, before any run on images of lower quality, A3 became A3a, and A3b was added; what the better network gains
-was known by then.
+fresh run but with all first runs known, we changed four things, which notebook 07 lists with the reasons. Later that
+day, when some fresh runs had been made and seen, but none of an alternative, one slip was corrected: the p of a claim
+that nothing is better is always against the margin, never against minus the margin. Still later, before any run on
+images of lower quality, A3 became A3a, and A3b was added; what the better network gains was known by then.
 """
 
 from collections.abc import Sequence
