@@ -82,7 +82,7 @@ def strip_chart(strip: Strip) -> dict:
     def at(number):
         return round(100 * (MARGIN + (1 - 2 * MARGIN) * (number - start) / (end - start)), 2)
 
-    runs = strip.verdict.records[strip.experiment] if len(strip.dots) else []
+    runs = strip.verdict.records[claim.experiments[0]] if strip.dots else []
     return {
         "claim": claim.id,
         "statement": claim.statement,

@@ -235,7 +235,6 @@ def _of_difference(claim, difference) -> str:
 
 
 def _decide(evidence, p) -> str:
-    """Return the outcome, by the rules above."""
     claim, difference = evidence.claim, evidence.difference
     if claim.measure is None:
         return NOT_TESTABLE
@@ -260,8 +259,7 @@ class Strip:
 
     verdict: Verdict
     axis: str  # title of the axis, with its unit
-    experiment: str  # id of the experiment whose runs are the dots
-    dots: Sequence[float]  # one for each run; none where two experiments are compared by their means
+    dots: Sequence[float]  # one for each run of the first experiment; none where two are compared by their means
     mean: float  # our estimate
     interval: Sequence[float]  # 95 % interval of it
     band: Sequence[float]  # where one further run falls; empty for a claim without a number
@@ -282,16 +280,16 @@ def strips(verdicts: list[Verdict]) -> list[Strip]:
 
 def _strip(verdict):
     claim, evidence = verdict.claim, verdict.evidence
-    numbered, id, scale = claim.number is not None, claim.experiments[0], claim.measure.scale
+    numbered, scale = claim.number is not None, claim.measure.scale
     mean, *interval = (scale * number for number in evidence.estimate[:3])
+    first, *others = evidence.measured.values()
     margins = (-claim.margin, claim.margin)  # if the interval is between them, a difference is too small to matter
     equal = evidence.too_small and not claim.nothing_better
     lines = (claim.number,) if numbered else margins if equal else (evidence.null,)
     return Strip(
         verdict,
         axis=evidence.shown.axis,
-        experiment=id,
-        dots=[scale * value for value in evidence.measured[id]] if numbered or len(claim.experiments) == 1 else [],
+        dots=[scale * value for value in first] if numbered or not others else [],
         mean=mean,
         interval=interval,
         band=[scale * end for end in evidence.prediction or ()],
