@@ -49,8 +49,7 @@ def _result(notebook, networks, seed) -> dict:
     standin = ", ".join(sorted(data.loaded_names - {"CIFAR-10"}))
     parts = [_network(id, network, seed, standin) for id, network in networks.items()]
     reason = standin or _changed(source)
-    tables = [name for name, trained in output.saved.items() if not trained]
-    parts += [{"name": name} | _table(name, reason) for name in tables]
+    parts += [{"name": name} | _table(name, reason) for name, trained in output.saved.items() if not trained]
     if lost := sorted(names - output.saved.keys()):
         parts.append({"outcome": NOT_COMPARABLE, "what": f"{', '.join(lost)} not made: run all cells first"})
     return _summed_up(notebook, parts)
@@ -59,12 +58,11 @@ def _result(notebook, networks, seed) -> dict:
 def _changed(source) -> str:
     """Return why tables may differ though nothing is wrong; empty if there is no such reason."""
     shell = usage.shell()
+    given = shell.user_ns if shell else {}
     defaults = {name: parameter.default for name, parameter in declared(source).items()}
-    given = {name: shell.user_ns.get(name, default) for name, default in defaults.items()} if shell else {}
-    if changed := [f"{name} = {value}" for name, value in given.items() if value != defaults[name]]:
-        return ", ".join(changed)
+    changed = [f"{name} = {given[name]}" for name, default in defaults.items() if given.get(name, default) != default]
     missing = [name for name in sorted(usage.used.get("optional files", ())) if optional_file(name) is None]
-    return f"{missing[0]} is missing (see data/README.md)" if missing else ""
+    return ", ".join(changed or [f"{name} is missing (see data/README.md)" for name in missing])
 
 
 def _committed(notebook) -> tuple[str, set[str]]:
@@ -139,8 +137,7 @@ def _summed_up(notebook, parts) -> dict:
     outcomes = [part["outcome"] for part in parts if part["outcome"] != NEW]
     outcome = max(outcomes, key=OUTCOMES.index, default=NOT_COMPARABLE)
     causes = [part for part in parts if part["outcome"] == outcome and part.get("what")]
-    worst = min(causes, key=_rarity, default={"what": ""})
-    line = typeset(f"{outcome}: {worst['what']}" if worst["what"] else outcome)
+    line = typeset(f"{outcome}: {min(causes, key=_rarity)['what']}" if causes else outcome)
     return {"notebook": notebook, "outcome": outcome, "line": line, "parts": parts}
 
 
