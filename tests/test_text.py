@@ -210,7 +210,7 @@ def test_the_abstract_is_of_the_records():
     said = " ".join(text.abstract(judged, improvements.summary(improvements.runs())))
     assert said.count("where the original has") == 3, "its three accuracies"
     counts = Counter(it.outcome for it in judged)
-    assert text.listed([f"{counts[one]} {one}" for one in verdicts.OUTCOMES if counts[one]]) in said
+    assert ", ".join(f"{counts[one]} {one}" for one in verdicts.OUTCOMES if counts[one]) in said
     for id, size, passes in (("B3 accuracy", "20,000", 10), ("L1", "40,000", 10), ("A2", "40,000", 20)):
         it = next(it for it in judged if it.claim.id == id)
         value, interval = text.ours(it.evidence)[:-1].split(" (")
@@ -232,7 +232,3 @@ def test_the_abstract_mentions_improvements_that_have_runs(steps, mentioned):
     assert ("reaches 80.0 % on the same test images (one run)" in said) == mentioned
     assert "reaches 60.0 % (10 runs), where the original has 60 %" in said, "runs that agree have no interval"
     assert "too few recorded runs to be compared with the original's 65 %" in said
-
-
-def test_words_are_joined_as_in_a_sentence():
-    assert [text.listed(list(parts)) for parts in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]

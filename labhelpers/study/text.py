@@ -206,7 +206,7 @@ def abstract(verdicts, steps) -> list[str]:
         "Two students' lab report on classifying the images of CIFAR-10 is reproduced, step by step, and each of its "
         "claims is tested on several runs of the same training, with different seeds.",
         f"On the test images, {'; '.join(accuracies)}.",
-        f"Of the {len(verdicts)} claims that the original makes, the verdicts are: {listed(outcomes)}.",
+        f"Of the {len(verdicts)} claims that the original makes, the verdicts are: {', '.join(outcomes)}.",
         *_how_far(steps),
         f"The claims are tested on {sum(runs.values())} recorded runs on CIFAR-10, made after the rules were fixed. A "
         "number is reproduced if one more run of ours would reach it with a probability of at least 10 %, and at the edge "
@@ -237,8 +237,3 @@ def _result(verdict):
     value, _, ends = ours(verdict.evidence).rstrip(")").partition(" (")
     interval = f"95 % interval {ends}; " if ends else ""  # runs that all agree have none
     return f"{network} reaches {value} ({interval}{n} runs), where the original has {number}"
-
-
-def listed(parts: list[str]) -> str:
-    """Join words as in a sentence: "a, b and c"."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
