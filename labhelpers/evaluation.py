@@ -146,6 +146,34 @@ def accuracy_gain(labels, before, after) -> pd.DataFrame:
     return pd.DataFrame({"class": [*CLASS_NAMES, "all"], "gain": gain, "low": low, "high": high})
 
 
+def calibration(confidences, right, bins: int = 10) -> pd.DataFrame:
+    """Compare how sure a network is of its answers with how often they are right.
+
+    Args:
+        confidences: the probability of each answer, float, (N,).
+        right: whether it is right, bool, (N,).
+        bins: in how many equal parts the range from 0 to 1 is divided.
+
+    Returns:
+        A row for each part that has answers: `answers` (how many), and their mean `confidence` and `accuracy`.
+
+    Example:
+        >>> calibration([0.9, 0.95, 0.35], [True, False, True])["accuracy"].tolist()
+        [1.0, 0.5]
+    """
+    table = pd.DataFrame({"answers": 1, "confidence": np.asarray(confidences, float), "accuracy": right})
+    part = np.minimum((bins * table["confidence"]).astype(int), bins - 1)
+    return table.groupby(part).agg({"answers": "sum", "confidence": "mean", "accuracy": "mean"}).reset_index(drop=True)
+
+
+def calibration_error(table: pd.DataFrame) -> float:
+    """Return the expected calibration error (ECE; Guo et al. 2017, arXiv 1706.04599), 0 to 1, of a `calibration`.
+
+    It is the mean difference between confidence and accuracy, weighted by the number of answers.
+    """
+    return float(np.average(abs(table["confidence"] - table["accuracy"]), weights=table["answers"]))
+
+
 def percent(share: float, interval: tuple[float, float] | None = None, digits: int = 1) -> str:
     """Write a share as text, `"59.4 %"`, and with its interval `"59.4 % (58.4 to 60.4)"`; `digits` are decimals."""
     number, *ends = (f"{100 * part:.{digits}f}" for part in (share, *(interval or ())))

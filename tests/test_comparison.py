@@ -12,7 +12,7 @@ from labhelpers import cifar10, models
 from labhelpers.backend import keras
 from labhelpers.data import Cifar10
 from labhelpers.evaluation import evaluate, typeset
-from labhelpers.study.comparison import among_runs, beside_original, networks, on_parts, texts_among_runs
+from labhelpers.study.comparison import among_runs, beside_original, networks, on_held_out, on_parts, texts_among_runs
 from labhelpers.study.experiments import experiment
 
 # By experiment: claim, network, number of images, epochs, the original's accuracy and loss.
@@ -165,3 +165,18 @@ def test_accuracies_on_parts_of_the_test_images_with_two_intervals(runs_dir):  #
     assert row["interval, seeds and images"] == typeset(f"{100 * low:.1f} to {100 * high:.1f} %")
     write(runs("ladder-averaging", [0.9] * 3, predictions=[labels.astype(np.uint8)] * 3, tta_predictions=predictions))
     assert on_parts("ladder-averaging", True, labels, {"all": labels == 0})["all"] == row["all"]
+
+
+def test_held_out_images_are_compared_with_test_images(runs_dir, cifar):  # noqa: F811
+    labels, held_out_labels = cifar.test_labels, cifar.train_labels[40_000:45_000]
+    assert on_held_out("deeper-40000", cifar, held_out_labels >= 0, labels >= 0) == {"runs": 0}
+    right, wrong = held_out_labels.astype(np.uint8), (1 - np.minimum(held_out_labels, 1)).astype(np.uint8)
+    answers = [np.where(np.arange(5_000) % n, right, wrong) for n in (2, 5)]  # a half and four fifths are right
+    tested = np.where(np.arange(10_000) < 6_000, labels, 1 - np.minimum(labels, 1)).astype(np.uint8)
+    write(runs("deeper-40000", [0.6] * 3, predictions=tested, held_out_predictions=[*answers, None]))
+    kept, kept_test = np.arange(5_000) < 4_000, np.arange(10_000) < 8_000
+    row = on_held_out("deeper-40000", cifar, kept, kept_test)
+    each = (np.arange(4_000) % 2 > 0) / 2 + (np.arange(4_000) % 5 > 0) / 2
+    reach = 1.959964 * (each.var() / 4_000 + 0.75 * 0.25 / 8_000) ** 0.5
+    expected = {"runs": 2, "held out": 0.65, "test": 0.75, "difference": -0.1}
+    assert row == pytest.approx(expected | {"low": -0.1 - reach, "high": -0.1 + reach})

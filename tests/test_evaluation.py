@@ -171,3 +171,21 @@ def test_texts_have_a_true_minus_sign_and_a_percent_sign_on_the_same_line():
     assert evaluation.percent(0.594, (0.5843, 0.6036)) == "59.4\u00a0% (58.4 to 60.4)"
     text = "-4.0 points (-10 to -1.9), +2 %: CIFAR-10H, --repeat deeper-40000 0, 1e-3"
     assert evaluation.typeset(text) == "−4.0 points (−10 to −1.9), +2\u00a0%: CIFAR-10H, --repeat deeper-40000 0, 1e-3"
+
+
+def test_calibration_sorts_answers_by_their_probability_into_equal_parts():
+    generator = np.random.default_rng(0)
+    sure = generator.uniform(0.1, 1, 500)
+    sure[:3] = 1.0, 0.3, 0.2999
+    right = generator.random(500) < sure**2
+    table = evaluation.calibration(sure, right)
+    edges = pd.cut(sure, np.arange(11) / 10, right=False, labels=False, include_lowest=True)
+    part = np.where(sure == 1, 9, edges)
+    assert table["answers"].tolist() == [(part == number).sum() for number in range(1, 10)]
+    for (_, row), number in zip(table.iterrows(), range(1, 10), strict=True):
+        assert row["confidence"] == pytest.approx(sure[part == number].mean())
+        assert row["accuracy"] == pytest.approx(right[part == number].mean())
+    errors = [abs(sure[part == n].mean() - right[part == n].mean()) * (part == n).mean() for n in range(1, 10)]
+    assert evaluation.calibration_error(table) == pytest.approx(sum(errors))
+    assert evaluation.calibration_error(evaluation.calibration([0.75] * 4, [True, True, True, False])) == 0
+    assert len(evaluation.calibration(sure, right, bins=1)) == 1

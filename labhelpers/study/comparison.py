@@ -5,8 +5,9 @@ from statistics import mean, median
 import numpy as np
 import pandas as pd
 
+from labhelpers import cifar10
 from labhelpers.data import Cifar10
-from labhelpers.evaluation import Evaluation, percent, typeset
+from labhelpers.evaluation import Evaluation, Z, percent, typeset
 from labhelpers.study import records, statistics
 from labhelpers.study.claims import CLAIMS
 from labhelpers.study.experiments import experiment
@@ -81,6 +82,30 @@ def on_parts(id: str, tta: bool, labels, parts: dict) -> dict[str, str]:
         _, low, high, *_ = statistics.mean(right.mean(axis=1), variance)
         row[f"interval, {name}"] = f"{100 * low:.1f} to {100 * high:.1f} %"
     return {name: typeset(text) for name, text in row.items()}
+
+
+def on_held_out(id: str, cifar: Cifar10, held_out, tested) -> dict[str, float]:
+    """Compare recorded runs on training images that they were not trained on with the same runs on test images.
+
+    Args:
+        id: of an experiment.
+        cifar: the data set.
+        held_out, tested: masks of the images to compare, bool: (5000,) of `cifar10.HELD_OUT` and (10000,).
+
+    Returns:
+        `runs` (those whose records store these predictions), accuracies `held out` and `test`, their `difference`, and
+        its 95 % interval for other images of both kinds, `low` and `high`. Only `runs`, 0, if there are none.
+    """
+    runs = [run for run in records.read_all(experiment(id))[0] if run.held_out_predictions is not None]
+    if not runs:
+        return {"runs": 0}
+    labels = cifar.train_labels[cifar10.HELD_OUT]
+    right = np.mean([run.held_out_predictions == labels for run in runs], axis=0)[held_out]  # of each image
+    right_test = np.mean([run.predictions == cifar.test_labels for run in runs], axis=0)[tested]
+    difference = right.mean() - right_test.mean()
+    reach = Z * np.sqrt(right.var() / len(right) + right_test.var() / len(right_test))
+    row = {"runs": len(runs), "held out": right.mean(), "test": right_test.mean(), "difference": difference}
+    return row | {"low": difference - reach, "high": difference + reach}
 
 
 def texts_among_runs(accuracies, original: float | None) -> dict[str, str]:

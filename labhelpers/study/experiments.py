@@ -12,6 +12,7 @@ from functools import partial
 
 from labhelpers.airbench import Recipe
 from labhelpers.errors import check_choice
+from labhelpers.quality import LEVELS
 from labhelpers.weights import TRAINED
 
 FIRST_FRESH = 10  # the smallest seed of a fresh run
@@ -102,9 +103,10 @@ def _rate(optimizer, rate, seeds, fresh=0):
     return _variant(DEEPER, id, f"{name} at {rate:g}", RATE, seeds, fresh, optimizer=optimizer, learning_rate=rate)
 
 
-def _of_quality(main, level):
-    # Only fresh runs, compared seed by seed with those of images as they are.
-    return _variant(main, level.lower().replace(" ", "-"), level, QUALITY, seeds=0, fresh=5, quality=level)
+def _poorer(main, level):
+    # Only fresh runs, compared seed by seed with those of images as they are. Claim A3b rests on 16 pixels.
+    id, fresh = level.lower().replace(" ", "-"), 5 if level == "16 pixels" else 3
+    return _variant(main, id, level, QUALITY, seeds=0, fresh=fresh, quality=level)
 
 
 def _improved(name, label, recipe=None, *, network="three_blocks", n_train=40_000, epochs=10, seeds=3, **options):
@@ -165,7 +167,7 @@ EXPERIMENTS = (
     _improved("all-images", "all images", Recipe(), n_train=50_000),
     _improved("width", "four times the width", Recipe(), **FOUR_TIMES, seeds=2),
     _improved("longer", "twelve epochs", Recipe(), **FOUR_TIMES, epochs=12, seeds=5),
-    _of_quality(DEEPER, "16 pixels"),
+    *(_poorer(main, level) for main in (DEEPER, AVERAGED) for level in LEVELS),
 )
 
 
@@ -174,3 +176,9 @@ def experiment(id: str) -> Experiment:
     by_id = {one.id: one for one in EXPERIMENTS}
     check_choice("experiment", id, by_id)
     return by_id[id]
+
+
+def by_quality(id: str) -> dict[str, str]:
+    """Return the ids of an experiment and of those that differ from it only in `quality`, by that; the first under ""."""
+    main = experiment(id).settings() | {"id": "", "quality": ""}
+    return {one.quality: one.id for one in EXPERIMENTS if one.settings() | {"id": "", "quality": ""} == main}
