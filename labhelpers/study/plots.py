@@ -200,7 +200,8 @@ def networks(table: pd.DataFrame, *, yours: str, goal: float, ax=None):
         yours: the name of that row.
         goal: the accuracy to reach.
     """
-    ax, table = new_axes(ax, (COLUMN_WIDTH, 0.9 + 0.3 * len(table))), table.sort_values("val_accuracy", ascending=False)
+    ax = new_axes(ax, (1.2 * COLUMN_WIDTH, 0.9 + 0.3 * len(table)))
+    table = table.sort_values("val_accuracy", ascending=False)
     for row, (name, accuracy) in enumerate(table["val_accuracy"].items()):
         ax.plot(100 * accuracy, row, **DIAMOND if name == yours else DOTS | {"alpha": 1})
     ax.axvline(100 * goal, color=HUMANS, linestyle="--", linewidth=1.5)
