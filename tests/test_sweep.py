@@ -8,7 +8,8 @@ from matplotlib import pyplot as plt
 from PIL import Image
 from test_faults import succeeds, wait_for
 
-from labhelpers import plots
+from labhelpers import cli, plots
+from labhelpers.reporting import notebooks
 
 FOLDER = "report/sweeps/12_gives_numbers"
 
@@ -29,20 +30,20 @@ def runs(project):
 
 
 def test_every_combination_runs_once_into_its_own_folder_and_all_into_one_table(swept):
-    done = swept.lab("lab report 12 -p FACTOR 2 4 -p SEED 0 3")
+    done = swept.lab("lab report 12 -p FACTOR 2 -p SEED 0 3")
     failed = "12_gives_numbers.ipynb failed in cell 3 with ZeroDivisionError: division by zero"
-    assert done.returncode == 2 and done.stderr.startswith("lab: 2 of 4 combinations failed: FACTOR = ")
-    assert f"FACTOR = 2, SEED = 3: {failed}" in done.stderr and f"FACTOR = 4, SEED = 3: {failed}" in done.stderr
-    assert results(swept)[["FACTOR", "SEED"]].to_numpy().tolist() == [[2, 0], [4, 0]]
+    assert done.returncode == 2 and done.stderr.startswith("lab: 1 of 2 combinations failed: FACTOR = ")
+    assert f"FACTOR = 2, SEED = 3: {failed}" in done.stderr
+    assert results(swept)[["FACTOR", "SEED"]].to_numpy().tolist() == [[2, 0]]
     before = runs(swept)
-    out = succeeds(swept, "lab report 12 -p FACTOR 2 4 2 -p SEED 0 1")
+    out = succeeds(swept, "lab report 12 -p FACTOR 4 2 4 -p SEED 0")
     assert f"{FOLDER}/results.csv" in out
-    assert {line.partition(": ")[0] for line in out.splitlines()[:4]} == {f"{done} of 4" for done in (1, 2, 3, 4)}
-    assert {name: when for name, when in runs(swept).items() if name in before} == before
-    assert set(runs(swept)) == {f"FACTOR={factor},SEED={seed}" for factor in (2, 4) for seed in (0, 1)}
+    assert [line.partition(": ")[0] for line in out.splitlines()[:2]] == ["1 of 2", "2 of 2"]
+    assert runs(swept).items() >= before.items()
+    assert set(runs(swept)) == {"FACTOR=2,SEED=0", "FACTOR=4,SEED=0"}
     table = results(swept)
-    assert table[["FACTOR", "SEED"]].to_numpy().tolist() == [[2, 0], [2, 1], [4, 0], [4, 1]]
-    assert table["test accuracy"].tolist() == pytest.approx([0.2, 0.19, 0.4, 0.39])
+    assert table[["FACTOR", "SEED"]].to_numpy().tolist() == [[2, 0], [4, 0]]
+    assert table["test accuracy"].tolist() == pytest.approx([0.2, 0.4])
     assert (table["mean training loss"] == 1.5).all() and (table["smallest validation loss"] == 1.5).all()
     assert set(table["compared with"]) == {"baseline-20000"} and set(table["data"]) == {"CIFAR-10"}
     with Image.open(swept.root / FOLDER / "results.png") as image:
@@ -79,9 +80,10 @@ def test_a_sweep_that_was_ended_continues(swept):
         ),
     ],
 )
-def test_what_cannot_be_swept(options, line, swept):
-    done = swept.lab(f"lab report {options}")
-    assert done.returncode == 2 and done.stderr.startswith(f"lab: {line}")
+def test_what_cannot_be_swept(options, line, swept, monkeypatch, capsys):
+    monkeypatch.setattr(notebooks, "project", lambda: swept.root)
+    assert cli.main(["report", *options.split()]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"lab: {line}")
 
 
 def test_figure_has_a_line_for_each_other_value():
