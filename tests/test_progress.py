@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 
 import nbformat
 import pytest
@@ -60,42 +61,30 @@ def test_silenced_by_lab_progress():
 
 
 class Watcher(NotebookClient):
-    """Runs a notebook and keeps all texts that are displayed meanwhile."""
+    """Runs a notebook and keeps all texts that are displayed meanwhile, by the cell."""
 
     def process_message(self, message, cell, index):
         texts = message["content"].get("data", {}).get("text/plain")
         if texts is not None:
-            self.seen.append(texts)
+            self.seen.setdefault(index, []).append(texts)
         return super().process_message(message, cell, index)
 
 
-def _run(*cells):
-    """Run cells in a new kernel; returns the texts displayed meanwhile, and the notebook as it is kept."""
+def test_shown_in_a_notebook_someone_watches_and_gone_at_the_end_and_an_error_has_no_traceback():
+    """In a kernel, where a variable is set for one cell at a time, as Jupyter sets it for all."""
+    watched = [{name: "1"} for name in WATCHED]
+    batch = [{}, {"JPY_SESSION_NAME": "1", "LAB_PROGRESS": "0"}]
+    during = "import os\nfrom unittest.mock import patch\n\nwith patch.dict(os.environ, {}):{}"
+    cells = [during.format(variables, textwrap.indent(BAR, "    ")) for variables in [*watched, *batch]]
+    cells.append("from labhelpers.errors import DataDamaged\nraise DataDamaged('unpack it again')")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     client = Watcher(notebook, kernel_name="python3", timeout=60, allow_errors=True)
-    client.seen = []
+    client.seen = {}
     client.execute()
-    return client.seen, notebook
-
-
-@pytest.mark.parametrize("name", WATCHED)
-def test_shown_in_a_notebook_someone_watches_and_gone_at_the_end(name, monkeypatch):
-    monkeypatch.setenv(name, "1")
-    seen, notebook = _run(BAR)
-    assert seen[0].startswith("climbing: 0%| ") and seen[0].endswith(" left")
-    for output in notebook.cells[0].outputs:
-        assert output.output_type == "display_data"
-        assert list(output.data.values()) == [""]
-
-
-def test_silent_in_a_watched_notebook_when_lab_progress_is_0(monkeypatch):
-    monkeypatch.setenv("JPY_SESSION_NAME", "1")
-    monkeypatch.setenv("LAB_PROGRESS", "0")
-    assert _run(BAR)[0] == []
-
-
-def test_silent_in_a_notebook_run_in_batch_where_an_error_is_one_line_without_a_traceback():
-    seen, notebook = _run(BAR, "from labhelpers.errors import DataDamaged\nraise DataDamaged('unpack it again')")
-    assert seen == [] and notebook.cells[0].outputs == []
-    (output,) = notebook.cells[1].outputs
-    assert output.output_type == "error" and output.traceback == ["DataDamaged: unpack it again"]
+    assert list(client.seen) == [0, 1, 2], "silent in batch, and with LAB_PROGRESS=0"
+    for texts in client.seen.values():
+        assert texts[0].startswith("climbing: 0%| ") and texts[0].endswith(" left")
+    *bars, error = (cell.outputs for cell in notebook.cells)
+    assert [[list(output.data.values()) for output in outputs] for outputs in bars] == [*3 * [[[""]]], [], []]
+    [error] = error
+    assert error.output_type == "error" and error.traceback == ["DataDamaged: unpack it again"]
