@@ -111,7 +111,7 @@ def doctor_says(folder, **variables):
     return done.stdout.splitlines(), done.stderr
 
 
-@pytest.mark.parametrize("name", ["numpy", "random", "keras"])
+@pytest.mark.parametrize("name", ["numpy", "random"])
 def test_file_that_takes_the_place_of_a_module_is_named(name, tmp_path):
     (tmp_path / f"{name}.py").write_text("raise SystemExit('an exercise of last week')")
     lines, line = doctor_says(tmp_path)
@@ -127,6 +127,13 @@ def test_packages_of_another_python_are_named(tmp_path):
     lines, _ = doctor_says(tmp_path, PYTHONPATH=places)
     found = tmp_path / "old" / "numpy" / "__init__.py"
     assert lines == [f"FIX   modules: numpy is taken from {found}: unset PYTHONPATH"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_home_that_cannot_be_written_needs_no_fix(monkeypatch):
+    monkeypatch.setenv("HOME", "/proc/none")
+    monkeypatch.delenv("IPYTHONDIR", raising=False)
+    assert doctor.kernel() == f"python3 is {sys.executable}"
 
 
 def test_settings_of_other_courses_are_named(monkeypatch, tmp_path):
