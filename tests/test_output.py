@@ -95,11 +95,13 @@ def test_numbers_may_be_whatever_makes_a_table(numbers, folder):
 
 
 @pytest.mark.parametrize(
-    "loaded, stamps",
-    [(set(), 0), ({"CIFAR-10"}, 0), ({"stand-in images"}, 1), ({"CIFAR-10", "stand-in images"}, 1)],
-    ids=["nothing", "real", "stand-in", "both"],
+    "loaded, stamps, bbox",
+    [
+        ({"CIFAR-10"}, 0, "tight"),
+        ({"CIFAR-10", "stand-in images"}, 1, "tight"),
+        ({"stand-in images"}, 1, None),  # matplotlib's own setting
+    ],
 )
-@pytest.mark.parametrize("bbox", ["tight", None], ids=["ours", "matplotlib's own"])
 def test_figure_is_stamped_once_stand_in_images_were_loaded(loaded, stamps, bbox, monkeypatch, folder):
     with plt.rc_context({"savefig.bbox": bbox}):
         _save()

@@ -90,15 +90,12 @@ def test_parameters_without_ranges_are_refused(monkeypatch, tells):
         ("-p EPOCH 3", "this notebook has no parameter EPOCH: use EPOCHS"),
         ("-y 'X: [1, 2]'", "this notebook has no parameter X: use EPOCHS or PICTURE or RATE or TRAIN_LIVE"),
         ("-p TRAIN_LIVE false", "TRAIN_LIVE='false': must be True or False"),
-        ("-y 'EPOCHS: 0'", "EPOCHS=0: must be from 1 to 1000"),
-        ("-f values.yaml", f"RATE=nan: must be {NUMBER}"),
     ],
 )
 def test_papermill_s_values_are_checked(options, line, tmp_path, monkeypatch):
     """Its command, in this process: it takes seconds to start."""
     monkeypatch.chdir(tmp_path)
     written(tmp_path)
-    (tmp_path / "values.yaml").write_text("RATE: .nan\n")
     done = CliRunner().invoke(papermill, ["checks.ipynb", "out.ipynb", *shlex.split(options)])
     assert (done.exit_code == 0) == (line is None), done
     assert line is None or f"LabError: {line}" in str(done.exception)
