@@ -31,12 +31,9 @@ def png(values, colour_type):
 FRAMES = {"save_all": True, "append_images": [Image.fromarray(255 - RGB)]}
 WHOLE = {  # file: what is saved, how, what is seen
     "rgb.png": (RGB, {}, RGB),
-    "grey.png": (GREY, {}, GREY),
     "grey of 16 bits.png": (GREY * np.uint16(257), {}, GREY),
-    "grey of 16 bits.tif": (GREY * np.uint16(257), {}, GREY),
     "dark grey of 16 bits.png": (GREY.astype(np.uint16), {}, np.rint(GREY / 257)),
     "dark grey of 16 bits.pgm": (b"P5 32 32 65535\n" + GREY.astype(">u2").tobytes(), {}, np.rint(GREY / 257)),
-    "grey of 16 bits.pgm": (b"P5 32 32 65535\n" + (GREY * np.uint16(257)).astype(">u2").tobytes(), {}, GREY),
     "16 bits, one transparent.png": (
         GREY * np.uint16(257),
         {"transparency": 257 * 100},
@@ -54,19 +51,14 @@ WHOLE = {  # file: what is saved, how, what is seen
     "white is 0, of 16 bits.tif": (GREY * np.uint16(257), {"tiffinfo": {262: 0}}, 255 - GREY),  # Pillow: as it is
     "one bit.png": (ALPHA > 0, {}, ALPHA),
     "rgba.png": (np.dstack([0 * RGB, ALPHA]), {}, BLACK),
-    "rgba.webp": (np.dstack([0 * RGB, ALPHA]), {"lossless": True}, BLACK),
     "grey and alpha.png": (Image.fromarray(ALPHA * 0).convert("LA"), {}, ALPHA * 0),
-    "palette.png": (PALETTE, {}, np.where(ALPHA > 0, 0, 9)),
     "palette, one transparent.png": (PALETTE, {"transparency": 0}, BLACK),
     "palette with alpha.png": (PALETTE, {"transparency": b"\0\xff"}, BLACK),
     "palette.gif": (PALETTE, {"transparency": 0}, BLACK),
     "rgb, one transparent.png": (BLACK[..., None].repeat(3, -1), {"transparency": (0, 0, 0)}, BLACK * 0 + 255),
     "cmyk.jpg": (Image.fromarray(RGB).convert("CMYK"), {"quality": 98}, RGB),
-    "ycbcr.jpg": (Image.fromarray(RGB), {"quality": 98}, RGB),
     "lab.tif": (Image.fromarray(GREY).convert("RGB").convert("LAB"), {}, GREY),
     "moving.gif": (Image.fromarray(GREY), {"save_all": True, "append_images": [Image.fromarray(255 - GREY)]}, GREY),
-    "moving.webp": (RGB, FRAMES | {"lossless": True}, RGB),
-    "moving.png": (RGB, FRAMES, RGB),
     "pages.tif": (RGB, FRAMES, RGB),
 }
 
@@ -100,13 +92,11 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 PROFILES = {"another": (swapped(), RGB[..., ::-1]), "sRGB": (SRGB, RGB), "broken": (swapped()[:200], RGB)}
 
 
-@pytest.mark.parametrize("suffix", ["png", "webp", "tif"])
 @pytest.mark.parametrize(("profile", "seen"), PROFILES.values(), ids=PROFILES)
-def test_colours_are_those_of_the_embedded_profile(profile, seen, suffix, tmp_path):
-    path = tmp_path / f"photo.{suffix}"
-    options = {"lossless": True} if suffix == "webp" else {}
+def test_colours_are_those_of_the_embedded_profile(profile, seen, tmp_path):
+    path = tmp_path / "photo.png"
     for picture in (Image.fromarray(RGB), Image.fromarray(RGB).convert("RGBA")):
-        picture.save(path, icc_profile=profile, **options)
+        picture.save(path, icc_profile=profile)
         np.testing.assert_allclose(data.read_image(path), seen, atol=1)
 
 
@@ -145,9 +135,7 @@ def test_picture_taken_upright_is_seen_upright(name, exif, tmp_path):
 
 
 BROKEN_EXIF = {
-    "text": b"?",
     "empty": b"Exif\0\0",
-    "no byte order": b"\0\x08\0\x02\x01\x12",
     "cut off": b"Exif\0\0II*\0\x08",
     "cut in an entry": orientation(6)[:-9],
     "no such turn": orientation(77),
@@ -177,16 +165,10 @@ UNREADABLE = {
     "cut.jpg": saved("jpeg", HALF),
     "cut in its header.jpg": saved("jpeg", slice(40)),
     "cut.png": saved("png", slice(300)),
-    "cut.bmp": saved("bmp", HALF),
-    "cut.gif": saved("gif", HALF),
     "cut.tif": saved("tiff", slice(40)),
-    "cut.webp": saved("webp", slice(300)),
     "cut.jp2": saved("jpeg2000", slice(300)),
-    "cut in its header.jp2": saved("jpeg2000", slice(40)),
     "photo.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99),
-    "drawing.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
     "drawing.wmf": b"\xd7\xcd\xc6\x9a" + bytes(99),
-    "text.pdf": b"%PDF-1.4\n",
     "letter.jpg": b"Dear Sir",
     "empty.png": b"",
 }

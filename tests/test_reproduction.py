@@ -53,9 +53,7 @@ def test_the_same_numbers_are_identical(project):
 @pytest.mark.parametrize(
     "columns, difference",
     [
-        ({"share": [0.123466, 1.5e-7]}, "has share 0.123466 in row 1; committed: 0.123456"),
         ({"share": [0.123466, 3e-7]}, "has share 3e-07 in row 2; committed: 1.5e-07"),
-        ({"images": [10, 21]}, "has images 21 in row 2; committed: 20"),
         ({"images": [1_000_000, 20]}, "has images 1000000 in row 1; committed: 10"),
         ({"class": ["cat", "fox"]}, "has class fox in row 2; committed: dog"),
         ({"share": [0.123456, np.nan]}, "has share empty in row 2; committed: 1.5e-07"),

@@ -89,16 +89,14 @@ FORMS = {
     "hidden copy beside it": ({f".git/{FOLDER}/test_batch": b"?"} | BATCHES, "", FOLDER),
     "official archive": (ARCHIVE, NAME, NAME),
     "archive in a folder": (within("a/b", ARCHIVE), "", f"a/b/{NAME}"),
-    "archive that Keras 2 keeps": ({f"{FOLDER}.tar.gz": OFFICIAL}, "", f"{FOLDER}.tar.gz"),
     "archive that Keras 3 keeps": ({f"{FOLDER}-target.tar.gz": OFFICIAL}, "", f"{FOLDER}-target.tar.gz"),
     "repacked under its name": ({NAME: packed(BATCHES_AND_MORE, "tar.gz")}, "", NAME),
     "archive without a suffix": ({"download": packed(BATCHES, "zip"), "y.zip": b""}, "download", "download"),
     "only archive": ({"archive.zip": packed(BATCHES, "zip"), "notes.txt": b""}, "", "archive.zip"),
-    "batches at the top": ({"cifar10.tar": packed(CONTENT, "tar")}, "", "cifar10.tar"),
     "packed on Windows": ({"d.zip": packed({k.replace("/", "\\"): v for k, v in BATCHES.items()}, "zip")}, "", "d.zip"),
     "others beside it": (dict.fromkeys(OTHERS, b"") | ARCHIVE, "", NAME),
 }
-for suffix in ("tar", "tgz", "tar.gz", "tar.bz2", "tar.xz", "zip"):
+for suffix in ("tar", "tgz", "tar.bz2", "tar.xz", "zip"):
     name = f"Mes données/CIFAR.{suffix}"
     FORMS[suffix] = {name: packed(within("d", BATCHES_AND_MORE), suffix)}, "", name
 
@@ -142,40 +140,20 @@ REFUSED = {
     "cut zip": ({"cifar.zip": packed(BATCHES, "zip")[:9_000]}, "", f"/cifar.zip{BROKEN}"),
     "a web page": ({NAME: b"<html>sign in</html>"}, "", f"/{NAME} is a web page, …, not CIFAR-10: {PATH}…"),
     "batch changed": (BATCHES | {f"{FOLDER}/test_batch": b"?"}, "", f"/{FOLDER}/test_batch{NOT_OFFICIAL}{UNPACK}"),
-    "batch changed in an archive": (
-        {NAME: CHANGED},
-        NAME,
-        " holds another test_batch than the official one (its SHA-256…",
-    ),
+    "batch changed in an archive": ({NAME: CHANGED}, NAME, " holds another test_batch than the official one (…"),
     "batches missing": (without("data_batch_2", "test_batch"), FOLDER, f"/data_batch_2, test_batch{MISSING}{UNPACK}"),
-    "batch missing in an archive": (
-        {"c.zip": packed(without("test_batch"), "zip")},
-        "c.zip",
-        f"/test_batch{MISSING}give the path…",
-    ),
-    "folder for a batch": (
-        without("test_batch") | {f"{FOLDER}/test_batch/x": b""},
-        FOLDER,
-        f"/test_batch{MISSING}{UNPACK}",
-    ),
+    "batch missing in an archive": ({"c.zip": packed(without("test_batch"), "zip")}, "c.zip", f"/test_batch{MISSING}…"),
     "damaged beside a good one": (DAMAGED | ARCHIVE, FOLDER, f"/data_batch_2, …{MISSING}{UNPACK}"),
     "one batch": (BATCHES, f"{FOLDER}/data_batch_1", ONE),
     "one batch, renamed": ({"1.pkl": CONTENT["data_batch_1"]}, "1.pkl", ONE),
     "CIFAR-100": (CIFAR_100, "cifar-100-python", holds("CIFAR-100")),
     "CIFAR-100, renamed": ({f"data/{Path(k).name}": b"" for k in CIFAR_100}, "", holds("CIFAR-100")),
-    "CIFAR-100 archive": ({"cifar-100-python.tar.gz": packed(CIFAR_100, "tar.gz")}, "", holds("CIFAR-100")),
     "CIFAR-100 as CIFAR-10": ({NAME: packed(CIFAR_100, "tar.gz")}, NAME, holds("CIFAR-100")),
     "CIFAR-100 file": (CIFAR_100, "cifar-100-python/train", holds("CIFAR-100")),
     "binary": (BINARY, "", holds("the binary version of CIFAR-10")),
     "binary archive": ({"cifar-10-binary.tar.gz": b""}, "", holds("the binary version of CIFAR-10")),
-    "binary, repacked": (
-        {"cifar10.zip": packed(BINARY, "zip")},
-        "cifar10.zip",
-        holds("the binary version of CIFAR-10"),
-    ),
     "Matlab": ({"data_batch_1.mat": b""}, "data_batch_1.mat", holds("the Matlab version of CIFAR-10")),
     "pictures": (PICTURES, "", holds("pictures")),
-    "pictures, packed": ({"cifar10.tgz": packed(PICTURES, "tgz")}, "cifar10.tgz", holds("pictures")),
     "NumPy": ({"thesis.npz": b"x"}, "thesis.npz", holds("NumPy arrays")),
     "Parquet": ({"plain_text/train-0.parquet": b"PAR1"}, "", holds("Parquet tables, as from Hugging Face")),
     "TensorFlow": ({"cifar10-train.tfrecord-00000-of-00001": b""}, "", holds("records of Arrow or TensorFlow")),
@@ -289,7 +267,7 @@ def test_last_the_archive_is_downloaded_and_then_found(monkeypatch, tmp_path):
     assert fetched == [archive]
 
 
-@pytest.mark.parametrize("home", ["missing", "not a folder", "unknown"])
+@pytest.mark.parametrize("home", ["not a folder", "unknown"])
 def test_without_data_and_even_without_a_home_one_line_says_what_to_do(home, monkeypatch, tmp_path, tells):
     def no_home(*args):
         raise RuntimeError("Could not determine home directory.")
