@@ -237,8 +237,8 @@ def quality(runs: pd.DataFrame, samples: dict):
         runs: a row for each run: `network`, `quality` (a key of `samples`) and `accuracy`.
         samples: for each quality, the best first, an image, uint8, (32, 32, 3). Lines join those that count pixels.
     """
-    shape = {"sharex": True, "height_ratios": (1, 5.5), "layout": "constrained"}
-    fig, (above, ax) = plt.subplots(2, figsize=(1.1 * COLUMN_WIDTH, 4.2), **shape)
+    fig = plt.figure(figsize=(1.1 * COLUMN_WIDTH, 4.2), layout="constrained")
+    above, ax = fig.subplots(2, sharex=True, height_ratios=(1, 5.5))
     for place, image in enumerate(samples.values()):
         above.imshow(image, extent=(place - 0.46, place + 0.46, 0, 1), aspect="auto")
     above.set(ylim=(0, 1))
