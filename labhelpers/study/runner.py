@@ -223,7 +223,7 @@ def repeat(id: str, seed: str) -> str:
 
 
 def keep_weights(id: str, seed: str) -> str:
-    """Train one run and keep its weights, and its record unless there is a complete one; returns where the weights are.
+    """Train one run and keep its weights, and what its record lacks; returns where the weights are.
 
     Raises:
         LabError: the run gives other predictions than its record, as it may on another processor, or float16 can't hold
@@ -241,8 +241,9 @@ def keep_weights(id: str, seed: str) -> str:
                 f"this run differs from its record (test accuracy {again.accuracy:.4f}, recorded {record.accuracy:.4f}), so "
                 f"its weights would not belong to it; to replace both, delete {records.path_of(kept, int(seed))} first"
             )
-        if record is None or record.confidences is None:  # early records lack some fields
-            records.write(again)
+        if record:  # early ones lack some fields; what they have stays, also the seconds
+            again = replace(again, **{name: value for name, value in vars(record).items() if value is not None})
+        records.write(again)
     return f"the weights are in {path}, test accuracy {again.accuracy:.4f}"
 
 
