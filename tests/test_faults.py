@@ -279,6 +279,7 @@ ERRORS = {
     ("LAB_OUT is a file", (), "LAB_OUT=requirements.lock lab report"): (
         f"can't write …/requirements.lock: File exists; {FREE_SPACE}"
     ),
+    ("LAB_OUT is the project", (), "LAB_OUT=. lab report"): THEIRS,
     ("report is not ours", changed(f"report/{MARK}", gone), "lab report"): THEIRS,
     ("README.md missing", (), "lab refresh"): (
         "can't use …/README.md: No such file or directory; check that it is there and that you have permission, then …"
