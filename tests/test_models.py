@@ -10,7 +10,6 @@ from labhelpers.backend import keras
 from labhelpers.errors import LabError
 
 ALL = models.NETWORKS
-NETWORKS = {name: ALL[name] for name in ("baseline", "wider_masks", "second_convolution", "deeper")}
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +34,14 @@ def test_network_takes_uint8_images_and_returns_float32_logits(name, networks):
 def test_every_network_is_listed():
     functions = [one for one in vars(models).values() if inspect.isfunction(one)]
     built = {one for one in functions if one.__annotations__.get("return") is keras.Model} - {models.load_trained}
-    assert built == set(models.NETWORKS.values()), "enter the function in NETWORKS"
+    assert built == set(ALL.values()), "enter the function in NETWORKS"
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "batch_normalized"])
-def test_images_are_scaled_to_minus_one_to_one(name, networks):
-    first = networks[name].layers[0]
+def test_images_are_scaled_to_minus_one_to_one(networks):
     images = np.array([0, 51, 255], np.uint8).reshape(1, 1, 1, 3)
-    np.testing.assert_allclose(np.ravel(first(images)), [-1, -0.6, 1], atol=1e-6)
+    for name in ("baseline", "wider_masks", "second_convolution", "deeper", "batch_normalized"):
+        scaled = np.ravel(networks[name].layers[0](images))
+        np.testing.assert_allclose(scaled, [-1, -0.6, 1], atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -103,10 +102,10 @@ def test_costs_of_a_network_of_one_s_own():
     assert models.layer_costs(model)["multiplications"].tolist() == [4 * 4 * 3 * 3 * 2 * 5, 0]
 
 
-@pytest.mark.parametrize("build", ALL.values(), ids=ALL)
-def test_seed_fixes_the_first_weights(build):
-    assert not _differs(build(seed=3), build(seed=3)), "begin the function with _seed_weights(seed)"
-    assert _differs(build(seed=3), build(seed=4))
+@pytest.mark.parametrize("name", ALL)
+def test_seed_fixes_the_first_weights(name, networks):
+    assert not _differs(networks[name], ALL[name](seed=0)), "begin the function with _seed_weights(seed)"
+    assert _differs(networks[name], ALL[name](seed=4))
 
 
 @pytest.mark.parametrize("build", [*ALL.values(), lambda seed: models.start_like_pytorch(models.baseline(), seed)])
@@ -118,11 +117,12 @@ def test_impossible_seed_is_refused(build, tells):
 # PyTorch's first weights
 
 
-@pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
-def test_weights_like_pytorchs_fill_their_range_evenly(build):
+def test_weights_like_pytorchs_fill_their_range_evenly():
     """Its documentation of Conv2d and Linear: U(-b, b), b = 1 / sqrt(inputs of an output), biases too."""
-    model = build()
-    models.start_like_pytorch(model, seed=0)
+    model, same, other = (models.deeper() for _ in range(3))
+    for one, seed in ((model, 1), (same, 1), (other, 2)):
+        models.start_like_pytorch(one, seed)
+    assert not _differs(model, same) and _differs(model, other)
     for layer in model.layers:
         for weight in map(keras.ops.convert_to_numpy, layer.weights):
             inputs = np.prod(layer.kernel.shape[:-1])
@@ -133,19 +133,15 @@ def test_weights_like_pytorchs_fill_their_range_evenly(build):
                 assert abs(weight.std() * np.sqrt(3 * inputs) - 1) < 5 * 0.45 / np.sqrt(weight.size)
 
 
-def test_seed_fixes_the_weights_like_pytorchs():
-    first, same, other = (models.baseline() for _ in range(3))
-    for model, seed in ((first, 1), (same, 1), (other, 2)):
-        models.start_like_pytorch(model, seed)
-    assert not _differs(first, same) and _differs(first, other)
-
-
 # The networks of the improvements
 
 
-@pytest.mark.parametrize("widths, parameters", [((16, 64, 64), 127_384), ((64, 256, 256), 1_973_944)])
-def test_three_blocks_have_the_layers_of_airbench94(widths, parameters):
-    model = models.three_blocks(widths=widths)
+@pytest.mark.parametrize(
+    "name, widths, parameters",
+    [("three_blocks", (16, 64, 64), 127_384), ("three_wide_blocks", (64, 256, 256), 1_973_944)],
+)
+def test_three_blocks_have_the_layers_of_airbench94(name, widths, parameters, networks):
+    model = networks[name]
     kinds = [type(layer).__name__ for layer in model.layers]
     half = ["Conv2D", "BatchNormalization", "Activation"]
     block = [half[0], "MaxPooling2D", *half[1:], *half]
@@ -155,23 +151,23 @@ def test_three_blocks_have_the_layers_of_airbench94(widths, parameters):
     assert [layer.filters for layer in found] == [24, *np.repeat(widths, 2)]
     assert [layer.kernel_size for layer in found] == [(2, 2), *(6 * [(3, 3)])]
     assert model.count_params() == parameters
-    assert model(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 10)
 
 
-def test_images_are_standardised_by_the_training_set(real_cifar):
-    standardised = np.asarray(models.three_blocks().layers[0](real_cifar.train_images))
-    np.testing.assert_allclose(standardised.mean(axis=(0, 1, 2), dtype=float), 0, atol=1e-3)
-    np.testing.assert_allclose(standardised.std(axis=(0, 1, 2), dtype=float), 1, atol=1e-3)
+def test_images_are_standardised_by_the_training_set(networks, real_cifar):
+    grey = np.arange(256, dtype=np.uint8).repeat(3).reshape(256, 1, 1, 3)  # every value that a pixel can have
+    standardised = np.asarray(networks["three_blocks"].layers[0](grey), float).reshape(256, 3)
+    for channel in range(3):
+        counts = np.bincount(real_cifar.train_images[..., channel].ravel(), minlength=256)
+        mean, square = (np.average(standardised[:, channel] ** power, weights=counts) for power in (1, 2))
+        assert (mean, square) == (pytest.approx(0, abs=1e-3), pytest.approx(1, abs=1e-3))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("build", [models.three_blocks, models.three_wide_blocks])
-def test_dtype_is_that_of_the_arithmetic_not_of_weights_and_logits(build, dtype):
-    model = build(dtype=dtype)
-    computes = {layer.compute_dtype for layer in model.layers[:-1]}
-    assert computes == {dtype.removeprefix("mixed_")}
-    assert {weight.dtype for weight in model.weights} == {"float32"}
-    assert np.asarray(model(np.zeros((2, 32, 32, 3), np.uint8))).dtype == np.float32
+def test_dtype_is_that_of_the_arithmetic_not_of_weights_and_logits(networks):
+    rough = models.three_wide_blocks(dtype="mixed_bfloat16")
+    for model, computes in ((networks["three_wide_blocks"], "float32"), (rough, "bfloat16")):
+        assert {layer.compute_dtype for layer in model.layers[:-1]} == {computes}
+        assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert np.asarray(rough(np.zeros((2, 32, 32, 3), np.uint8))).dtype == np.float32
     assert keras.config.dtype_policy().name == "float32"
 
 
@@ -180,11 +176,9 @@ def test_unknown_dtype_is_refused(tells):
         models.three_blocks(dtype="half")
 
 
-def test_batch_normalized_differs_from_deeper_in_that_alone():
-    kinds = [type(layer).__name__ for layer in models.batch_normalized().layers]
-    assert [kind for kind in kinds if kind not in ("BatchNormalization", "Activation")] == [
-        type(layer).__name__ for layer in models.deeper().layers
-    ]
+def test_batch_normalized_differs_from_deeper_in_that_alone(networks):
+    deeper, kinds = ([type(one).__name__ for one in networks[name].layers] for name in ("deeper", "batch_normalized"))
+    assert [kind for kind in kinds if kind not in ("BatchNormalization", "Activation")] == deeper
     assert kinds.count("BatchNormalization") == 2
 
 
@@ -207,18 +201,16 @@ def functional(model):
     return keras.Model(inputs, outputs)
 
 
-def test_names_weights_and_the_way_of_building_make_no_other_network():
-    for model in (models.baseline(1), like_baseline(), functional(models.baseline()), functional(like_baseline())):
-        assert models.same_network(models.baseline(), model) and models.same_network(model, models.baseline())
+def test_names_weights_and_the_way_of_building_make_no_other_network(networks):
+    for model in (models.baseline(1), like_baseline(), functional(like_baseline())):
+        assert models.same_network(networks["baseline"], model) and models.same_network(model, networks["baseline"])
 
 
 @pytest.mark.parametrize(
     "change", [{"filters": 16}, {"size": 5}, {"initializer": "he_normal"}, {"dropout": (0.2,)}, {"side": 28}], ids=str
 )
-def test_another_layer_setting_or_shape_makes_another_network(change):
-    model = like_baseline(**change)
-    assert not models.same_network(models.baseline(), model)
-    assert not models.same_network(model, models.baseline())
+def test_another_layer_setting_or_shape_makes_another_network(change, networks):
+    assert not models.same_network(networks["baseline"], like_baseline(**change))
 
 
 def test_no_two_networks_of_the_report_are_the_same(networks):
