@@ -9,7 +9,7 @@ from labhelpers import data, duplicates, models, paths, standin
 
 @pytest.fixture(scope="module")
 def images():
-    return standin.draw()[2]
+    return standin.draw(0, 1_500)[2]
 
 
 def test_coarse_images_are_means_whose_dot_product_is_the_correlation(images):

@@ -28,17 +28,19 @@ def contents(tmp_path_factory):
     """The records of two short runs on stand-in images, one of them with a recipe, made twice in other processes."""
     code = """
 import json, os, sys
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 os.environ["LAB_THREADS"] = "1"
+import numpy as np
 from labhelpers import models, quality, standin, training, weights
 from labhelpers.airbench import Recipe
 from labhelpers.study import experiments, records, runner
 from labhelpers.study.experiments import Experiment
 
 records.runs_dir = lambda: Path(sys.argv[1])
-standin.draw = cache(partial(standin.draw, n_test=1_000))
-models.NETWORKS["three_blocks"] = partial(models.three_blocks, widths=(2, 4, 4))
+x, y, *tests = standin.draw(1_000, 1_000)
+standin.draw = lambda: (np.tile(x, (50, 1, 1, 1)), np.tile(y, 50), *tests)
+models.NETWORKS["three_blocks"] = partial(models.three_blocks, widths=(4,))
 options = {"batch_size": 64, "initial_weights": "pytorch", "sampled": True, "quality": "16 pixels"}
 short = Experiment("tiny", "tiny", "main", "deeper", 300, 2, 1, **options)
 options = {"batch_size": 100, "learning_rate": 0.1, "initial_weights": "whitened", "recipe": Recipe()}
@@ -49,7 +51,7 @@ weights.path_of = lambda id, seed: Path(sys.argv[1]) / f"{id}-seed{seed}.npz"
 
 def run(one):
     record = runner.run_one(one, 0, "standin", precision="float32", save_as=weights.path_of(one.id, 0))
-    seen = quality.lower(standin.draw()[2], one.quality) if one.quality else standin.draw()[2]
+    seen = quality.lower(tests[0], one.quality) if one.quality else tests[0]
     kept = training.predict(models.load_trained(one.id), seen).argmax(axis=1)
     return records.to_json(record) | {"as with kept weights": (kept == record.predictions).mean()}
 
@@ -226,8 +228,6 @@ def test_a_run_that_diverges_keeps_no_other_from_being_made(quick):
     line = "lab: 1 of 8 runs gave no record: one, seed 2: the training loss is no longer finite\n"
     assert (done.returncode, done.stderr) == (2, line)
     assert made(quick) == ALL - {"one-seed2.json"}
-    del quick.variables["DIVERGES"]
-    assert "made 1 records" in succeeds(quick, "lab study --workers 2")
 
 
 @needs_posix
