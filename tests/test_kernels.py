@@ -44,14 +44,16 @@ def test_gelu_and_its_slope_are_those_of_the_normal_distribution(dtype, toleranc
 # Batch normalisation
 
 
-@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
-@pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False}, {"trainable": False}], ids=str)
-def test_batch_normalization_is_that_of_keras(dtype, tolerance, options):
+@pytest.mark.parametrize(
+    "options", [{}, {"dtype": "mixed_bfloat16"}, {"scale": False}, {"center": False}, {"trainable": False}], ids=str
+)
+def test_batch_normalization_is_that_of_keras(options):
+    tolerance = 0.02 if "dtype" in options else 1e-5
     random = np.random.default_rng(0)
     images, upstream = random.normal(1, 2, (2, 20, 6, 6, 4)).astype("float32")
     found, shift = [], random.normal(size=4)
     for ours in (True, False):
-        layer = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, dtype=dtype, **options)
+        layer = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, **options)
         layer.build(images.shape)
         if layer.center:
             layer.beta.assign(shift)
@@ -113,10 +115,8 @@ class _OwnModel(keras.Model):
     [
         ((layers.MaxPooling2D(2), layers.ReLU()), True, True),
         ((keras.Sequential([layers.Conv2D(3, 1)]),), True, True),
-        ((layers.BatchNormalization(),), False, True),
         ((layers.Dropout(0.5),), False, True),
         ((keras.Sequential([keras.Sequential([layers.BatchNormalization()])]),), False, True),
-        ((layers.GaussianNoise(0.1),), False, False),
         ((keras.Sequential([_Own()]),), False, False),
         ((layers.Conv2D(3, 1, activity_regularizer="l2"),), False, False),
     ],
@@ -125,9 +125,6 @@ def test_a_batch_is_cut_only_where_no_result_depends_on_the_rest_of_it(more, tra
     model = _network(*more)
     assert kernels.parts(model, training=True) == (PARTS if training else 1)
     assert kernels.parts(model, training=False) == (PARTS if prediction else 1)
-
-
-def test_a_model_of_ones_own_class_is_not_cut():
     assert kernels.parts(_OwnModel(), training=True) == 1
 
 
@@ -151,13 +148,12 @@ def test_a_softmax_in_halves_keeps_the_logits_that_the_loss_wants():
 # Adam
 
 
-@pytest.mark.parametrize("rate", [1e-3, 0.1])
-def test_adams_steps_are_those_of_keras(rate):
+def test_adams_steps_are_those_of_keras():
     gradients = np.random.default_rng(0).normal(size=(20, 3, 5)).astype("float32")
     weights, optimizers = [], []
     for ours in (True, False):
         variable = keras.Variable(np.ones((3, 5), "float32"))
-        optimizer = keras.optimizers.Adam(rate, beta_1=0.8, beta_2=0.95, epsilon=1e-4)
+        optimizer = keras.optimizers.Adam(0.1, beta_1=0.8, beta_2=0.95, epsilon=1e-4)
         optimizer.build([variable])
         for gradient in gradients:
             step = kernels.apply_gradients if ours else keras.optimizers.Adam.apply
@@ -233,15 +229,20 @@ def test_slow_steps_are_taken_one_by_one(seconds, calls, monkeypatch):
 # The switch
 
 
-@pytest.mark.parametrize("id", ["ladder-deeper", "ladder-batch-norm", "ladder-three-blocks"])
-def test_all_off_gives_the_same_numbers_within_rounding(id, monkeypatch):
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: experiment("ladder-deeper").build(0),
+        lambda: _network(layers.BatchNormalization(), layers.Activation("gelu")),
+    ],
+)
+def test_all_off_gives_the_same_numbers_within_rounding(build, monkeypatch):
     from labhelpers import training
 
     histories = []
     for used in (kernels.ALL, frozenset()):
         monkeypatch.setattr(kernels, "used", used)
-        model = experiment(id).build(0)
-        history = training.fit(model, IMAGES, LABELS, validation_data=(IMAGES, LABELS), epochs=2)
+        history = training.fit(build(), IMAGES, LABELS, validation_data=(IMAGES, LABELS), epochs=2)
         histories.append(history.table())
     np.testing.assert_allclose(*histories, rtol=5e-3)
 
