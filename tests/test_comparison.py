@@ -116,12 +116,8 @@ def test_recorded_runs_are_described_by_their_mean_spread_and_prediction_interva
         f"{100 * low:.1f} % to {100 * high:.1f} %"
     )
     assert among_runs(RECORDED) == typeset(f"{said}.")
-    for today, where in (
-        (low + 1e-6, "inside"),
-        (high - 1e-6, "inside"),
-        (low - 1e-6, OUTSIDE),
-        (high + 1e-6, OUTSIDE),
-    ):
+    inside, outside = (low + 1e-6, high - 1e-6), (low - 1e-6, high + 1e-6)
+    for today, where in (*((end, "inside") for end in inside), *((end, OUTSIDE) for end in outside)):
         assert among_runs(RECORDED, today) == typeset(f"{said}; today's {100 * today:.1f} % is {where}.")
     texts = texts_among_runs(RECORDED, original=0.62)
     assert "The original's 62\u00a0% is inside the grey band" in texts["caption"] and "dots" in texts["alt"]
@@ -148,10 +144,8 @@ def test_networks_of_recorded_runs_with_what_they_cost_and_reach(runs_dir):  # n
 
 def test_accuracies_on_parts_of_the_test_images_with_two_intervals(runs_dir):  # noqa: F811
     labels = np.zeros(10_000, int)
-    predictions = [
-        np.arange(10_000) // 5_000 * (np.arange(10_000) % n > 0) for n in (2, 4, 5)
-    ]  # the first half is right
-    predictions = [each.astype(np.uint8) for each in predictions]
+    # The first half is right.
+    predictions = [(np.arange(10_000) // 5_000 * (np.arange(10_000) % n > 0)).astype(np.uint8) for n in (2, 4, 5)]
     write(runs("ladder-averaging", [0.9] * 3, predictions=predictions, tta_predictions=predictions[::-1]))
     shares = np.array([(each == 0).mean() for each in predictions])
     half = np.arange(10_000) < 5_000

@@ -79,7 +79,6 @@ WRONG = [
     (("02.1", "a"), "validation images are as hard"),
     (("02.1", "c"), "With overfitting"),
     (("02.2", 54_321, 0.7), "practically never has this accuracy"),
-    (("02.2", 0, 0.6012), "choose a seed of your own"),
     (("02.2", 29, 0.6012), "A run with seed 29 is recorded"),
     (("02.3", RATES | {1e-4: 1.0}), "build a new network for each"),
     (("02.4", 0.5, 0.5), "Split the images"),
@@ -87,12 +86,10 @@ WRONG = [
     (("02.4", 0.9, 0.05), "at least 0.1"),
     (("02.4", 1, 0.5), "not 1 on average"),
     (("03.1", "smaller"), "compared with how much"),
-    (("03.1", "cannot tell"), "compared with how much"),
     (("03.2", 0.03), "twice as many steps"),
     (("03.2", 5.0), "give a share"),
     (("03.2", -0.05), "the wrong sign"),
     (("03.2", 0.1), "mean validation accuracy at the epochs"),
-    (("03.2", float("nan")), "mean validation accuracy at the epochs"),
     (("03.3", "a"), "the same classes with every seed"),
     (("03.3", "b"), "it hardly moves"),
     (("04.1", "yes"), "does the best epoch come after the tenth?"),
@@ -118,7 +115,6 @@ WRONG = [
     (("07.2", *wider(around(0.66, 0.004, 10))[::-1]), "wrong order"),
     (("07.2", *(1 / wider(around(0.66, 0.004, 10)))), "Divide the width from five runs"),
     (("07.2", 1, 1), "high minus low"),
-    (("07.2", float("nan"), 1), "high minus low"),
 ]
 
 
@@ -154,10 +150,8 @@ def test_a_run_outside_the_prediction_interval_may_still_be_plausible(recorded):
 
 def test_mean_colour_is_computed_from_the_data(monkeypatch):
     rng = np.random.default_rng(0)
-    labels, test_labels = rng.integers(0, 10, (2, 2_000))
-    images, test_images = (
-        rng.integers(0, 180, (2_000, 4, 4, 3)) + 8 * k[:, None, None, None] for k in (labels, test_labels)
-    )
+    labels, test_labels = drawn = rng.integers(0, 10, (2, 2_000))
+    images, test_images = (rng.integers(0, 180, (2_000, 4, 4, 3)) + 8 * k[:, None, None, None] for k in drawn)
     cifar = data.Cifar10(images, labels, test_images, test_labels, "CIFAR-10", "", "")
     monkeypatch.setattr(data, "load", lambda: cifar)
     means = np.array([images[labels == label].mean(axis=(0, 1, 2)) for label in range(10)])
@@ -198,11 +192,13 @@ def test_every_exercise_that_a_notebook_names_is_there_and_the_other_way_round()
         (("02.4", 50, 40), "the answer is 50: give a number from 0 to 1"),
         (("03.1", "more"), "the answer is 'more': choose from 'larger', 'smaller', 'cannot tell'"),
         (("01.2", "48"), "the answer is '48': give a number, such as 0.5, without quotes"),
-        (("02.3", {1e-3: 1.0}), "the answer needs three rates: give {1e-2: loss, 1e-3: loss, 1e-4: loss}"),
         (("02.3", {1e-2: 2.3, 1e-3: -1.0, 1e-4: 1.2}), "-1.0 is no loss: a loss is above 0"),
         (("02.3", {1e-2: float("nan"), 1e-3: 1.0, 1e-4: 1.2}), "nan is no loss"),
         (("02.3", {1e-2: "1.1", 1e-3: 1.0, 1e-4: 1.2}), "the answer is '1.1': give a number"),
-        (("02.3", {1e-2: 1.9, 5: 1.1, 1e-3: 0.5}), "the answer needs three rates"),
+        (
+            ("02.3", {1e-2: 1.9, 5: 1.1, 1e-3: 0.5}),
+            "the answer needs three rates: give {1e-2: loss, 1e-3: loss, 1e-4: loss}",
+        ),
         (("02.2", 54_321, 60), "the answer is 60: give a number from 0 to 1"),
     ],
 )
@@ -217,14 +213,8 @@ def test_without_records_the_check_says_what_to_run(runs_dir, tells):  # noqa: F
 
 
 def test_runs_that_cannot_tell_are_an_answer(runs_dir):  # noqa: F811
-    spread = 0.02
-    write(
-        runs("baseline-10000", around(0.54, spread, 3)),
-        runs(BASE, around(0.60, spread, 10)),
-        runs(LARGER, around(0.64, spread, 10)),
-        runs("deeper-20000", around(0.63, spread, 5)),
-        runs(DEEPER, around(0.66, spread, 10)),
-    )
+    means = {"baseline-10000": 0.54, BASE: 0.60, LARGER: 0.64, "deeper-20000": 0.63, DEEPER: 0.66}
+    write(*(runs(id, around(mean, 0.02, 3)) for id, mean in means.items()))
     for exercise, others in (("03.1", ("larger", "smaller")), ("04.2", ("baseline", "deeper"))):
         assert check(exercise, "cannot tell") == "Yes."
         assert not any(check(exercise, other) == "Yes." for other in others)

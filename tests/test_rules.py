@@ -14,10 +14,7 @@ from labhelpers.study.claims import Claim
 from labhelpers.study.measures import Measure, Measured
 from labhelpers.study.verdicts import EDGE, REFUTED, REPRODUCED, judge
 
-MARGIN, SPREAD = (
-    0.01,
-    0.004,
-)  # the spread of single runs; an interval of a difference then reaches a quarter of the margin
+MARGIN, SPREAD = 0.01, 0.004  # of single runs; an interval of a difference then reaches a quarter of the margin
 TINY = 0.0001  # a margin within which no interval fits, so that only the test against 0 can decide
 VALUE = Measure("accuracy", lambda run: Measured(run.value), "%", 100, 1)
 BASE, SAME, MORE, BETTER = "baseline-20000", "baseline-40000", "deeper-40000-adam-3e-4", "ladder-averaging"

@@ -1,4 +1,4 @@
-"""Verdicts from records made up so that each rule is reached, with SciPy and statsmodels as references."""
+"""Verdicts from records made up so that each rule is reached, with SciPy as the reference."""
 
 import os
 import subprocess
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import scipy.stats
 from made_up import around, claim, confusion, found, rates, runs, runs_dir, verdict, write  # noqa: F401
-from statsmodels.stats.multitest import multipletests
 
 from labhelpers import cli
 from labhelpers.errors import LabError
@@ -32,7 +31,6 @@ from labhelpers.study.verdicts import DIRECTION, EDGE, NOT_TESTABLE, REFUTED, RE
         ("B3 accuracy", 0.6385, UNDECIDED),  # 0.6148: by less than the margin above 0.605
         ("B3 accuracy", 0.6390, REFUTED),
         ("B3 accuracy", 0.5610, REFUTED),
-        ("B3 loss", 1.155, EDGE),
         ("B3 loss", 1.14, UNDECIDED),  # its margin is 0.03
         ("B3 loss", 1.12, REFUTED),
     ],
@@ -152,15 +150,6 @@ def test_a_difference_counts_only_after_holm_s_adjustment():
     assert among.p >= 0.05 and among.outcome == UNDECIDED
 
 
-def test_the_committed_records_have_p_values_adjusted_for_all_claims_tested():
-    judged, faults = verdicts.verdicts()
-    assert not faults and [it.claim for it in judged] == list(CLAIMS)
-    tested = [it for it in judged if it.evidence.difference]
-    truth = multipletests([it.evidence.difference.p(it.evidence.null) for it in tested], method="holm")[1]
-    assert [it.p for it in tested] == pytest.approx(truth) and len(tested) > 1
-    assert {it.p for it in judged if it not in tested} == {None}
-
-
 # Classes. Ten runs that agree leave the uncertainty that comes from the choice of the test images.
 
 
@@ -173,10 +162,8 @@ def test_the_committed_records_have_p_values_adjusted_for_all_claims_tested():
         ("B4 animals", {"within": 0.4}, 0.4 - 5 / 9, 0.24 / 2_400, REFUTED),
         ("B4 vehicles", {"vehicles": 0.7}, 0.1, 0.21 / 4_000 + 0.24 / 6_000, REPRODUCED),
         ("B4 vehicles", {"vehicles": 0.61}, 0.01, 0.61 * 0.39 / 4_000 + 0.24 / 6_000, UNDECIDED),
-        ("B4 vehicles", {"vehicles": 0.5}, -0.1, 0.25 / 4_000 + 0.24 / 6_000, REFUTED),
         ("B4 cars", {"cars": 0.8, "vehicles": 0.7}, 0.1, (0.16 + 0.21) / 1_000, REPRODUCED),
         ("B4 cars", {"cars": 0.72, "vehicles": 0.7}, 0.02, (0.72 * 0.28 + 0.21) / 1_000, UNDECIDED),
-        ("B4 cars", {"cars": 0.6, "vehicles": 0.7}, -0.1, (0.24 + 0.21) / 1_000, REFUTED),
     ],
 )
 def test_a_difference_between_classes_is_to_hold_for_new_images(id, shares, value, image_variance, expected):
@@ -206,15 +193,7 @@ def better(id, gain, val_loss):
 
 @pytest.mark.parametrize("id", ["A3a", "A4"])
 @pytest.mark.parametrize(
-    "gain, expected",
-    [
-        (0.2, REFUTED),
-        (0.03, REFUTED),
-        (0.01, UNDECIDED),
-        (0.002, REPRODUCED),
-        (-0.005, REPRODUCED),
-        (-0.02, REPRODUCED),
-    ],
+    "gain, expected", [(0.03, REFUTED), (0.01, UNDECIDED), (0.002, REPRODUCED), (-0.02, REPRODUCED)]
 )
 def test_what_is_better_must_gain_the_margin(id, gain, expected):
     it, (main, *others, best) = better(id, gain, val_loss=0.9), claim(id).experiments

@@ -43,19 +43,12 @@ def test_networks_are_those_of_known_runs_and_small():
 @pytest.mark.parametrize("name", TRAINED)
 def test_float16_changes_the_accuracy_by_less_than_a_tenth_of_a_point(name, real_cifar):
     id, seed = TRAINED[name]
-    some = slice(2_000 if name == "best" else 10_000)  # the best network takes a minute for all
+    some = slice(10_000 if name in ("baseline", "deeper") else 2_000)  # the others take long
     labels, record = real_cifar.test_labels[some], records.read(experiment(id), seed)
     kept = evaluate(labels, training.predict(models.load_trained(name), real_cifar.test_images[some]))
     assert abs(kept.accuracy - (record.predictions[some] == labels).mean()) < 0.001
     assert kept.loss == pytest.approx(record.losses[some].astype(float).mean(), rel=1e-3)
     assert (kept.predictions == record.predictions[some]).mean() > 0.995
-
-
-@pytest.mark.parametrize("name", TRAINED)
-def test_a_network_is_the_one_of_the_study(name):
-    model = models.load_trained(name)
-    assert models.network_name(model) == experiment(TRAINED[name][0]).network
-    assert {weight.dtype for weight in model.weights} == {"float32"}
 
 
 def test_unknown_name_is_refused(tells):
@@ -85,18 +78,10 @@ def with_more_weights(file):
     weights.write(file, file.stem, [*models.deeper().get_weights(), np.zeros(1)])
 
 
-def folder_instead(file):
-    file.unlink()
-    file.mkdir()
-
-
 @pytest.mark.parametrize(
     "change, words",
     [
         (lambda file: file.unlink(), "can't be read (No such file or directory)"),
-        (folder_instead, "can't be read ("),
-        (lambda file: file.write_bytes(b""), "is damaged"),
-        (lambda file: file.write_bytes(b"a network"), "is damaged"),
         (cut, "is damaged"),
         (one_bit, "is damaged"),
         (of_another_run, "is of another run or network"),
