@@ -13,7 +13,6 @@ import pytest
 from chromium import PROGRAM, Chromium
 from conftest import replace
 from test_faults import needs_posix, wait_for
-from test_notebooks import with_few_images
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = "02_baseline.ipynb"
@@ -33,7 +32,6 @@ def lab(tmp_path):
     copy = tmp_path / "project"
     for folder in ("labhelpers", "notebooks", "data/runs"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    with_few_images(copy)
     # Few images, and no cells after the first training: what is looked at is the way through, not the result.
     path = copy / "notebooks" / NOTEBOOK
     replace(path, "N_TRAIN = 20_000", "N_TRAIN = 2_000")

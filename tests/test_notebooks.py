@@ -208,41 +208,11 @@ def quick_report(tmp_path_factory):
     shutil.copy(ROOT / "requirements.lock", copy)
     for path in (copy / "notebooks").glob("*.ipynb"):
         with_solutions(path)
-    with_few_images(copy)
     out = copy / "report"
     path = os.pathsep.join([str(copy), os.environ["PYTHONPATH"]])
     done = run("labhelpers", "report", "--quick", "--data", "standin", cwd=copy, LAB_OUT=out, PYTHONPATH=path)
     assert done.returncode == 0, done.stderr
     return out / "standin/quick"
-
-
-FEWER = {
-    # Every kernel draws all of the stand-in images: let it draw 3,000 and repeat them.
-    "standin.py": """
-_all = draw
-
-
-def draw(n_train=50_000, n_test=10_000):
-    x, y, test_x, test_y = _all(2_000, 1_000)
-    at, test_at = np.arange(n_train) % 2_000, np.arange(n_test) % 1_000
-    return x[at], y[at], test_x[test_at], test_y[test_at]
-""",
-    # Near-duplicates are looked for among the first of them.
-    "duplicates.py": """
-_among_all = nearest
-
-
-def nearest(test_images, train_images):
-    return _among_all(test_images, train_images[:2_000])
-""",
-}
-
-
-def with_few_images(copy):
-    """Let a copy of the project draw few stand-in images and repeat them, and compare few."""
-    for module, more in FEWER.items():
-        with (copy / "labhelpers" / module).open("a", encoding="utf-8") as file:
-            file.write(more)
 
 
 def with_solutions(path):
