@@ -67,8 +67,11 @@ def study(ids=(), seeds=None, *, workers=None, scheduler=None) -> int:
         wanted = missing(ids, seeds)
         if not wanted:
             return 0
+        import joblib  # here, since a study with nothing to do need not wait for it
+
+        workers = workers or min(machine.threads(), joblib.cpu_count())  # the latter knows the limits of a container
         results = _run_all(wanted, _cifar10(), scheduler, workers)
-        print(f"runs to make: {len(wanted)}{_how_long(wanted, workers or machine.threads())}", flush=True)
+        print(f"runs to make: {len(wanted)}{_how_long(wanted, workers)}", flush=True)
         failed = []
         with progress(len(wanted), "study", unit="run") as bar:
             for done, (tested, seed, result) in enumerate(results, 1):
@@ -264,8 +267,7 @@ def _run_all(wanted, source, scheduler, workers):
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     # Loky replaces a worker whose memory has grown, and warns about it; no run is lost.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-    n_jobs = workers or joblib.cpu_count()
-    with _dask(scheduler) if scheduler else joblib.parallel_config("loky", n_jobs=n_jobs):
+    with _dask(scheduler) if scheduler else joblib.parallel_config("loky", n_jobs=workers):
         # Each run is a task of its own, so that its record is written as soon as it has ended. All are submitted at
         # once, since joblib doesn't know how many workers a cluster has.
         run = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
