@@ -143,7 +143,8 @@ def test_predict_names_a_network_that_cannot_be_used_and_prints_no_answers(folde
 
 
 @pytest.mark.parametrize(
-    "name, words", [("nothing.png", "there is no file "), ("", " is a folder: "), ("text.png", " is not in a format ")]
+    "name, words",
+    [("nothing.png", "there is no file "), ("", " is a folder: "), ("text.png", " in a format that can't ")],
 )
 def test_predict_names_what_is_no_picture_and_prints_no_answers(name, words, pictures, tmp_path, capsys):
     (tmp_path / "text.png").write_text("This is no picture.")
