@@ -12,7 +12,7 @@ help:
 report: setup  # re-execute the notebooks that changed, write report/index.html: 3 to 14 minutes on 2 cores
 	$(BIN)/lab report
 
-test: setup  # check everything, first ruff and mypy, then pytest: 7 to 30 minutes
+test: setup  # check everything, first ruff and mypy, then pytest: 7 to 20 minutes
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/$(PYTEST)
 
