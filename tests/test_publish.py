@@ -139,6 +139,13 @@ def test_what_a_committed_notebook_must_not_hold_is_named(project):
     ]
 
 
+def test_what_other_tools_add_is_named(project):
+    notebook = nbformat.read(project / NOTEBOOK, 4)
+    notebook.metadata.papermill = {"duration": 3}
+    nbformat.write(notebook, project / NOTEBOOK)
+    assert faults() == ["01_first.ipynb: is not cleaned"]
+
+
 def test_what_a_notebook_lacks_is_named(project):
     notebook = nbformat.read(project / NOTEBOOK, 4)
     notebook.cells[0].source, notebook.cells[4].source = "Without a title", "## Your turn"
