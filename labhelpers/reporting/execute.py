@@ -61,7 +61,7 @@ def report(names, source, quick, force, values: dict[str, str], explain, strict)
             if reasons[stem]:
                 _run(notebook, stem, folder, temporary, state | {"parameters": given[stem]})
             else:
-                print(f"{stem}: unchanged")
+                print(f"{stem}: unchanged", flush=True)
         _write_page(folder)
     _say_whether_reproduced(folder, reasons, strict)
     return folder / "index.html"
@@ -202,4 +202,4 @@ def _run(notebook, stem, folder, temporary, run) -> None:
         target = folder / path.relative_to(staging)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
-    print(f"{stem}: {run['seconds']:.0f} s, made {', '.join(notebooks.figures(executed)) or 'no figures'}")
+    print(f"{stem}: {run['seconds']:.0f} s, made {', '.join(notebooks.figures(executed)) or 'no figures'}", flush=True)
