@@ -198,6 +198,11 @@ def test_missing_and_foreign_figures_are_named(project):
     assert faults() == ["figures/curve.png is missing", "figures/other.png is made by no notebook"]
 
 
+def test_picture_without_its_numbers_is_named(project):
+    (project / CSV).unlink()
+    assert faults() == [f"{CSV} is missing"]
+
+
 def test_results_that_are_outdated_are_named_whatever_the_human_labels_on_this_machine(project):
     notebook = nbformat.read(project / NOTEBOOK, 4)
     key = notebook.metadata.labhelpers.key
