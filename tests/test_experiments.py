@@ -7,8 +7,9 @@ import pytest
 
 from labhelpers import models
 from labhelpers.errors import LabError
+from labhelpers.quality import LEVELS
 from labhelpers.study import records
-from labhelpers.study.experiments import BASE, DEEPER, EXPERIMENTS, FIRST_FRESH, experiment
+from labhelpers.study.experiments import BASE, DEEPER, EXPERIMENTS, FIRST_FRESH, by_quality, experiment
 
 
 def test_every_experiment_has_its_own_id_and_label_a_network_and_all_its_records():
@@ -26,6 +27,16 @@ def test_fresh_runs_have_seeds_of_their_own():
     assert adam.judged_seeds == list(range(10, 30)) and adam.all_seeds == [*range(5), *range(10, 30)]
     assert experiment("deeper-20000").judged_seeds == experiment("deeper-20000").all_seeds == list(range(5))
     assert all(one.seeds <= FIRST_FRESH for one in EXPERIMENTS), "first runs have seeds below those of fresh ones"
+
+
+@pytest.mark.parametrize("id", ["deeper-40000", "ladder-averaging"])
+def test_two_networks_are_trained_on_images_of_each_quality(id):
+    levels = by_quality(id)
+    assert levels.pop("") == id and list(levels) == list(LEVELS)
+    for level, lower in levels.items():
+        assert experiment(lower).quality == level
+        paired = set(experiment(lower).judged_seeds) <= set(experiment(id).judged_seeds)
+        assert paired and len(experiment(lower).judged_seeds) == (5 if level == "16 pixels" else 3)
 
 
 def test_an_experiment_is_looked_up_by_its_id_and_has_a_known_network_and_optimizer(tells):

@@ -238,6 +238,31 @@ def test_texts_can_be_read_and_do_not_overlap(draw):
     assert all(text.get_fontsize() * min(column, 1) >= 7 for text in texts)
 
 
+def test_accuracy_at_each_quality_is_below_its_sample():
+    samples = {
+        name: np.full((32, 32, 3), shade, np.uint8) for shade, name in enumerate(["32 pixels", "8 pixels", "grey"])
+    }
+    accuracies = {"small": (0.6, 0.4, 0.5), "large": (0.9, 0.7, 0.8)}
+    rows = [
+        {"network": network, "quality": quality, "accuracy": accuracy + off}
+        for network, of in accuracies.items()
+        for quality, accuracy in zip(samples, of, strict=True)
+        for off in (-0.01, 0.01)
+    ]
+    above, ax = plots.quality(pd.DataFrame(rows), samples).axes
+    assert [image.get_array()[0, 0, 0] for image in above.images] == [0, 1, 2]
+    for place, image in enumerate(above.images):
+        assert np.mean(image.get_extent()[:2]) == ax.get_xticks()[place]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["32\npixels", "8\npixels", "grey"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["small", "large"]
+    for bars, of in zip(ax.containers, accuracies.values(), strict=True):
+        assert bars.lines[0].get_ydata() == pytest.approx(100 * np.array(of))
+        low, high = bars.lines[2][0].get_segments()[1][:, 1]
+        assert (low, high) == pytest.approx(mean([100 * of[1] - 1, 100 * of[1] + 1])[1:3])
+    joined = [line.get_ydata() for line in ax.lines if line.get_linestyle() == "-"]
+    assert [len(line) for line in joined] == [2, 2], "grey is not on the scale of pixels"
+
+
 def test_calibration_is_drawn_beside_the_diagonal():
     table = pd.DataFrame({"answers": [1, 3], "confidence": [0.4, 0.9], "accuracy": [0.5, 0.8]})
     ax = plots.calibration({"one": table, "other": table[:1]})

@@ -105,7 +105,7 @@ def _rate(optimizer, rate, seeds, fresh=0):
 
 def _poorer(main, level):
     # Only fresh runs, compared seed by seed with those of images as they are. Claim A3b rests on 16 pixels.
-    id, fresh = level.lower().replace(" ", "-"), 5 if level == "16 pixels" else 2
+    id, fresh = level.lower().replace(" ", "-"), 5 if level == "16 pixels" else 3
     return _variant(main, id, level, QUALITY, seeds=0, fresh=fresh, quality=level)
 
 
@@ -167,7 +167,7 @@ EXPERIMENTS = (
     _improved("all-images", "all images", Recipe(), n_train=50_000),
     _improved("width", "four times the width", Recipe(), **FOUR_TIMES, seeds=2),
     _improved("longer", "twelve epochs", Recipe(), **FOUR_TIMES, epochs=12, seeds=5),
-    *(_poorer(DEEPER, level) for level in LEVELS),
+    *(_poorer(main, level) for main in (DEEPER, AVERAGED) for level in LEVELS),
 )
 
 
@@ -176,3 +176,9 @@ def experiment(id: str) -> Experiment:
     by_id = {one.id: one for one in EXPERIMENTS}
     check_choice("experiment", id, by_id)
     return by_id[id]
+
+
+def by_quality(id: str) -> dict[str, str]:
+    """Return the ids of an experiment and of those that differ from it only in `quality`, by that; the first under ""."""
+    main = experiment(id).settings() | {"id": "", "quality": ""}
+    return {one.quality: one.id for one in EXPERIMENTS if one.settings() | {"id": "", "quality": ""} == main}

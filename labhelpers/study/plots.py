@@ -230,6 +230,35 @@ def mistakes(shares: pd.DataFrame, *, ax=None):
     return ax
 
 
+def quality(runs: pd.DataFrame, samples: dict):
+    """Show accuracy against the quality of the images, a line for each network, below a sample; returns the figure.
+
+    Args:
+        runs: a row for each run: `network`, `quality` (a key of `samples`) and `accuracy`.
+        samples: for each quality, the best first, an image, uint8, (32, 32, 3). Lines join those that count pixels.
+    """
+    fig = plt.figure(figsize=(1.1 * COLUMN_WIDTH, 4.2), layout="constrained")
+    above, ax = fig.subplots(2, sharex=True, height_ratios=(1, 5.5))
+    for place, image in enumerate(samples.values()):
+        above.imshow(image, extent=(place - 0.46, place + 0.46, 0, 1), aspect="auto")
+    above.set(ylim=(0, 1))
+    above.set_axis_off()
+    joined = sum("pixels" in name for name in samples)
+    names = list(runs["network"].unique())
+    for network, colour, marker in zip(names, cycle(PALETTE), cycle("os^"), strict=False):
+        by_level = runs[runs["network"] == network].groupby("quality")["accuracy"]
+        estimates = np.array([mean(100 * by_level.get_group(name))[:3] for name in samples])
+        ends = abs(estimates[:, 1:].T - estimates[:, 0])
+        style = {"color": colour, "markersize": 5, "capsize": 2.5, "linestyle": "none"}
+        ax.errorbar(range(len(samples)), estimates[:, 0], yerr=ends, marker=marker, label=network, **style)
+        ax.plot(range(joined), estimates[:joined, 0], color=colour, linewidth=1.2)
+    ax.set_xticks(range(len(samples)), [name.replace(" ", "\n") for name in samples])
+    ax.set(xlabel="quality of the images, in training and test", ylabel=typeset("test accuracy (%), mean of the runs"))
+    ax.grid(axis="y", color="0.9")
+    ax.legend(frameon=False, loc="lower left")
+    return fig
+
+
 def calibration(tables: dict, *, ax=None):
     """Show how often answers are right against how sure each network is of them; on the diagonal, the two agree.
 

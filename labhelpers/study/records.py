@@ -248,10 +248,10 @@ def table(ids: list[str], digest: str | None = None) -> pd.DataFrame:
     """Return a row for each usable record of the experiments with these ids; none if `digest` is of other data.
 
     Records that can't be used are reported on stderr. Columns: `experiment`, `seed`, the settings `n_train`, `epochs`,
-    `batch_size`, `optimizer` and `learning_rate`, then `accuracy` and `loss` on the test set (0 to 1; nats per image),
-    `val_loss` and `best_epoch`.
+    `batch_size`, `optimizer`, `learning_rate` and `quality`, then `accuracy` and `loss` on the test set (0 to 1; nats
+    per image), `val_loss` and `best_epoch`.
     """
-    settings = ("n_train", "epochs", "batch_size", "optimizer", "learning_rate")
+    settings = ("n_train", "epochs", "batch_size", "optimizer", "learning_rate", "quality")
     results = ("accuracy", "loss", "val_loss", "best_epoch")
     rows = []
     for one in map(experiment, ids):
