@@ -150,6 +150,7 @@ def test_accuracies_on_parts_of_the_test_images_with_two_intervals(runs_dir):  #
     shares = np.array([(each == 0).mean() for each in predictions])
     half = np.arange(10_000) < 5_000
     row = on_parts("ladder-averaging", False, labels, {"all": labels == 0, "half": half, "other": ~half})
+    assert row["runs"] == "3"
     assert row["all"] == typeset(f"{100 * shares.mean():.1f} %") and row["half"] == typeset("100.0 %")
     low, high = t.interval(0.95, 2, shares.mean(), shares.std(ddof=1) / 3**0.5)
     assert row["interval, seeds"] == typeset(f"{100 * low:.1f} to {100 * high:.1f} %")

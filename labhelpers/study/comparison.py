@@ -71,12 +71,12 @@ def on_parts(id: str, tta: bool, labels, parts: dict) -> dict[str, str]:
         parts: masks of test images, bool, (10000,), by name.
 
     Returns:
-        Texts by name: those of `parts`, and for all images `interval, seeds` (other runs on these images) and
-        `interval, seeds and images` (other images, too): 95 %.
+        Texts by name: number of `runs`, those of `parts`, and for all images `interval, seeds` (other runs on these
+        images) and `interval, seeds and images` (other images, too): 95 %.
     """
     runs = records.read_all(experiment(id))[0]
     right = np.array([(run.tta_predictions if tta else run.predictions) == labels for run in runs])
-    row = {name: percent(right[:, kept].mean()) for name, kept in parts.items()}
+    row = {"runs": str(len(runs))} | {name: percent(right[:, kept].mean()) for name, kept in parts.items()}
     share = right.mean()
     for name, variance in ("seeds", 0.0), ("seeds and images", share * (1 - share) / len(labels)):
         _, low, high, *_ = statistics.mean(right.mean(axis=1), variance)

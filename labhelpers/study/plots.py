@@ -266,7 +266,7 @@ def calibration(tables: dict, *, ax=None):
         tables: as `evaluation.calibration` gives them, by the name of the network.
     """
     ax = new_axes(ax, (COLUMN_WIDTH, COLUMN_WIDTH))
-    ax.plot((0, 100), (0, 100), "--", color="0.5", linewidth=1, label="as sure as right")
+    ax.plot((0, 100), (0, 100), "--", color="0.5", linewidth=1, label="calibrated")
     for (name, table), colour, marker in zip(tables.items(), cycle(PALETTE), cycle("os^D"), strict=False):
         share = 100 * table[["confidence", "accuracy"]]
         ax.plot(share["confidence"], share["accuracy"], f"{marker}-", color=colour, markersize=5, label=name)

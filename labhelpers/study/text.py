@@ -149,13 +149,17 @@ def _why_difference(verdict):
     size, of_margin = claim.measure.difference.write(difference.value, interval), margin(claim)
     first, *others = claim.experiments
     if evidence.best:
-        text = (
-            f"The alternative with the smallest validation loss in the first runs is {experiment(evidence.best).label}; its "
-            f"gain over {experiment(first).label} is {size}"
-        )
+        gain = f"gain over {experiment(first).label} is {size}"
+        text = f"The only alternative is {experiment(evidence.best).label}; its {gain}"
+        if len(others) > 1:
+            text = f"Of the alternatives, {experiment(evidence.best).label} has the smallest validation loss in the "
+            text += f"first runs; its {gain}"
     elif claim.factors:
-        original, better, lowered = (experiment(id).label for id in claim.experiments)
-        text = f"Seed by seed, the gain from {original} to {better} exceeds the loss from {original} to {lowered} by {size}"
+        original, better, lowered = map(experiment, claim.experiments)
+        text = (
+            f"Seed by seed, the gain from {original.label} to {better.label} is {size} larger than the loss from "
+            f"{original.label} to the same with {lowered.quality}"
+        )
     elif others:
         how = "Compared seed by seed, because the shorter run is the beginning of the longer one, the"
         text = f"{how if evidence.paired else 'The'} gain over {experiment(others[0]).label} is {size}"
