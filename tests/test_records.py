@@ -124,7 +124,7 @@ def test_a_record_of_anything_else_is_stale(place, value, reason, runs_dir, tell
     *outer, last = place.split(".")
     reduce(dict.__getitem__, outer, content)[last] = value
     path = save(content, FAST)
-    with tells(records.Unusable, f"{path.name} is stale ({reason}): lab study makes it anew"):
+    with tells(records.Unusable, f"data/runs/{path.name} is stale ({reason}): lab study makes it anew"):
         records.read(experiment(FAST), 0)
 
 
@@ -141,7 +141,7 @@ def test_a_damaged_record_is_called_that_and_the_others_are_read(damage, runs_di
     write(runs(BASE, [0.6, 0.61, 0.62]))
     path = records.path_of(experiment(BASE), 10)
     path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
-    line = f"{path.name} is damaged: restore it with git, or let lab study make it anew"
+    line = f"data/runs/{path.name} is damaged: restore it with git, or let lab study make it anew"
     held, faults = records.read_all(experiment(BASE))
     assert [it.seed for it in held] == [11, 12] and faults == records.read_study()[1] == [line]
     assert records.table([BASE])["accuracy"].tolist() == [0.61, 0.62]
@@ -153,7 +153,7 @@ def test_a_record_that_is_missing_or_may_not_be_read_is_not_damaged(runs_dir, mo
     assert records.read(experiment(BASE), 0) is None and records.read_all(experiment(BASE)) == ([], [])
     assert usage.used == {"records": {BASE}}, "results depend also on a record that is not there yet"
     monkeypatch.setattr(Path, "read_text", Mock(side_effect=PermissionError))
-    with tells(records.Unusable, f"{BASE}-seed0.json may not be read: make it readable"):
+    with tells(records.Unusable, f"data/runs/{BASE}-seed0.json may not be read: make it readable"):
         records.read(experiment(BASE), 0)
 
 
@@ -169,14 +169,14 @@ def test_a_record_that_cannot_be_written_says_how_to_make_room(runs_dir, tells):
 def test_a_table_has_a_row_for_each_record(runs_dir):  # noqa: F811
     write(runs(BASE, [0.6, 0.61], best_epoch=[3, 4]), runs(FAST, [0.9], loss=0.4, val_loss=0.3))
     table = records.table([FAST, BASE], record(BASE).digest)
-    settings = (20_000, 10, 32, "adam", 0.001)
+    settings = (20_000, 10, 32, "adam", 0.001, "")
     assert list(table.itertuples(index=False, name=None)) == [
-        (FAST, 10, 40_000, 10, 500, "nesterov", 0.73, 0.9, 0.4, 0.3, 10),
+        (FAST, 10, 40_000, 10, 500, "nesterov", 0.73, "", 0.9, 0.4, 0.3, 10),
         (BASE, 10, *settings, 0.6, 1.2, 1.1, 3),
         (BASE, 11, *settings, 0.61, 1.2, 1.1, 4),
     ]
     other = records.table([BASE], "of other data")
-    settings = ["n_train", "epochs", "batch_size", "optimizer", "learning_rate"]
+    settings = ["n_train", "epochs", "batch_size", "optimizer", "learning_rate", "quality"]
     columns = ["experiment", "seed", *settings, "accuracy", "loss", "val_loss", "best_epoch"]
     assert other.empty and list(other) == list(table) == columns
 

@@ -180,7 +180,7 @@ def test_study_makes_what_is_missing_or_damaged_and_then_starts_nothing_slow(qui
     assert made(quick) == ALL and set(finished_runs(quick).values()) == {1}
     with changed("data/runs/one-seed1.json", half)(quick):
         done = quick.lab("lab study --workers 2")
-        line = "WARNING: one-seed1.json is damaged: restore it with git, or let lab study make it anew"
+        line = "WARNING: data/runs/one-seed1.json is damaged: restore it with git, or let lab study make it anew"
         assert done.returncode == 0 and line in done.stderr.splitlines() and "made 1 records" in done.stdout
         before, quick.variables["PYTHONPROFILEIMPORTTIME"] = quick.state(), "1"
         done = quick.lab("lab study")

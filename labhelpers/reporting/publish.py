@@ -15,10 +15,10 @@ MACHINE_PATH = re.compile(r"(/home/|/root/|/Users/|/tmp/|[A-Z]:\\+Users)|site-pa
 
 
 def verdicts_table() -> str:
-    """Return the verdicts as Markdown; raise a `LabError` if a record is damaged or stale."""
+    """Return the verdicts as Markdown; raise a `LabError`, a line for each record, if some are damaged or stale."""
     judged, faults = verdicts.verdicts()
     if faults:
-        raise LabError(faults[0])
+        raise LabError("\n".join(faults))
     return tables.as_markdown(judged)
 
 
@@ -120,10 +120,14 @@ def check() -> str:
         written, lost = _table_in(readme, name)
         if written is None:
             faults.append(lost)
-        else:
+            continue
+        try:
             faults += _difference(written.group(), make(), f"README.md, table of the {name}, has", "the records say")
+        except LabError as error:
+            faults += str(error).splitlines()
     if faults:
-        raise LabError("\n".join(["not consistent:", *faults, "fix these, then run lab report and lab refresh"]))
+        advice = "take back with git what you didn't mean to change; after the rest, run lab report and lab refresh"
+        raise LabError("\n".join(["not consistent:", *faults, advice]))
     return f"consistent: {len(notebooks.notebook_paths())} notebooks, {len(made)} files in figures/, README.md"
 
 

@@ -196,6 +196,7 @@ def read(experiment: Experiment, seed: int) -> Record | None:
     """
     usage.note("records", experiment.id)
     path = path_of(experiment, seed)
+    name = f"data/runs/{path.name}"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("sha256") != _digest(content):
@@ -203,9 +204,9 @@ def read(experiment: Experiment, seed: int) -> Record | None:
     except FileNotFoundError:
         return None
     except PermissionError as error:
-        raise Unusable(f"{path.name} may not be read: make it readable") from error
+        raise Unusable(f"{name} may not be read: make it readable") from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise Unusable(f"{path.name} is damaged: restore it with git, or let lab study make it anew") from error
+        raise Unusable(f"{name} is damaged: restore it with git, or let lab study make it anew") from error
     try:
         record = from_json(content)
         if record.digest != cifar10.digest():
@@ -215,7 +216,7 @@ def read(experiment: Experiment, seed: int) -> Record | None:
         if changed := [name for name in wanted if recorded[name] != wanted[name]]:
             raise ValueError(f"its experiment differs in {', '.join(changed)}")
     except (ValueError, KeyError, TypeError) as error:
-        raise Unusable(f"{path.name} is stale ({error}): lab study makes it anew") from error
+        raise Unusable(f"{name} is stale ({error}): lab study makes it anew") from error
     return record
 
 
