@@ -10,7 +10,7 @@ import pandas as pd
 
 from labhelpers.cifar10 import ANIMALS, CLASS_NAMES, GROUPED, VEHICLES
 from labhelpers.errors import check_whole_number
-from labhelpers.style import COLUMN_WIDTH, PALETTE, plt, sns
+from labhelpers.style import COLUMN_WIDTH, PALETTE, plt
 
 GAP = 2  # white pixels between images
 
@@ -52,7 +52,7 @@ def image_rows(rows: dict, captions, *, ax=None):
     ax.set_yticks(distance * np.arange(len(rows)) + middle, rows)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
-    sns.despine(ax=ax, left=True, bottom=True)
+    ax.spines[:].set_visible(False)
     return ax
 
 
@@ -203,6 +203,8 @@ def confusion_matrix(matrix, *, ax=None):
     Example:
         >>> ax = confusion_matrix(np.eye(10, dtype=int))
     """
+    import seaborn as sns  # here, since it takes over a second to load
+
     ordered = np.asarray(matrix)[np.ix_(GROUPED, GROUPED)]
     shares = 100 * ordered / np.maximum(ordered.sum(axis=1, keepdims=True), 1)
     names = [CLASS_NAMES[label] for label in GROUPED]

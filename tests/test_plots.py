@@ -7,11 +7,13 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import matplotlib
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
@@ -19,6 +21,7 @@ from nbclient import NotebookClient
 from labhelpers import plots
 from labhelpers.cifar10 import CLASS_NAMES
 from labhelpers.errors import LabError
+from labhelpers.style import PALETTE, STYLE
 
 VEHICLES = {"airplane", "automobile", "ship", "truck"}
 RNG = np.random.default_rng(0)
@@ -142,6 +145,16 @@ def test_a_users_settings_change_no_figure_in_a_notebook(before, chosen, monkeyp
     png = io.BytesIO()
     plots.losses({"loss": [2.1, 1.5, 1.2], "val_loss": [1.9, 1.6, 1.7]}).figure.savefig(png, format="png")
     assert outputs[0].text.split() == 2 * [hashlib.sha256(png.getvalue()).hexdigest()]
+
+
+def test_the_style_is_that_of_seaborn():
+    ours = dict(matplotlib.rcParams)
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        sns.set_theme(style="ticks", palette="colorblind", rc=STYLE)
+        other = {name for name, value in matplotlib.rcParams.items() if value != ours[name]}
+    assert other == {"axes.prop_cycle", "image.cmap"}
+    assert sns.color_palette("colorblind").as_hex() == PALETTE == ours["axes.prop_cycle"].by_key()["color"]
 
 
 def test_start_up_files_of_ipython_change_no_table(tmp_path):

@@ -269,4 +269,4 @@ def test_calibration_is_drawn_beside_the_diagonal():
     diagonal, one, other = ax.lines
     assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0, 100]
     assert one.get_xydata() == pytest.approx(np.array([[40, 50], [90, 80]])) and len(other.get_xydata()) == 1
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["as sure as right", "one", "other"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["calibrated", "one", "other"]

@@ -11,7 +11,7 @@ import pandas as pd
 from labhelpers.evaluation import typeset
 from labhelpers.plots import count_epochs, new_axes
 from labhelpers.study.statistics import mean, prediction_interval
-from labhelpers.style import COLUMN_WIDTH, PALETTE, plt, sns
+from labhelpers.style import COLUMN_WIDTH, PALETTE, plt
 
 RUN, TODAY, ORIGINAL, HUMANS = PALETTE[0], PALETTE[1], PALETTE[3], PALETTE[2]
 DOTS = {"marker": "o", "color": RUN, "linestyle": "none", "alpha": 0.6, "markersize": 5}
@@ -159,7 +159,8 @@ def losses_by_rate(curves: pd.DataFrame, *, ax=None):
     if curves.empty:
         return _no_runs(ax)
     rates = list(curves.groupby("learning_rate"))
-    colours = sns.color_palette("viridis", len(rates))  # from dark to light: the rates have an order
+    # From dark to light, since the rates have an order.
+    colours = plt.get_cmap("viridis")(np.linspace(0, 1, len(rates) + 2)[1:-1])
     for (rate, curve), colour, marker in zip(rates, colours, cycle("os^Dv"), strict=False):
         ax.plot(curve["epoch"], curve["val_loss"], marker=marker, markersize=4, color=colour, label=f"{rate:g}")
     ax.set(xlabel="epoch", ylabel="validation loss (nats per image)")
@@ -246,9 +247,10 @@ def quality(runs: pd.DataFrame, samples: dict):
     joined = sum("pixels" in name for name in samples)
     names = list(runs["network"].unique())
     for network, colour, marker in zip(names, cycle(PALETTE), cycle("os^"), strict=False):
-        by_level = runs[runs["network"] == network].groupby("quality")["accuracy"]
-        estimates = np.array([mean(100 * by_level.get_group(name))[:3] for name in samples])
+        by_level = dict(list(runs[runs["network"] == network].groupby("quality")["accuracy"]))
+        estimates = np.array([mean(100 * np.array(by_level.get(name, ())))[:3] for name in samples])
         ends = abs(estimates[:, 1:].T - estimates[:, 0])
+        ends[~np.isfinite(ends)] = np.nan  # of a single run, or none
         style = {"color": colour, "markersize": 5, "capsize": 2.5, "linestyle": "none"}
         ax.errorbar(range(len(samples)), estimates[:, 0], yerr=ends, marker=marker, label=network, **style)
         ax.plot(range(joined), estimates[:joined, 0], color=colour, linewidth=1.2)
@@ -269,7 +271,9 @@ def calibration(tables: dict, *, ax=None):
     ax.plot((0, 100), (0, 100), "--", color="0.5", linewidth=1, label="calibrated")
     for (name, table), colour, marker in zip(tables.items(), cycle(PALETTE), cycle("os^D"), strict=False):
         share = 100 * table[["confidence", "accuracy"]]
-        ax.plot(share["confidence"], share["accuracy"], f"{marker}-", color=colour, markersize=5, label=name)
+        ax.plot(
+            share["confidence"], share["accuracy"], f"{marker}-", color=colour, markersize=5, label=name, clip_on=False
+        )
     ax.set(xlabel="probability of the answer (%)", ylabel=typeset("right answers (%)"), xlim=(0, 100), ylim=(0, 100))
     ax.set_aspect("equal")
     ax.grid(color="0.9")
@@ -299,7 +303,7 @@ def verdicts(judged):
             ax.axvline(line, color=ORIGINAL, linestyle="--", linewidth=1.5)
         ax.set(xlabel=strip.axis, yticks=[], ylim=(-0.8, 0.8))
         ax.set_title(f"{claim.id}: {claim.statement}\n{strip.verdict.outcome}", loc="left", fontsize=9)
-        sns.despine(ax=ax, left=True)
+        ax.spines[["left", "right", "top"]].set_visible(False)
     return fig
 
 
@@ -307,7 +311,7 @@ def _no_runs(ax):
     """Say in an empty chart why it is one."""
     ax.text(0.5, 0.5, "no runs on these images are recorded", transform=ax.transAxes, ha="center", va="center")
     ax.set(xticks=[], yticks=[])
-    sns.despine(ax=ax, left=True, bottom=True)
+    ax.spines[:].set_visible(False)
     return ax
 
 
