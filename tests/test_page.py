@@ -105,7 +105,7 @@ def test_record_that_cannot_be_used_is_reported(report, monkeypatch, tmp_path, c
     (tmp_path / "runs/baseline-20000-seed1.json").write_text("{")
     monkeypatch.setattr(records, "runs_dir", lambda: tmp_path / "runs")
     report()
-    assert capsys.readouterr().err.startswith("WARNING: baseline-20000-seed1.json is damaged: restore it")
+    assert capsys.readouterr().err.startswith("WARNING: data/runs/baseline-20000-seed1.json is damaged: restore it")
 
 
 def test_page_warns_of_stand_in_images_and_of_nothing_else_and_fetches_nothing(report):

@@ -276,7 +276,7 @@ def test_a_record_that_cannot_be_used_is_reported_and_left_out(runs_dir, capsys)
     assert cli.main(["verdicts"]) == 2
     out, err = capsys.readouterr()
     first, last = err.splitlines()
-    assert first.startswith(f"WARNING: {path.name} is damaged") and "5 of 20" in out
+    assert first.startswith(f"WARNING: data/runs/{path.name} is damaged") and "5 of 20" in out
     assert last == "lab: 1 of the records could not be used, see above: run lab study"
     judged, _ = verdicts.verdicts()
     it = next(it for it in judged if it.claim.id == "B3 accuracy")
