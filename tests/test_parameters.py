@@ -28,11 +28,11 @@ WHOLE, NUMBER = "a whole number from 1 to 1000", "a number from 1e-07 to 10"
 
 def test_lines_declare_kinds_and_defaults():
     found = declared(
-        CELL + "%matplotlib inline\nfor A in []:\n    B = 1\nC = D = 1\nEPOCHS += 1\nE = [1]  # no parameter"
+        CELL + "%matplotlib inline\nfor A in []:\n    B = 1\nC = D = 1\nEPOCHS += 1\nn = 3\nE = [1]  # no parameter"
     )
     kinds = {name: (parameter.kind, parameter.default) for name, parameter in found.items()}
     texts = {"TRAIN_LIVE": (bool, False), "PICTURE": (str, "#1.png")}
-    assert kinds == {"EPOCHS": (int, "2 * 5"), "RATE": (float, 0.001)} | texts
+    assert kinds == {"EPOCHS": (int, "2 * 5"), "RATE": (float, 0.001), "n": (int, 3)} | texts
 
 
 VALUES = [

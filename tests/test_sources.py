@@ -237,6 +237,14 @@ def test_usual_folders_are_searched_in_order_each_once(monkeypatch, tmp_path, te
     assert positions == sorted(positions)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such links for everyone")
+def test_a_link_to_a_folder_is_followed(monkeypatch, tmp_path):
+    put(tmp_path / "disk", within("a", BATCHES))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/link").symlink_to(tmp_path / "disk")
+    assert data.find(tmp_path / "mine").source == str(tmp_path / f"mine/link/a/{FOLDER}")
+
+
 def test_damaged_copy_is_passed_over_if_a_good_one_follows_and_other_data_are_not_mentioned(
     monkeypatch, tmp_path, tells
 ):

@@ -98,7 +98,7 @@ def test_file_that_cannot_be_used_is_named_with_what_to_do(change, words, folder
 @pytest.mark.parametrize("value", [1e5, np.nan])
 def test_weights_that_float16_cannot_hold_are_refused(value, tmp_path, tells):
     with tells(LabError, "the network of one-seed0 has a weight that float16 can't hold"):
-        weights.write(tmp_path / "one-seed0.npz", "one-seed0", [np.zeros(3, np.float32), np.full(2, value)])
+        weights.write(tmp_path / "one-seed0.npz", "one-seed0", [np.zeros(3, np.float32), np.array([1, value])])
     assert not list(tmp_path.iterdir())
 
 
