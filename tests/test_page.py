@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from labhelpers.output import save_figure
 from labhelpers.reporting import notebooks, page
 from labhelpers.study import records, verdicts
+from labhelpers.study.text import why
 
 NUMBERS = {"epoch": [1, 2, 3], "loss": [2.5, 1.5, 1.0]}
 
@@ -31,7 +32,7 @@ def report(tmp_path, monkeypatch):
             new_code_cell("SEED = 3  # a seed (0 to 9)", metadata={"tags": ["parameters"]}),
             new_markdown_cell("## Data & look"),
         ]
-        for figure in ("losses", "my_own"):
+        for figure in ("figure2_losses", "my_own"):
             fig = plt.figure(figsize=(3, 2))
             save_figure(fig, figure, numbers, caption="50 % < all.", alt=f"The {figure}.")
             shown = new_output("display_data", {"image/png": ""}, metadata={"labhelpers": {"figure": figure}})
@@ -57,10 +58,10 @@ def report(tmp_path, monkeypatch):
 
 
 def test_figures_are_numbered_and_referred_to(report):
-    text = report("See `my_own`, then `losses` and `load`.")
-    assert re.findall(r"<b>Figure (\d)\.</b>", text) == ["1", "2"]
-    assert '<a href="#figure-my_own">Figure 2</a>' in text and "<code>load</code>" in text
-    assert '<a href="#figure-losses">Figure 1</a>' in text
+    text = report("See `my_own`, then `figure2_losses` and `load`.")
+    assert re.findall(r"<b>Figure (\w+)\.</b>", text) == ["2", "S1"], "the original's keep its numbers"
+    assert '<a href="#figure-my_own">Figure S1</a>' in text and "<code>load</code>" in text
+    assert '<a href="#figure-figure2_losses">Figure 2</a>' in text
 
 
 def test_figure_comes_with_words_numbers_and_provenance(report):
@@ -68,7 +69,7 @@ def test_figure_comes_with_words_numbers_and_provenance(report):
     assert text.count("50\xa0% &lt; all.") == 2 and 'alt="The my_own."' in text
     held = re.search(r'download="my_own.csv" href="data:text/csv;base64,([^"]*)"', text).group(1)
     assert base64.b64decode(held).decode() == "epoch,loss\n1,2.5\n2,1.5\n3,1\n"
-    made = "01_first.ipynb with SEED = 7; CIFAR-10 abcdef01; TensorFlow 2.99, Keras 3.99; 4 s, ended 2026"
+    made = "01_first.ipynb; SEED = 7; CIFAR-10 abcdef01; TensorFlow 2.99, Keras 3.99; <a"
     assert made in text and "other settings than the notebook" in text
     image = BeautifulSoup(text, "html.parser").find("img")
     assert 1.2 < int(image["width"]) / int(image["height"]) < 1.8, "nothing moves while it loads"
@@ -77,27 +78,47 @@ def test_figure_comes_with_words_numbers_and_provenance(report):
 def test_headings_and_tables_are_in_order_with_their_words(report):
     text = report("### A, too deep\n\n## Cats & dogs, *a < b*\n\n| a | b |\n|---|---|\n| 1 | x & y |")
     levels = [int(level) for level in re.findall(r"<h(\d)", text)]
-    assert levels[:3] == [1, 2, 2] and min(levels[1:]) == 2
+    assert levels[:4] == [1, 2, 2, 2] and min(levels[4:]) == 3
     ids = Counter(re.findall(r' id="([^"]+)"', text))
     assert max(ids.values()) == 1
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
-    assert "Cats &amp; dogs, <em>a &lt; b</em></h3>" in text and "<td>x &amp; y</td>" in text
+    assert "Cats &amp; dogs, <em>a &lt; b</em></h4>" in text and "<td>x &amp; y</td>" in text
     assert ">Cats &amp; dogs, a &lt; b</a>" in text, "the contents have the words alone"
     assert 'aria-label="Table: Cats &amp; dogs, a &lt; b"' in text
 
 
 def test_the_glossary_is_a_section_that_is_linked_to(report):
     text = report("Unknown word? See the [glossary](GLOSSARY.md).")
-    assert '<a href="#GLOSSARY">glossary</a>' in text and '<h2 id="GLOSSARY">Glossary</h2>' in text
+    assert '<a href="#GLOSSARY">glossary</a>' in text and '<h3 id="GLOSSARY">Glossary</h3>' in text
     assert 'href="#01_first">' in text, "it links to the notebooks that explain its words"
 
 
-def test_claim_links_to_its_chart(report):
-    text = report(numbers={"claim": ["D1"], "verdict": ["reproduced"]})
-    linked = set(re.findall('href="#verdict-([^"]+)"', text))
-    based_on_runs = {strip.verdict.claim.id for strip in verdicts.strips(verdicts.verdicts()[0])}
-    assert linked == {id.replace(" ", "-") for id in based_on_runs}
-    assert linked == set(re.findall('id="verdict-([^"]+)"', text)) and linked
+def test_a_claim_has_its_verdict_its_reason_and_if_it_rests_on_runs_their_strip(report):
+    soup = BeautifulSoup(report(), "html.parser")
+    judged = verdicts.verdicts()[0]
+    with_runs = {strip.verdict.claim.id for strip in verdicts.strips(judged)}
+    assert with_runs
+    for it in judged:
+        row = soup.find(id=f"verdict-{it.claim.id.replace(' ', '-')}")
+        assert row.find(class_="verdict").get_text().endswith(it.outcome)
+        assert " ".join(why(it).split()) in " ".join(row.find(class_="reason").get_text().split())
+        assert bool(row.find("fieldset")) == (it.claim.id in with_runs)
+
+
+def test_the_result_comes_first_with_what_made_it(report):
+    header = BeautifulSoup(report(), "html.parser").find("header")
+    said = header.get_text(" ")
+    assert "We ran everything again" in said and said.count("original 6") == 3
+    assert "run on 2026-01-01" in said and "MIT licence" in said
+    assert header.find("img") is None, "the improvements, whose notebook did not run"
+
+
+def test_what_only_students_need_is_left_out(report):
+    text = report("It **is**.\n\n**You will learn**\n\n- nothing\n\n## Your turn\n\nDo it.")
+    assert "<strong>is</strong>" in text and "nothing\n" not in text and "Do it." not in text
+    text = report("## Your turn\n\nDo it.\n\n## After\n\nStays.")
+    assert "Stays." in text and "Do it." not in text and "Your turn" not in text
+    assert "SEED = 3  #" not in text, "a cell that shows nothing"
 
 
 def test_record_that_cannot_be_used_is_reported(report, monkeypatch, tmp_path, capsys):

@@ -201,33 +201,35 @@ def test_a_remark_explains_a_missed_number_or_is_the_claim_s_own():
     assert text.remark(verdict("B4 vehicles", of_two)).startswith("These runs come from several kinds of processor")
 
 
-# The abstract
+# The first screen of the page
 
 
-def test_the_abstract_is_of_the_records():
+def test_the_first_screen_is_of_the_records():
     judged, _ = verdicts.verdicts()
-    said = " ".join(text.abstract(judged, improvements.summary(improvements.runs())))
-    assert said.count("where the original has") == 3, "its three accuracies"
+    steps = improvements.summary(improvements.runs())
     counts = Counter(it.outcome for it in judged)
-    assert ", ".join(f"{counts[one]} {one}" for one in verdicts.OUTCOMES if counts[one]) in said
-    for id, size, passes in (("B3 accuracy", "20,000", 10), ("L1", "40,000", 10), ("A2", "40,000", 20)):
+    said = text.headline(judged, steps).replace("\u00a0", " ")
+    assert "reached 67 %" in said and f"of the {len(judged) - counts['not testable']} claims that can be tested" in said
+    assert f"{counts['reproduced']} are reproduced and {counts['refuted']} refuted" in said
+    best, human = (
+        percent(share).replace("\u00a0", " ") for share in (steps["accuracy"].iloc[-1], human_labels.ONE_HUMAN)
+    )
+    assert said.endswith(f"not the limit: on the same ones, an improved network reaches {best}, and one human {human}.")
+    rows = {row["network"]: row for row in text.accuracies(judged)}
+    for id, label in (("B3 accuracy", "baseline, 20,000 images"), ("L1", "baseline, 40,000 images")):
         it = next(it for it in judged if it.claim.id == id)
-        value, interval = text.ours(it.evidence)[:-1].split(" (")
-        reached = typeset(f"{value} (95 % interval {interval}; {it.evidence.runs[it.claim.experiments[0]]} runs)")
-        assert f"{size} images for {passes} epochs, reaches {reached}, where the original has " in said
+        row = {"original": it.claim.number_text, "ours": text.ours(it.evidence).split(" (")[0], "verdict": it.outcome}
+        assert rows[label] == row | {"network": label}
     tested = {id: n for it in judged for id, n in it.evidence.runs.items()}
-    assert f"tested on {sum(tested.values())} recorded runs" in said
-    last = improvements.summary(improvements.runs()).iloc[-1]
-    assert f"reaches {percent(last['accuracy'])} on the same test images ({last['runs']} runs)" in said
-    assert f"human annotator {percent(human_labels.ONE_HUMAN)}." in said
+    assert len(rows) == 3 and f": {sum(tested.values())} recorded runs" in text.method(judged)
 
 
 @pytest.mark.parametrize("steps, mentioned", [(1, False), (2, True)])
-def test_the_abstract_mentions_improvements_that_have_runs(steps, mentioned):
+def test_the_first_screen_has_what_has_runs(steps, mentioned):
     rows = [(step, "change", 0.8, 1.0) for step in range(steps)]
     table = pd.DataFrame(rows, columns=["step", "change", "accuracy", "minutes"])
     judged = verdicts.judge(found(runs(BASE, [0.6] * 10)))
-    said = " ".join(text.abstract(judged, improvements.summary(table))).replace("\u00a0", " ")
-    assert ("reaches 80.0 % on the same test images (one run)" in said) == mentioned
-    assert "reaches 60.0 % (10 runs), where the original has 60 %" in said, "runs that agree have no interval"
-    assert "too few recorded runs to be compared with the original's 65 %" in said
+    said = text.headline(judged, improvements.summary(table)).replace("\u00a0", " ")
+    assert ("may or may not be the limit: on the same ones, an improved network reaches 80.0 %" in said) == mentioned
+    ours = [row["ours"].replace("\u00a0", " ") for row in text.accuracies(judged)]
+    assert ours == ["60.0 %", "too few runs", "too few runs"]

@@ -1,8 +1,9 @@
-"""The report as one page: abstract, verdicts and every executed notebook, in one HTML file that needs no network."""
+"""The report as one page: result, verdicts and, folded, every notebook, in one HTML file that needs no network."""
 
 import base64
 import io
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import nbformat
 import pandas as pd
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
-from PIL.PngImagePlugin import PngImageFile
+from PIL import Image
 
 from labhelpers.paths import QUICK_FOLDER, atomic_write, project
 from labhelpers.reporting import interactive, notebooks
@@ -19,12 +20,19 @@ from labhelpers.study import improvements, tables, text, verdicts
 TEMPLATE = Path(__file__).parent / "template"
 REHEARSAL = "A rehearsal (--quick), with few images and one epoch: the numbers in sections that train are not results."
 STANDIN = (
-    "On {}: nothing here is a result on CIFAR-10, except what comes from the records of runs on it: the abstract, the "
-    "table of verdicts, and the figures that say so."
+    "On {}: nothing here is a result on CIFAR-10, except what comes from the records of runs on it: the result at "
+    "the top, the claims, and the figures that say so."
 )
 TITLE = "CIFAR-10 image classification: a lab report, reproduced"
 LINK = re.compile(r"\((\d\d_\w+|GLOSSARY)\.(?:ipynb|md)\)")
 QUOTED_NAME = re.compile(r"`(\w+)`")
+TOP = "improvements"  # the figure on the first screen
+ORIGINALS = re.compile(r"figure(\d)_")  # names of figures that have a number in the original
+# What only those need who step through a notebook: see `_for_readers`.
+LEFT_OUT = {"exercise", "remove-cell"}
+EXERCISES = re.compile(
+    r"^(## Your turn\n.*?(?=^## |\Z)|(\*\*You will learn|\*\*Next:|\*\*Back to:|<details>).*)", re.M | re.S
+)
 # A sign beside each outcome, for readers who can't tell its colour.
 SIGNS = dict(zip(verdicts.OUTCOMES, "✓≈↗✗?·", strict=True))
 
@@ -37,7 +45,10 @@ def write(folder: Path) -> Path:
         if path.stem in runs and executed.exists():
             source, ran = notebooks.read_source(path), notebooks.read(executed)
             same = notebooks.code(source) == notebooks.code(ran)
-            sections[path.stem] = notebooks.clean(notebooks.with_outputs(source, ran) if same else ran)
+            notebook = notebooks.clean(notebooks.with_outputs(source, ran) if same else ran)
+            defaults = {name: parameter.default for name, parameter in notebooks.parameters(notebook).items()}
+            runs[path.stem]["settings"] = defaults | runs[path.stem]["parameters"]
+            sections[path.stem] = _for_readers(notebook)
     runs = {stem: runs[stem] for stem in sections}
     glossary = project() / "notebooks" / notebooks.GLOSSARY
     words = nbformat.v4.new_markdown_cell(glossary.read_text(encoding="utf-8"))
@@ -51,8 +62,8 @@ def _render(sections, runs, folder) -> str:
     judged, faults = verdicts.verdicts()
     for fault in faults:
         print(f"WARNING: {fault}", file=sys.stderr)
-    strips = [interactive.strip_chart(strip) for strip in verdicts.strips(judged)]
-    figures = _attach_figures(sections, runs, folder, strips)
+    strips = {strip.verdict.claim.id: interactive.strip_chart(strip) for strip in verdicts.strips(judged)}
+    figures = _attach_figures(sections, runs, folder)
     numbers = {name: figure["number"] for name, figure in figures.items()}
     exporter = HTMLExporter(template_name="report", extra_template_basedirs=[str(TEMPLATE)], exclude_anchor_links=True)
     rendered = []
@@ -60,22 +71,27 @@ def _render(sections, runs, folder) -> str:
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = _with_references(cell.source, sections, numbers)
-        body, contents = _finish(exporter.from_notebook_node(notebook)[0], stem)
+        heading, body, contents = _finish(exporter.from_notebook_node(notebook)[0], stem)
         settings = runs.get(stem, {}).get("parameters", {})
         changed = ", ".join(f"{name} = {value}" for name, value in settings.items())
-        rendered.append({"stem": stem, "body": body, "contents": contents, "changed": changed})
+        section = {"stem": stem, "heading": heading, "body": body, "contents": contents, "changed": changed}
+        rendered.append(section)
     table = tables.table(judged).rename(columns={tables.RUN: "run", tables.OURS: "ours", "decided by": "by"})
     table["sign"], table["key"] = table["verdict"].map(SIGNS), table["verdict"].str.replace(" ", "-")
+    steps = improvements.summary(improvements.runs())
     loaded = {run["cifar"]["name"] for run in runs.values() if _loads_data(run)}
     warnings = [STANDIN.format(name) for name in sorted(loaded - {"CIFAR-10"})]
-    charts = any(figure["strips"] for figure in figures.values())
     return exporter.environment.get_template("page.html.j2").render(
         title=TITLE,
         warnings=warnings + [REHEARSAL] * (folder.name == QUICK_FOLDER) + faults,
-        abstract=text.abstract(judged, improvements.summary(improvements.runs())),
+        headline=text.headline(judged, steps),
+        accuracies=[row | {"sign": SIGNS[row["verdict"]]} for row in text.accuracies(judged)],
+        top=figures.get(TOP),
+        about=_about(runs),
+        method=text.method(judged),
         reproduced=notebooks.outcomes(run.get("reproduction") for run in runs.values()),
         verdicts=table.to_dict("records"),
-        shown=[strip["claim"] for strip in strips] if charts else [],
+        strips=strips,
         sections=rendered,
     )
 
@@ -85,7 +101,32 @@ def _loads_data(run) -> bool:
     return "data" in run["key"] or "modules" not in run["key"]
 
 
-def _attach_figures(sections, runs, folder, strips) -> dict[str, dict]:
+def _for_readers(notebook):
+    """Return a notebook without its exercises, cells that show nothing, and those that a tag leaves out."""
+    cells = [cell for cell in notebook.cells if not LEFT_OUT & {*cell.metadata.get("tags", ())}]
+    notebook.cells = [cell for cell in cells if cell.cell_type == "markdown" or cell.get("outputs")]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = EXERCISES.sub("", cell.source)
+    return notebook
+
+
+def _about(runs) -> dict[str, str]:
+    """Return what the page says of itself: `date` of the last run, `commit`, and from CITATION.cff what is there."""
+    command = ["git", f"--git-dir={project() / '.git'}", f"--work-tree={project()}", "describe", "--always", "--dirty"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True, check=True, timeout=9).stdout.strip()
+    except (OSError, subprocess.SubprocessError):  # no git, or no repository
+        commit = ""
+    citation = project() / "CITATION.cff"
+    told = citation.read_text(encoding="utf-8") if citation.exists() else ""
+    found = dict(re.findall(r"^(license|repository-code): *\"?([^\s\"]+)", told, re.M))
+    date = max((run["ended"] for run in runs.values()), default="")[:10]
+    about = {"date": date, "commit": commit.replace("-dirty", ", changed")}
+    return about | {"license": found.get("license", ""), "code": found.get("repository-code", "")}
+
+
+def _attach_figures(sections, runs, folder) -> dict[str, dict]:
     """Give each output that is a saved figure what the template shows with it; return the figures by name."""
     figures: dict[str, dict] = {}
     for stem, notebook in sections.items():
@@ -95,16 +136,21 @@ def _attach_figures(sections, runs, folder, strips) -> dict[str, dict]:
         for output in notebooks.outputs(notebook):
             name = notebooks.noted(output, "figure")
             if name and name not in figures and (folder / "figures" / f"{name}.png").exists():
-                about = {"number": len(figures) + 1, "provenance": _provenance(notebook, stem, runs[stem])}
-                output.metadata["page"] = figures[name] = _figure(name, folder, runs[stem], strips) | about
+                ours = 1 + sum(figure["number"].startswith("S") for figure in figures.values())
+                theirs = ORIGINALS.match(name)
+                about = {"number": theirs[1] if theirs else f"S{ours}"}
+                about["provenance"] = _provenance(stem, runs[stem])
+                output.metadata["page"] = figures[name] = _figure(name, folder, runs[stem]) | about
     return figures
 
 
-def _figure(name, folder, run, strips) -> dict:
+def _figure(name, folder, run) -> dict:
     """Return a figure as it was saved, with its caption, its numbers and what makes it interactive."""
     png, csv = ((folder / "figures" / f"{name}.{ending}").read_bytes() for ending in ("png", "csv"))
-    with PngImageFile(io.BytesIO(png)) as image:
-        words, (width, height) = image.text, image.size
+    webp = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        words, (width, height) = image.info, image.size
+        image.convert("RGB").save(webp, "WEBP", lossless=True, method=2)  # less than half the size
     numbers = pd.read_csv(io.BytesIO(csv)) if csv.strip() else pd.DataFrame()
     examples = folder / "examples" / f"{name}.csv"
     of_cifar = run["cifar"]["name"] == "CIFAR-10"
@@ -113,25 +159,21 @@ def _figure(name, folder, run, strips) -> dict:
         "name": name,
         "caption": words.get("caption", name),
         "alt": words.get("alt", name),
-        "png": base64.b64encode(png).decode(),
+        "webp": base64.b64encode(webp.getvalue()).decode(),
         "width": width,
         "height": height,
         "csv": base64.b64encode(csv).decode(),
         "matrix": interactive.matrix(numbers, examples, of_cifar) if is_matrix else None,
-        "strips": strips if {"claim", "verdict"} <= set(numbers.columns) else None,
     }
 
 
-def _provenance(notebook, stem, run) -> str:
-    """Return where a notebook's figures come from: its parameters, its data, the versions, the time it took."""
-    declared = {name: parameter.default for name, parameter in notebooks.parameters(notebook).items()}
-    settings = ", ".join(f"{name} = {value!r}" for name, value in (declared | run["parameters"]).items())
+def _provenance(stem, run) -> str:
+    """Return where a notebook's figures come from: its parameters, its data, the versions."""
+    settings = ", ".join(f"{name} = {value!r}" for name, value in run["settings"].items())
     cifar, versions = run["cifar"], run["versions"]
     data = f"{cifar['name']} {cifar['digest'][:8]}" if _loads_data(run) else "records of runs on CIFAR-10"
-    return (
-        f"{stem}.ipynb with {settings or 'no parameters'}; {data}; TensorFlow {versions['tensorflow']}, "
-        f"Keras {versions['keras']}; {run['seconds']:.0f} s, ended {run['ended']}"
-    )
+    parts = (f"{stem}.ipynb", settings, data, f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}")
+    return "; ".join(filter(None, parts))
 
 
 def _with_references(source, sections, numbers) -> str:
@@ -142,10 +184,11 @@ def _with_references(source, sections, numbers) -> str:
     )
 
 
-def _finish(body, stem) -> tuple[str, list[dict]]:
-    """Move a section's headings down a level, give them ids, and put its tables in boxes that can scroll.
+def _finish(body, stem) -> tuple[str, str, list[dict]]:
+    """Move a section's headings down two levels, give them ids, and put its tables in boxes that can scroll.
 
-    Returns the HTML, and the headings for the table of contents: `id`, `level` and `title`.
+    Returns the HTML of the first heading, that of the rest, and the headings for the table of contents: `id`, `level` and
+    `title`.
     """
     soup = BeautifulSoup(body, "html.parser")
     contents: list[dict] = []
@@ -155,8 +198,9 @@ def _finish(body, stem) -> tuple[str, list[dict]]:
             box = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": f"Table: {label}"}
             element.wrap(soup.new_tag("div", attrs=box))
             continue
-        level = int(element.name[1]) + 1
+        level = int(element.name[1]) + 2
         id = f"{stem}-{len(contents)}" if contents else stem
         element.name, element.attrs = f"h{level}", {"id": id}
         contents.append({"id": id, "level": level, "title": element.get_text()})
-    return str(soup), contents
+    heading = soup.find(id=stem)
+    return str(heading.extract()) if heading else stem, str(soup), contents

@@ -7,7 +7,7 @@ from math import isinf
 from labhelpers.evaluation import percent, typeset
 from labhelpers.study import human_labels, measures, remarks, statistics
 from labhelpers.study.experiments import experiment
-from labhelpers.study.verdicts import OUTCOMES, RARE, REPRODUCED
+from labhelpers.study.verdicts import NOT_TESTABLE, RARE, REFUTED, REPRODUCED
 
 # The parts of a verdict
 
@@ -195,49 +195,46 @@ def _what_would_decide(evidence):
     return " Not even 1,000 runs of each experiment would decide it."
 
 
-# The abstract
+# The first screen of the page
 
 
-def abstract(verdicts, steps) -> list[str]:
-    """Return the abstract of the report, a text for each paragraph; `steps` as `improvements.summary` gives them."""
+def headline(verdicts, steps) -> str:
+    """Return the result in a few sentences; `steps` as `improvements.summary` gives them."""
+    counts, of_claim = Counter(it.outcome for it in verdicts), {it.claim.id: it for it in verdicts}
+    testable = len(verdicts) - counts[NOT_TESTABLE]
+    text = (
+        "Two students trained networks to recognise the images of CIFAR-10, and reached "
+        f"{of_claim['A2'].claim.number_text}. We ran everything again, many times: of the {testable} claims that can be "
+        f"tested, {counts[REPRODUCED]} are reproduced and {counts[REFUTED]} refuted."
+    )
+    if len(steps) > 1:
+        limit = "were not the limit" if of_claim["A3b"].outcome == REFUTED else "may or may not be the limit"
+        text += (
+            f" The images, which they blamed, {limit}: on the same ones, an improved network reaches "
+            f"{percent(steps['accuracy'].iloc[-1])}, and one human {percent(human_labels.ONE_HUMAN)}."
+        )
+    return typeset(text)
+
+
+def accuracies(verdicts) -> list[dict[str, str]]:
+    """Return each accuracy that the original gives beside our mean: `network`, `original`, `ours`, `verdict`."""
+    rows = []
+    for verdict in verdicts:
+        claim, evidence = verdict.claim, verdict.evidence
+        if claim.measure is measures.ACCURACY and claim.number:
+            value = ours(evidence).partition(" (")[0] or "too few runs"
+            label = experiment(claim.experiments[0]).label
+            row = {"network": label, "original": claim.number_text, "ours": value, "verdict": verdict.outcome}
+            rows.append(row)
+    return rows
+
+
+def method(verdicts) -> str:
+    """Return how the claims were tested, in a few sentences."""
     runs = {id: n for verdict in verdicts for id, n in verdict.evidence.runs.items()}
-    counts = Counter(verdict.outcome for verdict in verdicts)
-    outcomes = [f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome]]
-    accuracies = [
-        _result(verdict) for verdict in verdicts if verdict.claim.measure is measures.ACCURACY and verdict.claim.number
-    ]
-    paragraphs = [
-        "Two students' lab report on classifying the images of CIFAR-10 is reproduced, step by step, and each of its "
-        "claims is tested on several runs of the same training, with different seeds.",
-        f"On the test images, {'; '.join(accuracies)}.",
-        f"Of the {len(verdicts)} claims that the original makes, the verdicts are: {', '.join(outcomes)}.",
-        *_how_far(steps),
-        f"The claims are tested on {sum(runs.values())} recorded runs on CIFAR-10, made after the rules were fixed. A "
-        "number is reproduced if one more run of ours would reach it with a probability of at least 10 %, and at the edge "
-        "with at least 2.5 %. The sections below also train networks of their own, one run each.",
-    ]
-    return [typeset(paragraph) for paragraph in paragraphs]
-
-
-def _how_far(steps):
-    """Say how far improved networks get on the same images; nothing where no improvement has runs."""
-    if len(steps) < 2:
-        return []
-    last = steps.iloc[-1]
-    runs = "one run" if last["runs"] == 1 else f"{last['runs']} runs"
-    return [
-        "The original concludes that its images allow little more. A network that is improved step by step, with "
-        f"test-time augmentation at the end, reaches {percent(last['accuracy'])} on the same test images ({runs}), one "
-        f"human annotator {percent(human_labels.ONE_HUMAN)}."
-    ]
-
-
-def _result(verdict):
-    tested = experiment(verdict.claim.experiments[0])
-    network = f"the {tested.network} network, trained on {tested.n_train:,} images for {tested.epochs} epochs,"
-    number, n = verdict.claim.number_text, verdict.evidence.runs[tested.id]
-    if verdict.evidence.estimate is None:
-        return f"{network} has too few recorded runs to be compared with the original's {number}"
-    value, _, ends = ours(verdict.evidence).rstrip(")").partition(" (")
-    interval = f"95 % interval {ends}; " if ends else ""  # runs that all agree have none
-    return f"{network} reaches {value} ({interval}{n} runs), where the original has {number}"
+    return typeset(
+        "The report is reproduced step by step, and each claim is tested on several runs of the same training, which "
+        f"differ in their seeds: {sum(runs.values())} recorded runs, made after the rules had been fixed. A number is "
+        "reproduced if one more run of ours would reach it with a probability of at least 10 %, and at the edge with at "
+        "least 2.5 %. The notebooks below also train networks of their own, one run each."
+    )

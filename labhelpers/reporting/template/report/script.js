@@ -13,14 +13,30 @@ folded.addEventListener("click", event => { if (event.target.closest("a")) fold(
 const entries = [...contents.querySelectorAll("a")];
 const headings = entries.map(entry => document.getElementById(entry.hash.slice(1)));
 function follow() {
-  const current = headings.findLastIndex(heading => heading.getBoundingClientRect().top < innerHeight / 3);
+  const current = headings.findLastIndex(heading => heading.checkVisibility() && heading.getBoundingClientRect().top < innerHeight / 3);
   entries.forEach((entry, i) => i === current ? entry.setAttribute("aria-current", "location") : entry.removeAttribute("aria-current"));
   // Not scrollIntoView(): it would move the place from which the tab key continues.
   const { top, bottom } = entries[Math.max(current, 0)].getBoundingClientRect();
   if (wide.matches && (top < 0 || bottom > innerHeight)) contents.scrollTop += top - innerHeight / 2;
 }
-const watcher = new IntersectionObserver(follow, { rootMargin: "0px 0px -67% 0px" });
-headings.forEach(heading => watcher.observe(heading));
+let waiting = false;
+addEventListener("scroll", () => {
+  if (!waiting) requestAnimationFrame(() => { waiting = false; follow(); });
+  waiting = true;
+}, { passive: true });
+follow();
+
+// A link to a place within a folded notebook opens it.
+function unfold() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const folds = [];
+  for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) folds.push(fold);
+  if (folds.every(fold => fold.open)) return;
+  folds.forEach(fold => { fold.open = true; });
+  target.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+unfold();
 
 // Only boxes that can scroll are stops of the tab key.
 const boxes = new ResizeObserver(changed => changed.forEach(({ target }) => {
