@@ -99,6 +99,7 @@ def _parser():
     option("--force", action="store_true", help="execute them even if nothing changed")
     option("--strict", action="store_true", help="exit with status 1 if a result is outside what was expected")
     option("--explain", action="store_true", help="say why each would run, and run nothing")
+    option("--pdf", action="store_true", help="also print the report as report.pdf, on two pages")
     help = "set a parameter; several values, for one or more parameters, run every combination"
     setting = {"dest": "values", "nargs": "+", "metavar": ("NAME", "VALUE"), "help": help}
     option("-p", action="append", default=[], **setting)
@@ -135,7 +136,7 @@ def _data(source):
     print(f"{cifar.name} {place}\ndigest {cifar.digest}")
 
 
-def _report(values, names, source, quick, force, explain, strict):
+def _report(values, names, source, quick, force, explain, strict, pdf):
     for name, *texts in values:
         if "=" in name:
             raise LabError(f"-p {name}: write name and value as two words, -p {name.replace('=', ' ', 1)}")
@@ -144,17 +145,24 @@ def _report(values, names, source, quick, force, explain, strict):
         if [name for other, *_ in values if other == name] != [name]:
             raise LabError(f"-p {name} is given twice: write all its values after one -p")
     if any(len(texts) > 1 for _, *texts in values):
-        if quick or explain or strict:
-            raise LabError("--quick, --explain and --strict can't be combined with several values: leave them out")
+        if quick or explain or strict or pdf:
+            raise LabError(
+                "--quick, --explain, --strict and --pdf can't be combined with several values: leave them out"
+            )
         from labhelpers.reporting.sweep import sweep
 
         table = sweep(names, {name: texts for name, *texts in values}, source, force)
         print(f"the results: {table}, and a figure beside it")
         return
+    from labhelpers.reporting import pdf as printer
     from labhelpers.reporting.execute import report
 
+    if pdf:
+        printer.browser()  # before anything runs
     if page := report(names, source, quick, force, dict(values), explain, strict):
         print(f"the page: {page}")
+        if pdf:
+            print(f"for paper: {printer.write(page)}")
 
 
 def _jupyter(rest):

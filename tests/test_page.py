@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import sys
 from collections import Counter
 
 import matplotlib.pyplot as plt
@@ -11,8 +12,10 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from labhelpers import cli
+from labhelpers.errors import LabError
 from labhelpers.output import save_figure
-from labhelpers.reporting import notebooks, page
+from labhelpers.reporting import notebooks, page, pdf
 from labhelpers.study import records, verdicts
 from labhelpers.study.text import why
 
@@ -78,7 +81,7 @@ def test_figure_comes_with_words_numbers_and_provenance(report):
 def test_headings_and_tables_are_in_order_with_their_words(report):
     text = report("### A, too deep\n\n## Cats & dogs, *a < b*\n\n| a | b |\n|---|---|\n| 1 | x & y |")
     levels = [int(level) for level in re.findall(r"<h(\d)", text)]
-    assert levels[:4] == [1, 2, 2, 2] and min(levels[4:]) == 3
+    assert levels[:8] == [1] + [2] * 7 and min(levels[8:]) == 3
     ids = Counter(re.findall(r' id="([^"]+)"', text))
     assert max(ids.values()) == 1
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
@@ -135,4 +138,19 @@ def test_page_warns_of_stand_in_images_and_of_nothing_else_and_fetches_nothing(r
     usual = report()
     assert warning not in usual and "other settings than the notebook" not in usual
     assert "default-src &#39;none&#39;" in usual or "default-src 'none'" in usual
-    assert not re.search(r'(src|href)="(?!data:|#)', usual)
+    assert not re.search(r'src="(?!data:)|<link|url\(', usual)
+
+
+def test_without_a_browser_one_line_says_what_to_do_before_anything_runs(monkeypatch, capsys):
+    monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
+    monkeypatch.setattr(pdf, "PLACES", ())
+    assert cli.main(["report", "--pdf"]) == 2
+    line = "--pdf needs Chromium, Chrome or Edge, and none was found: print index.html from another browser"
+    assert capsys.readouterr().err == f"lab: {line}\n"
+
+
+def test_a_browser_that_prints_nothing_is_named(monkeypatch, tmp_path, tells):
+    monkeypatch.setattr(pdf, "browser", lambda: sys.executable)
+    with tells(LabError, f"{sys.executable} printed nothing: print {tmp_path / 'index.html'} from a browser"):
+        pdf.write(tmp_path / "index.html")
+    assert not list(tmp_path.iterdir())

@@ -76,7 +76,7 @@ def test_a_sweep_that_was_ended_continues(swept):
         ("12 -p FACTOR", "-p FACTOR: write a value after it, as in -p FACTOR 3"),
         (
             "12 --strict -p SEED 0 1",
-            "--quick, --explain and --strict can't be combined with several values: leave them out",
+            "--quick, --explain, --strict and --pdf can't be combined with several values: leave them out",
         ),
     ],
 )

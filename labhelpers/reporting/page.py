@@ -27,6 +27,7 @@ TITLE = "CIFAR-10 image classification: a lab report, reproduced"
 LINK = re.compile(r"\((\d\d_\w+|GLOSSARY)\.(?:ipynb|md)\)")
 QUOTED_NAME = re.compile(r"`(\w+)`")
 TOP = "improvements"  # the figure on the first screen
+CLAIMS_OF = {"D": 1, "B1": 2, "B2": 2, "B3": 3, "B4": 3, "L": 4, "A": 4}  # the original's sections, by how ids begin
 ORIGINALS = re.compile(r"figure(\d)_")  # names of figures that have a number in the original
 # What only those need who step through a notebook: see `_for_readers`.
 LEFT_OUT = {"exercise", "remove-cell"}
@@ -78,6 +79,7 @@ def _render(sections, runs, folder) -> str:
         rendered.append(section)
     table = tables.table(judged).rename(columns={tables.RUN: "run", tables.OURS: "ours", "decided by": "by"})
     table["sign"], table["key"] = table["verdict"].map(SIGNS), table["verdict"].str.replace(" ", "-")
+    table["section"] = [next(n for start, n in CLAIMS_OF.items() if id.startswith(start)) for id in table["claim"]]
     steps = improvements.summary(improvements.runs())
     loaded = {run["cifar"]["name"] for run in runs.values() if _loads_data(run)}
     warnings = [STANDIN.format(name) for name in sorted(loaded - {"CIFAR-10"})]
@@ -87,6 +89,7 @@ def _render(sections, runs, folder) -> str:
         headline=text.headline(judged, steps),
         accuracies=[row | {"sign": SIGNS[row["verdict"]]} for row in text.accuracies(judged)],
         top=figures.get(TOP),
+        figures=figures,
         about=_about(runs),
         method=text.method(judged),
         reproduced=notebooks.outcomes(run.get("reproduction") for run in runs.values()),
