@@ -46,7 +46,7 @@ def test_strip_charts_show_what_the_figures_draw():
         verdict = by_claim[chart["claim"]]
         runs = verdict.evidence.measured[verdict.claim.experiments[0]]
         places = [run["at"] for run in chart["runs"]]
-        assert not places or np.corrcoef(places, runs)[0, 1] > 0.999
+        assert not places or np.corrcoef(places, sorted(runs))[0, 1] > 0.999
         assert all(0 < place < 100 for place in [*places, *chart["bar"], *chart["band"], *chart["lines"]])
         assert 2 <= len(chart["ticks"]) <= 8
         assert chart["unit"] == units.get(chart["claim"], "difference (points)")

@@ -22,6 +22,7 @@ from labhelpers.reporting import notebooks, pdf, publish
 
 ROOT = Path(__file__).parents[1]
 PATHS = notebooks.notebook_paths()
+AXE = ROOT / ".axe/axe_playwright_python/axe.min.js"
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.stem)
@@ -314,11 +315,14 @@ def test_cell_of_the_matrix_shows_its_images(browser, page):
 def test_dot_among_the_verdicts_shows_its_run(browser, page):
     browser.open(page.as_uri())
     told = "document.querySelector('.strip .told').textContent"
-    browser.click(".strip input")
+    said = "document.querySelector('.strip input').getAttribute('aria-valuetext')"
+    browser.click(".strip .dot")
     first = browser.see(told)
-    assert re.match(r"[\w-]+, seed 10: test accuracy [\d.]+\s%, .*; record data/runs/[\w-]+-seed10\.json", first)
+    assert re.match(r"[\w-]+, seed (\d+): test accuracy [\d.]+\s%, .*; record data/runs/[\w-]+-seed\1\.json", first)
+    assert browser.see("document.querySelector('.dot.chosen').dataset.description") == first == browser.see(said)
     browser.press("ArrowRight")
-    assert "seed 11" in browser.see(told)
+    second = browser.see("document.querySelectorAll('.strip .dot')[1].dataset.description")
+    assert browser.see(told) == second == browser.see(said) != first
 
 
 def test_contents_follow_the_reader(browser, page):
@@ -326,6 +330,22 @@ def test_contents_follow_the_reader(browser, page):
     for place in (PATHS[-1].stem, f"{PATHS[0].stem}-2", "claims"):
         browser.see(f"document.querySelector('nav a[href=\"#{place}\"]').click()")
         wait_for(lambda: browser.see("document.querySelector('nav [aria-current]')?.hash") == f"#{place}")  # noqa: B023
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_axe_finds_nothing(browser, page, width, scheme):
+    """At WCAG 2.2 AA and best practice, with everything unfolded."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not there: make axe gets it")
+    browser.open(page.as_uri(), width)
+    browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    browser.see("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    browser.see(f"{AXE.read_text(encoding='utf-8')}; 0")
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = browser.see(f"axe.run({{runOnly: {rules}}}).then(it => JSON.stringify(it.violations))")
+    browser.call("Emulation.setEmulatedMedia", features=[])
+    assert [(fault["id"], fault["nodes"][0]["html"]) for fault in json.loads(found)] == []
 
 
 def test_keyboard_reaches_the_report_first(browser, page):

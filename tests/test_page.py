@@ -105,7 +105,7 @@ def test_a_claim_has_its_verdict_its_reason_and_if_it_rests_on_runs_their_strip(
         row = soup.find(id=f"verdict-{it.claim.id.replace(' ', '-')}")
         assert row.find(class_="verdict").get_text().endswith(it.outcome)
         assert " ".join(why(it).split()) in " ".join(row.find(class_="reason").get_text().split())
-        assert bool(row.find("fieldset")) == (it.claim.id in with_runs)
+        assert bool(row.find(class_="strip")) == (it.claim.id in with_runs)
 
 
 def test_the_result_comes_first_with_what_made_it(report):

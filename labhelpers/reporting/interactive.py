@@ -85,8 +85,6 @@ def strip_chart(strip: Strip) -> dict:
     runs = strip.verdict.records[claim.experiments[0]] if strip.dots else []
     return {
         "claim": claim.id,
-        "statement": claim.statement,
-        "verdict": strip.verdict.outcome,
         "unit": strip.axis,
         "ticks": [{"at": at(tick), "label": typeset(f"{tick:g}")} for tick in ticks if start <= tick <= end],
         "bar": [at(end) for end in strip.interval],
@@ -96,12 +94,14 @@ def strip_chart(strip: Strip) -> dict:
         "ours": text.ours(strip.verdict.evidence),
         "lines": [at(line) for line in strip.lines],
         "against": text.compared_with(strip.verdict),
-        "runs": [_run(run, at(dot)) for run, dot in zip(runs, strip.dots, strict=True)],
+        "runs": sorted(
+            (_run(run, at(dot)) for run, dot in zip(runs, strip.dots, strict=True)), key=lambda run: run["at"]
+        ),
     }
 
 
 def _run(record, at):
-    label = f"{record.experiment.id}, seed {record.seed}: test accuracy {percent(record.accuracy)}"
+    run = f"{record.experiment.id}, seed {record.seed}: test accuracy {percent(record.accuracy)}"
     more = f"test loss {record.loss:.3f}, best epoch {record.best_epoch} of {len(record.history['loss'])}"
     file = records.path_of(record.experiment, record.seed).name
-    return {"at": at, "label": label, "description": f"{label}, {more}; record data/runs/{file}"}
+    return {"at": at, "description": f"{run}, {more}; record data/runs/{file}"}

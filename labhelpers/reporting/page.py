@@ -198,12 +198,17 @@ def _finish(body, stem) -> tuple[str, str, list[dict]]:
     for element in soup.find_all(["h1", "h2", "h3", "h4", "h5", "table"]):
         if element.name == "table":
             label = contents[-1]["title"] if contents else stem
-            box = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": f"Table: {label}"}
+            box = {"class": "scroll", "role": "group", "tabindex": "0", "aria-label": f"Table: {label}"}
             element.wrap(soup.new_tag("div", attrs=box))
             continue
         level = int(element.name[1]) + 2
         id = f"{stem}-{len(contents)}" if contents else stem
         element.name, element.attrs = f"h{level}", {"id": id}
         contents.append({"id": id, "level": level, "title": element.get_text()})
+    for header in soup.find_all("th"):
+        if not header.get_text(strip=True):
+            header.name = "td"  # pandas heads the column of names with nothing
+    for coloured in soup.select("pre span[style]"):
+        del coloured["style"]  # Keras's colours suit a terminal, and here they are too pale
     heading = soup.find(id=stem)
     return str(heading.extract()) if heading else stem, str(soup), contents

@@ -84,7 +84,25 @@ document.querySelectorAll(".matrix").forEach(matrix => {
   });
 });
 
-// A dot among the verdicts shows its run.
-document.querySelectorAll(".strip").forEach(strip => strip.addEventListener("change", event => {
-  strip.querySelector(".told").textContent = event.target.dataset.description;
-}));
+// A dot among the verdicts shows its run. A slider over them all, large enough for a finger, moves from dot to dot.
+document.querySelectorAll(".strip").forEach(strip => {
+  const slider = strip.querySelector("input");
+  if (!slider) return;
+  const dots = [...strip.querySelectorAll(".dot")];
+  function choose(chosen) {
+    slider.value = dots.indexOf(chosen);
+    slider.setAttribute("aria-valuetext", chosen.dataset.description);
+    dots.forEach(dot => dot.classList.toggle("chosen", dot === chosen));
+    strip.querySelector(".told").textContent = chosen.dataset.description;
+  }
+  slider.addEventListener("input", () => choose(dots[slider.value]));
+  slider.addEventListener("pointerdown", event => {
+    event.preventDefault();
+    slider.focus({ preventScroll: true });
+    const away = dot => {
+      const { x, y, width } = dot.getBoundingClientRect();
+      return Math.hypot(x + width / 2 - event.clientX, y + width / 2 - event.clientY);
+    };
+    choose(dots.reduce((nearest, dot) => away(dot) < away(nearest) ? dot : nearest));
+  });
+});
