@@ -268,7 +268,8 @@ def test_page_in_a_browser_without_network(browser, page, width):
         if "remove-cell" not in cell.metadata.get("tags", ())
     ]
     figures = len(notebooks.figures(nbformat.v4.new_notebook(cells=shown)))
-    assert browser.see("document.querySelectorAll('main figure > img').length") == figures
+    assert browser.see("document.querySelectorAll('.notebook figure > img').length") == figures
+    assert browser.see("document.querySelectorAll('section figure > img').length") == 4, "the original's"
     assert browser.see("document.querySelectorAll('header figure > img').length") == 1
     assert browser.see("[...document.images].filter(image => !image.naturalWidth || !image.alt).length") == 0
     assert browser.see("document.documentElement.scrollWidth - innerWidth") <= 0, "no sideways scrolling"
@@ -327,7 +328,7 @@ def test_dot_among_the_verdicts_shows_its_run(browser, page):
 
 def test_contents_follow_the_reader(browser, page):
     browser.open(page.as_uri())
-    for place in (PATHS[-1].stem, f"{PATHS[0].stem}-2", "claims"):
+    for place in (PATHS[-1].stem, f"{PATHS[0].stem}-2", "results"):
         browser.see(f"document.querySelector('nav a[href=\"#{place}\"]').click()")
         wait_for(lambda: browser.see("document.querySelector('nav [aria-current]')?.hash") == f"#{place}")  # noqa: B023
 

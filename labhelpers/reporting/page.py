@@ -13,9 +13,13 @@ from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
 from PIL import Image
 
+from labhelpers import weights
+from labhelpers.cifar10 import N_TEST
+from labhelpers.evaluation import accuracy_interval, percent
 from labhelpers.paths import QUICK_FOLDER, atomic_write, project
 from labhelpers.reporting import interactive, notebooks
-from labhelpers.study import improvements, tables, text, verdicts
+from labhelpers.study import improvements, records, tables, text, verdicts
+from labhelpers.study.experiments import experiment
 
 TEMPLATE = Path(__file__).parent / "template"
 REHEARSAL = "A rehearsal (--quick), with few images and one epoch: the numbers in sections that train are not results."
@@ -96,7 +100,20 @@ def _render(sections, runs, folder) -> str:
         verdicts=table.to_dict("records"),
         strips=strips,
         sections=rendered,
+        networks=_networks(),
     )
+
+
+def _networks() -> list[dict[str, str]]:
+    """Return what the page says of each network whose weights are included and whose record can be read."""
+    rows = []
+    for name, (id, seed) in weights.TRAINED.items():
+        one = experiment(id)
+        for run in records.read_all(one, [seed])[0]:
+            accuracy = percent(run.accuracy, accuracy_interval(round(N_TEST * run.accuracy), N_TEST))
+            trained = f"{one.n_train:,} images for {one.epochs} epochs"
+            rows.append({"name": name, "trained": trained, "parameters": f"{run.parameters:,}", "accuracy": accuracy})
+    return rows
 
 
 def _loads_data(run) -> bool:
