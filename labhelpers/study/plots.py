@@ -234,6 +234,8 @@ def mistakes(shares: pd.DataFrame, *, ax=None):
 def quality(runs: pd.DataFrame, samples: dict):
     """Show accuracy against the quality of the images, a line for each network, below a sample; returns the figure.
 
+    Means have their 95 % interval if there are three runs or more.
+
     Args:
         runs: a row for each run: `network`, `quality` (a key of `samples`) and `accuracy`.
         samples: for each quality, the best first, an image, uint8, (32, 32, 3). Lines join those that count pixels.
@@ -248,9 +250,10 @@ def quality(runs: pd.DataFrame, samples: dict):
     names = list(runs["network"].unique())
     for network, colour, marker in zip(names, cycle(PALETTE), cycle("os^"), strict=False):
         by_level = dict(list(runs[runs["network"] == network].groupby("quality")["accuracy"]))
-        estimates = np.array([mean(100 * np.array(by_level.get(name, ())))[:3] for name in samples])
+        of_levels = [100 * np.array(by_level.get(name, ())) for name in samples]
+        estimates = np.array([mean(accuracies)[:3] for accuracies in of_levels])
         ends = abs(estimates[:, 1:].T - estimates[:, 0])
-        ends[~np.isfinite(ends)] = np.nan  # of a single run, or none
+        ends[:, [len(accuracies) < 3 for accuracies in of_levels]] = np.nan  # as for the improvements
         style = {"color": colour, "markersize": 5, "capsize": 2.5, "linestyle": "none"}
         ax.errorbar(range(len(samples)), estimates[:, 0], yerr=ends, marker=marker, label=network, **style)
         ax.plot(range(joined), estimates[:joined, 0], color=colour, linewidth=1.2)
