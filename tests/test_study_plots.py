@@ -257,9 +257,10 @@ def test_accuracy_at_each_quality_is_below_its_sample():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["small", "large"]
     for bars, of in zip(ax.containers, accuracies.values(), strict=True):
         assert bars.lines[0].get_ydata() == pytest.approx(100 * np.array(of))
-        (low, high), *others = (
-            segment[:, 1] for segment in bars.lines[2][0].get_segments() if np.isfinite(segment).all()
-        )
+        segments = [
+            segment for segment in bars.lines[2][0].get_segments() if np.isfinite(segment).all() and len(segment)
+        ]
+        (low, high), *others = (segment[:, 1] for segment in segments)
         assert (low, high) == pytest.approx(mean(100 * of[1] + np.array([-1, 0, 1]))[1:3])
         assert not others, "two runs have no interval"
     joined = [line.get_ydata() for line in ax.lines if line.get_linestyle() == "-"]
