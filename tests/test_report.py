@@ -59,7 +59,7 @@ def test_makes_figure_notebook_and_page(finished, untouched):
     assert (out / "figures" / "line.png").stat().st_size > 1000
     assert printed(out) == "factor 2 images 20000\n"
     page = (out / "index.html").read_text(encoding="utf-8")
-    assert "factor 2 images 20000" in page and "data:image/png;base64" in page
+    assert "factor 2 images 20000" in page and "data:image/webp;base64" in page
     run = json.loads((out / "run.json").read_text())["notebooks"][FIRST]
     assert run["cifar"]["name"] == "CIFAR-10" and run["seconds"] > 0
     names = {MARK, "run.json", "index.html", "figures/line.csv", "figures/line.png", "figures/counts.csv"}
@@ -78,9 +78,9 @@ def test_runs_again_only_what_changed(reported):
         "total: 1 not comparable, 1 not compared",
     ]
     assert reported.state() == before
-    change(reported, "markdown", ", written again")
+    change(reported, "markdown", "\n\n## Written again")
     assert f"{FIRST}: unchanged" in succeeds(reported, "lab report"), "prose alone needs no run"
-    assert "written again" in (reported.root / "report/index.html").read_text(encoding="utf-8"), "but is shown"
+    assert "Written again" in (reported.root / "report/index.html").read_text(encoding="utf-8"), "but is shown"
     change(reported, "code", "\nprint('more')")
     out = succeeds(reported, "lab report")
     assert "made line" in out and f"{SECOND}: unchanged" in out
