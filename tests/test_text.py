@@ -210,18 +210,19 @@ def test_the_first_screen_is_of_the_records():
     counts = Counter(it.outcome for it in judged)
     said = text.headline(judged, steps).replace("\u00a0", " ")
     assert "reached 67 %" in said and f"of the {len(judged) - counts['not testable']} claims that can be tested" in said
-    assert f"{counts['reproduced']} are reproduced and {counts['refuted']} refuted" in said
+    listed = ", ".join(f"{counts[one]} {one}" for one in verdicts.OUTCOMES[:-1] if counts[one])
+    assert f"the verdicts are {listed}. The network was the limit" in said
     best, human = (
         percent(share).replace("\u00a0", " ") for share in (steps["accuracy"].iloc[-1], human_labels.ONE_HUMAN)
     )
-    assert said.endswith(f"not the limit: on the same ones, an improved network reaches {best}, and one human {human}.")
+    assert said.endswith(f": on the same test images, an improved network reaches {best}, and one human {human}.")
     rows = {row["network"]: row for row in text.accuracies(judged)}
     for id, label in (("B3 accuracy", "baseline, 20,000 images"), ("L1", "baseline, 40,000 images")):
         it = next(it for it in judged if it.claim.id == id)
         row = {"original": it.claim.number_text, "ours": text.ours(it.evidence).split(" (")[0], "verdict": it.outcome}
         assert rows[label] == row | {"network": label}
     tested = {id: n for it in judged for id, n in it.evidence.runs.items()}
-    assert len(rows) == 3 and f": {sum(tested.values())} recorded runs" in text.method(judged)
+    assert len(rows) == 3 and f"count: {sum(tested.values())} of them" in text.method(judged)
 
 
 @pytest.mark.parametrize("steps, mentioned", [(1, False), (2, True)])
@@ -230,6 +231,6 @@ def test_the_first_screen_has_what_has_runs(steps, mentioned):
     table = pd.DataFrame(rows, columns=["step", "change", "accuracy", "minutes"])
     judged = verdicts.judge(found(runs(BASE, [0.6] * 10)))
     said = text.headline(judged, improvements.summary(table)).replace("\u00a0", " ")
-    assert ("may or may not be the limit: on the same ones, an improved network reaches 80.0 %" in said) == mentioned
+    assert ("are the limit is open: on the same test images, an improved network reaches 80.0 %" in said) == mentioned
     ours = [row["ours"].replace("\u00a0", " ") for row in text.accuracies(judged)]
     assert ours == ["60.0 %", "too few runs", "too few runs"]

@@ -7,7 +7,7 @@ from math import isinf
 from labhelpers.evaluation import percent, typeset
 from labhelpers.study import human_labels, measures, remarks, statistics
 from labhelpers.study.experiments import experiment
-from labhelpers.study.verdicts import NOT_TESTABLE, RARE, REFUTED, REPRODUCED
+from labhelpers.study.verdicts import NOT_TESTABLE, OUTCOMES, RARE, REFUTED, REPRODUCED
 
 # The parts of a verdict
 
@@ -201,17 +201,19 @@ def _what_would_decide(evidence):
 def headline(verdicts, steps) -> str:
     """Return the result in a few sentences; `steps` as `improvements.summary` gives them."""
     counts, of_claim = Counter(it.outcome for it in verdicts), {it.claim.id: it for it in verdicts}
-    testable = len(verdicts) - counts[NOT_TESTABLE]
+    outcomes = ", ".join(f"{counts[one]} {one}" for one in OUTCOMES if counts[one] and one != NOT_TESTABLE)
     text = (
         "Two students trained networks to recognise the images of CIFAR-10, and reached "
-        f"{of_claim['A2'].claim.number_text}. We ran everything again, many times: of the {testable} claims that can be "
-        f"tested, {counts[REPRODUCED]} are reproduced and {counts[REFUTED]} refuted."
+        f"{of_claim['A2'].claim.number_text}. We ran everything again, many times: of the "
+        f"{len(verdicts) - counts[NOT_TESTABLE]} claims that can be tested, the verdicts are {outcomes}."
     )
     if len(steps) > 1:
-        limit = "were not the limit" if of_claim["A3b"].outcome == REFUTED else "may or may not be the limit"
+        limit = "Whether the images, which they blamed, are the limit is open"
+        if of_claim["A3b"].outcome == REFUTED:
+            limit = "The network was the limit, more than the images, which they blamed"
         text += (
-            f" The images, which they blamed, {limit}: on the same ones, an improved network reaches "
-            f"{percent(steps['accuracy'].iloc[-1])}, and one human {percent(human_labels.ONE_HUMAN)}."
+            f" {limit}: on the same test images, an improved network reaches {percent(steps['accuracy'].iloc[-1])}, and "
+            f"one human {percent(human_labels.ONE_HUMAN)}."
         )
     return typeset(text)
 
@@ -234,7 +236,8 @@ def method(verdicts) -> str:
     runs = {id: n for verdict in verdicts for id, n in verdict.evidence.runs.items()}
     return typeset(
         "The report is reproduced step by step, and each claim is tested on several runs of the same training, which "
-        f"differ in their seeds: {sum(runs.values())} recorded runs, made after the rules had been fixed. A number is "
-        "reproduced if one more run of ours would reach it with a probability of at least 10 %, and at the edge with at "
-        "least 2.5 %. The notebooks below also train networks of their own, one run each."
+        "differ in their seeds. The rules were revised after the first runs had been seen, so only later runs, with new "
+        f"seeds, count: {sum(runs.values())} of them. A number is reproduced if one more run of ours is at least as far "
+        "from our mean with a probability of at least 10 %, and at the edge with at least 2.5 %. The notebooks also train "
+        "networks of their own, one run each."
     )

@@ -13,7 +13,7 @@ folded.addEventListener("click", event => { if (event.target.closest("a")) fold(
 const entries = [...contents.querySelectorAll("a")];
 const headings = entries.map(entry => document.getElementById(entry.hash.slice(1)));
 function follow() {
-  const current = headings.findLastIndex(heading => heading.checkVisibility() && heading.getBoundingClientRect().top < innerHeight / 3);
+  const current = headings.findLastIndex(heading => heading.closest("details")?.open !== false && heading.getBoundingClientRect().top < innerHeight / 3);
   entries.forEach((entry, i) => i === current ? entry.setAttribute("aria-current", "location") : entry.removeAttribute("aria-current"));
   // Not scrollIntoView(): it would move the place from which the tab key continues.
   const { top, bottom } = entries[Math.max(current, 0)].getBoundingClientRect();
