@@ -87,7 +87,7 @@ def _render(sections, runs, folder) -> str:
     steps = improvements.summary(improvements.runs())
     loaded = {run["cifar"]["name"] for run in runs.values() if _loads_data(run)}
     warnings = [STANDIN.format(name) for name in sorted(loaded - {"CIFAR-10"})]
-    return exporter.environment.get_template("page.html.j2").render(
+    html = exporter.environment.get_template("page.html.j2").render(
         title=TITLE,
         warnings=warnings + [REHEARSAL] * (folder.name == QUICK_FOLDER) + faults,
         headline=text.headline(judged, steps),
@@ -102,6 +102,8 @@ def _render(sections, runs, folder) -> str:
         sections=rendered,
         networks=_networks(),
     )
+    # Links to notebooks that are not on the page.
+    return re.sub(r'<a href="#(\d\d_\w+)">(.*?)</a>', lambda link: link[0] if link[1] in sections else link[2], html)
 
 
 def _networks() -> list[dict[str, str]]:
@@ -135,7 +137,7 @@ def _about(runs) -> dict[str, str]:
     """Return what the page says of itself: `date` of the last run, `commit`, and from CITATION.cff what is there."""
     command = ["git", f"--git-dir={project() / '.git'}", f"--work-tree={project()}", "describe", "--always", "--dirty"]
     try:
-        commit = subprocess.run(command, capture_output=True, text=True, check=True, timeout=9).stdout.strip()
+        commit = subprocess.run(command, capture_output=True, check=True, timeout=9).stdout.decode().strip()
     except (OSError, subprocess.SubprocessError):  # no git, or no repository
         commit = ""
     citation = project() / "CITATION.cff"
