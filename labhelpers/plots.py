@@ -69,7 +69,7 @@ def captioned_images(images, captions, *, columns: int = 3, limits=(None, None))
     """
     rows = -(-len(images) // columns)
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
-    side, gap, below = 3.9 / columns, 0.69 / columns, 0.12 + 0.14 * lines  # inches
+    side, gap, below = 0.85 * COLUMN_WIDTH / columns, 0.15 * COLUMN_WIDTH / columns, 0.12 + 0.14 * lines  # inches
     tall = side * images[0].shape[0] / images[0].shape[1] if len(images) else side
     width, height = columns * (side + gap), rows * (tall + below)
     fig = plt.figure(figsize=(width, height))

@@ -88,7 +88,7 @@ def test_what_a_better_network_gains_and_poorer_images_cost():
 
 def test_the_best_network_is_the_last_improvement():
     sentence = remark("A3a", runs("ladder-longer", [0.93, 0.94], tta_accuracy=[0.94, 0.96]))
-    assert "(improved network, up to twelve epochs)" in sentence
+    assert "(improved network with twelve epochs)" in sentence
     assert numbers(sentence) == [93.5, 95, 2, 5, 95.2, 99.2, 10] and numbers(remark("A3a")) == [95.2, 99.2, 10]
 
 

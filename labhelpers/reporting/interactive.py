@@ -82,7 +82,13 @@ def strip_chart(strip: Strip) -> dict:
     def at(number):
         return round(100 * (MARGIN + (1 - 2 * MARGIN) * (number - start) / (end - start)), 2)
 
-    runs = strip.verdict.records[claim.experiments[0]] if strip.dots else []
+    by_seed = {record.seed: record for record in strip.verdict.records[claim.experiments[0]]}
+    measure = strip.verdict.evidence.shown
+
+    def run(seed, number):
+        told = f"{measure.name} {measure.write(number / measure.scale)}"
+        return {"at": at(number), "description": _description(by_seed[seed], told)}
+
     return {
         "claim": claim.id,
         "unit": strip.axis,
@@ -92,16 +98,22 @@ def strip_chart(strip: Strip) -> dict:
         "rounded": [at(end) for end in strip.rounded or ()],
         "mean": at(strip.mean),
         "ours": text.ours(strip.verdict.evidence),
-        "lines": [at(line) for line in strip.lines],
+        "lines": [{"at": at(line), "label": _label(claim, line)} for line in strip.lines],
         "against": text.compared_with(strip.verdict),
-        "runs": sorted(
-            (_run(run, at(dot)) for run, dot in zip(runs, strip.dots, strict=True)), key=lambda run: run["at"]
-        ),
+        "runs": sorted((run(*dot) for dot in strip.dots.items()), key=lambda run: run["at"]),
     }
 
 
-def _run(record, at):
-    run = f"{record.experiment.id}, seed {record.seed}: test accuracy {percent(record.accuracy)}"
-    more = f"test loss {record.loss:.3f}, best epoch {record.best_epoch} of {len(record.history['loss'])}"
+def _label(claim, line):
+    """Say what a dashed line is."""
+    if claim.number is not None:
+        return "original"
+    return "margin" if line else "no difference"
+
+
+def _description(record, told):
+    numbers = (told, f"test accuracy {percent(record.accuracy)}", f"test loss {record.loss:.3f}")
+    epochs = f"best epoch {record.best_epoch} of {len(record.history['loss'])}"
     file = records.path_of(record.experiment, record.seed).name
-    return {"at": at, "description": f"{run}, {more}; record data/runs/{file}"}
+    run = f"{record.experiment.id}, seed {record.seed}"
+    return f"{run}: {', '.join(dict.fromkeys(numbers))}, {epochs}; record data/runs/{file}"

@@ -30,9 +30,11 @@ STANDIN = (
 TITLE = "CIFAR-10 image classification: a lab report, reproduced"
 LINK = re.compile(r"\((\d\d_\w+|GLOSSARY)\.(?:ipynb|md)\)")
 QUOTED_NAME = re.compile(r"`(\w+)`")
-TOP = "improvements"  # the figure on the first screen
+# Figures that are shown before the notebooks; `ORIGINALS` have a number in the original.
+TOP = "improvements"
+ABOVE = {TOP, "figure1_classes", "figure2_baseline_losses", "figure3_confusion_matrix", "figure4_deeper_losses"}
 CLAIMS_OF = {"D": 1, "B1": 2, "B2": 2, "B3": 3, "B4": 3, "L": 4, "A": 4}  # the original's sections, by how ids begin
-ORIGINALS = re.compile(r"figure(\d)_")  # names of figures that have a number in the original
+ORIGINALS = re.compile(r"figure(\d)_")
 # What only those need who step through a notebook: see `_for_readers`.
 LEFT_OUT = {"exercise", "remove-cell"}
 EXERCISES = re.compile(
@@ -92,7 +94,6 @@ def _render(sections, runs, folder) -> str:
         warnings=warnings + [REHEARSAL] * (folder.name == QUICK_FOLDER) + faults,
         headline=text.headline(judged, steps),
         accuracies=[row | {"sign": SIGNS[row["verdict"]]} for row in text.accuracies(judged)],
-        top=figures.get(TOP),
         figures=figures,
         about=_about(runs),
         method=text.method(judged),
@@ -125,8 +126,13 @@ def _loads_data(run) -> bool:
 
 def _for_readers(notebook):
     """Return a notebook without its exercises, cells that show nothing, and those that a tag leaves out."""
-    cells = [cell for cell in notebook.cells if not LEFT_OUT & {*cell.metadata.get("tags", ())}]
-    notebook.cells = [cell for cell in cells if cell.cell_type == "markdown" or cell.get("outputs")]
+
+    def stays(cell):
+        tags = cell.metadata.get("tags", ())
+        shows = cell.cell_type == "markdown" or cell.get("outputs") or "show-input" in tags
+        return shows and not LEFT_OUT & {*tags}
+
+    notebook.cells = [cell for cell in notebook.cells if stays(cell)]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = EXERCISES.sub("", cell.source)
@@ -150,19 +156,22 @@ def _about(runs) -> dict[str, str]:
 
 def _attach_figures(sections, runs, folder) -> dict[str, dict]:
     """Give each output that is a saved figure what the template shows with it; return the figures by name."""
-    figures: dict[str, dict] = {}
+    found: dict[str, tuple] = {}
     for stem, notebook in sections.items():
         for cell in notebook.cells:
             if "outputs" in cell:  # the template writes the captions
                 cell.outputs = [output for output in cell.outputs if not notebooks.noted(output, "caption_of")]
         for output in notebooks.outputs(notebook):
             name = notebooks.noted(output, "figure")
-            if name and name not in figures and (folder / "figures" / f"{name}.png").exists():
-                ours = 1 + sum(figure["number"].startswith("S") for figure in figures.values())
-                theirs = ORIGINALS.match(name)
-                about = {"number": theirs[1] if theirs else f"S{ours}"}
-                about["provenance"] = _provenance(stem, runs[stem])
-                output.metadata["page"] = figures[name] = _figure(name, folder, runs[stem]) | about
+            if name and (folder / "figures" / f"{name}.png").exists():
+                found.setdefault(name, (stem, output))
+    ours = sorted((name for name in found if not ORIGINALS.match(name)), key=lambda name: name != TOP)
+    figures = {}
+    for name, (stem, output) in found.items():
+        theirs = ORIGINALS.match(name)
+        number = theirs[1] if theirs else f"S{1 + ours.index(name)}"
+        about = {"number": number, "provenance": _provenance(stem, name, runs[stem]), "above": name in ABOVE}
+        output.metadata["page"] = figures[name] = _figure(name, folder, runs[stem]) | about
     return figures
 
 
@@ -189,12 +198,15 @@ def _figure(name, folder, run) -> dict:
     }
 
 
-def _provenance(stem, run) -> str:
-    """Return where a notebook's figures come from: its parameters, its data, the versions."""
+def _provenance(stem, name, run) -> str:
+    """Return where a figure comes from, and whether it was reproduced: its notebook, parameters, data, the versions."""
     settings = ", ".join(f"{name} = {value!r}" for name, value in run["settings"].items())
-    cifar, versions = run["cifar"], run["versions"]
+    cifar, versions, compared = run["cifar"], run["versions"], run.get("reproduction")
     data = f"{cifar['name']} {cifar['digest'][:8]}" if _loads_data(run) else "records of runs on CIFAR-10"
-    parts = (f"{stem}.ipynb", settings, data, f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}")
+    parts = [f"{stem}.ipynb", settings, data, f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}"]
+    if compared:
+        outcomes = {part["name"]: part["outcome"] for part in compared["parts"] if "name" in part}
+        parts.append(f"compared with the committed report: {outcomes.get(name, compared['outcome'])}")
     return "; ".join(filter(None, parts))
 
 

@@ -9,6 +9,8 @@ from labhelpers.errors import check_choice
 from labhelpers.evaluation import typeset
 from labhelpers.study.records import Record
 
+POINTS = "points"  # percentage points
+
 
 class Measured(NamedTuple):
     """A number of one run."""
@@ -44,8 +46,10 @@ class Measure:
 
     @property
     def difference(self) -> "Measure":
-        """How a difference between two values is written: between shares in percentage points."""
-        return replace(self, name="difference", unit="points" if self.unit == "%" else self.unit)
+        """How a difference between two values is written, of shares in percentage points; one of classes stays as it is."""
+        if self.unit == POINTS:
+            return self
+        return replace(self, name=f"difference in {self.name}", unit=POINTS if self.unit == "%" else self.unit)
 
     @property
     def ratio(self) -> "Measure":
@@ -111,8 +115,8 @@ def _fact(name, of, words):
     return Measure(name, of, exact=True, words=words)
 
 
-def _between_classes(of, words):
-    return Measure("difference", of, "points", 100, 1, words=words)
+def _between_classes(name, of, words):
+    return Measure(name, of, POINTS, 100, 1, words=words)
 
 
 def easier(first: str, second: str) -> Measure:
@@ -121,7 +125,7 @@ def easier(first: str, second: str) -> Measure:
         check_choice("the class", name, CLASS_NAMES)
     labels = [[CLASS_NAMES.index(name)] for name in (first, second)]
     words = f"{first}s are recognised more often than {second}s"
-    return _between_classes(lambda record: _easier(record, *labels), words)
+    return _between_classes(f"{first}s minus {second}s", lambda record: _easier(record, *labels), words)
 
 
 CLASSES = _fact("classes", _classes, "The data has {n} classes, {first} to {last}.")
@@ -134,8 +138,16 @@ ACCURACY = Measure(
 LOSS = Measure(
     "test loss", lambda run: Measured(run.loss), "nats per image", 1, 3, bare=True, last_epoch=lambda run: run.last_loss
 )
-ANIMALS_WITHIN = _between_classes(_animals_within, "mistakes on animals name another animal more often than by chance")
-VEHICLES_EASIER = _between_classes(
-    lambda run: _easier(run, VEHICLES, ANIMALS), "vehicles are recognised more often than animals"
+ANIMALS_WITHIN = _between_classes(
+    "share of mistakes on animals that name animals, minus chance",
+    _animals_within,
+    "mistakes on animals name another animal more often than by chance",
 )
-CARS_EASIEST = _between_classes(_cars_easiest, "cars are recognised more often than any other class")
+VEHICLES_EASIER = _between_classes(
+    "accuracy on vehicles minus animals",
+    lambda run: _easier(run, VEHICLES, ANIMALS),
+    "vehicles are recognised more often than animals",
+)
+CARS_EASIEST = _between_classes(
+    "accuracy on cars minus the best other class", _cars_easiest, "cars are recognised more often than any other class"
+)

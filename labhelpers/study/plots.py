@@ -176,7 +176,7 @@ def improvements(steps: pd.DataFrame, *, humans: float, original: float, ax=None
         steps: as `improvements.summary` gives them.
         humans, original: accuracies to compare with.
     """
-    ax = new_axes(ax, (1.1 * COLUMN_WIDTH, 0.9 + 0.27 * len(steps)))
+    ax = new_axes(ax, (1.22 * COLUMN_WIDTH, 0.9 + 0.25 * len(steps)))
     if steps.empty:
         return _no_runs(ax)
     accuracy = 100 * steps["accuracy"].to_numpy()
@@ -190,6 +190,7 @@ def improvements(steps: pd.DataFrame, *, humans: float, original: float, ax=None
     _column(ax, "accuracy\n(%)", [f"{value:.1f}" for value in accuracy], 0.75)
     _column(ax, "minutes on\ntwo cores", [f"{value:.1f}" for value in steps["minutes"]], 1.5)
     ax.set(xlabel=typeset("test accuracy (%), 95 % interval"), xlim=(min(*accuracy, 100 * original) - 4, 100))
+    ax.xaxis.set_major_locator(plt.MultipleLocator(10))
     return ax
 
 
@@ -274,9 +275,7 @@ def calibration(tables: dict, *, ax=None):
     ax.plot((0, 100), (0, 100), "--", color="0.5", linewidth=1, label="calibrated")
     for (name, table), colour, marker in zip(tables.items(), cycle(PALETTE), cycle("os^D"), strict=False):
         share = 100 * table[["confidence", "accuracy"]]
-        ax.plot(
-            share["confidence"], share["accuracy"], f"{marker}-", color=colour, markersize=5, label=name, clip_on=False
-        )
+        ax.plot(*share.to_numpy().T, f"{marker}-", color=colour, markersize=5, label=name, clip_on=False)
     ax.set(xlabel="probability of the answer (%)", ylabel=typeset("right answers (%)"), xlim=(0, 100), ylim=(0, 100))
     ax.set_aspect("equal")
     ax.grid(color="0.9")
@@ -297,7 +296,7 @@ def verdicts(judged):
     fig = plt.figure(figsize=(COLUMN_WIDTH, 1.25 * max(len(shown), 1)), layout="constrained")
     for number, strip in enumerate(shown, 1):
         ax, claim = fig.add_subplot(len(shown), 1, number), strip.verdict.claim
-        ax.plot(strip.dots, [0.3] * len(strip.dots), **DOTS | {"markersize": 4})
+        ax.plot([*strip.dots.values()], [0.3] * len(strip.dots), **DOTS | {"markersize": 4})
         _bar(ax, strip.mean, *strip.interval, -0.3)
         if strip.band:
             ax.axvspan(*strip.band, color="0.9", linewidth=0, zorder=0)

@@ -57,8 +57,8 @@ def class_ranks(claim, records) -> str:
 def multiplications(claim, records) -> str:
     """Compare two networks by another measure of complexity: the multiplications that they take for an image."""
     first, second = (records[id][0].multiplications for id in claim.experiments)
-    by_it = "hold" if first > second else "not hold either"
-    return f"The measure decides: it takes {times(first / second, 'multiplications')}, and by these the claim would {by_it}."
+    by_it = "would hold" if first > second else "would not hold either"
+    return f"By another measure it {by_it}: it takes {times(first / second, 'multiplications')}."
 
 
 def times(ratio: float, what: str) -> str:
@@ -88,8 +88,8 @@ def best_network(claim, records) -> str:
         return humans
     plain, augmented = np.mean([(record.accuracy, record.tta_accuracy) for record in runs], axis=0)
     return (
-        f"The best network ({best.label}) reaches {percent(plain)}, and {percent(augmented)} with test-time "
-        f"augmentation (mean of {len(runs)} of {best.seeds} runs). {humans}"
+        f"The best network ({best.label}, {best.n_train:,} training images) reaches {percent(plain)}, and "
+        f"{percent(augmented)} with test-time augmentation (mean of {len(runs)} of {best.seeds} runs). {humans}"
     )
 
 
@@ -98,8 +98,12 @@ def gain_and_loss(claim, records) -> str:
     original, better, poorer = ({run.seed: run.accuracy for run in records[id]} for id in claim.experiments)
     seeds = original.keys() & better.keys() & poorer.keys()
     first, second, third = (100 * np.mean([of[seed] for seed in seeds]) for of in (original, better, poorer))
-    gain, cost = f"{second - first:.1f}", f"{first - third:.1f}"
-    return f"Over {len(seeds)} seeds, the better network gains {gain} points; the poorer images cost {cost}."
+    gain, cost, poor = f"{second - first:.1f}", f"{first - third:.1f}", experiment(claim.experiments[-1]).quality
+    return (
+        "If the images were the limit, a better network would gain little, and poorer images would cost much. Over "
+        f"{len(seeds)} seeds, the better network gains {gain} points on the images as they are, and the original's network "
+        f"loses {cost} on images of {poor}."
+    )
 
 
 def learning_rates(claim, records) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import isinf
 
 from labhelpers.evaluation import percent, typeset
-from labhelpers.study import human_labels, measures, remarks, statistics
+from labhelpers.study import human_labels, improvements, measures, remarks, statistics
 from labhelpers.study.experiments import experiment
 from labhelpers.study.verdicts import NOT_TESTABLE, OUTCOMES, RARE, REFUTED, REPRODUCED
 
@@ -76,7 +76,9 @@ def compared_with(verdict) -> str:
 
 def decided_by(verdict) -> str:
     """Write the probability that decides: q of a number, else the adjusted p of a difference; nothing without runs."""
-    q, p = verdict.evidence.q, verdict.p
+    q, p, pairs = verdict.evidence.q, verdict.p, verdict.evidence.pairs
+    if pairs is not None and pairs.std() == 0:
+        return f"{len(pairs)} equal pairs"
     if q is not None and (p is None or q >= RARE):
         return f"q {probability(q)}"
     return "" if p is None else f"p {probability(p)}"
@@ -149,7 +151,7 @@ def _why_difference(verdict):
     size, of_margin = claim.measure.difference.write(difference.value, interval), margin(claim)
     first, *others = claim.experiments
     if evidence.best:
-        gain = f"gain over {experiment(first).label} is {size}"
+        gain = f"gain over {experiment(first).label} is {size}{_ends(evidence, first, evidence.best)}"
         text = f"The only alternative is {experiment(evidence.best).label}; its {gain}"
         if len(others) > 1:
             text = f"Of the alternatives, {experiment(evidence.best).label} has the smallest validation loss in the "
@@ -162,12 +164,13 @@ def _why_difference(verdict):
         )
     elif others:
         how = "Compared seed by seed, because the shorter run is the beginning of the longer one, the"
-        text = f"{how if evidence.paired else 'The'} gain over {experiment(others[0]).label} is {size}"
+        text = f"{how if evidence.pairs is not None else 'The'} gain over {experiment(others[0]).label} is {size}"
+        text += _ends(evidence, others[0], first)
     else:
         gaps = evidence.measured[first]
         text = f"In {(gaps > 0).sum()} of {len(gaps)} runs {claim.measure.words}; the mean difference is {size}"
-    if evidence.paired and difference.error == 0:
-        text += f" in each of {len(evidence.measured[first])} pairs of runs"
+    if evidence.pairs is not None and difference.error == 0:
+        text += f" in each of {len(evidence.pairs)} pairs of runs"
     limit = "0" if evidence.null == 0 else f"{'minus ' if evidence.null < 0 else ''}the margin"
     if evidence.too_small and claim.number is None:
         text += (
@@ -182,6 +185,12 @@ def _why_difference(verdict):
     if evidence.share_better is not None and difference.error > 0:
         text += f". There is a gain in {100 * evidence.share_better:.0f} % of pairs of runs (a tie counts as half)"
     return f"{text}.{_what_would_decide(evidence)}"
+
+
+def _ends(evidence, base, better):
+    """Write the means whose difference a gain is."""
+    low, high = (evidence.claim.measure.write(evidence.measured[id].mean()) for id in (base, better))
+    return f", from {low} to {high}"
 
 
 def _what_would_decide(evidence):
@@ -204,16 +213,17 @@ def headline(verdicts, steps) -> str:
     outcomes = ", ".join(f"{counts[one]} {one}" for one in OUTCOMES if counts[one] and one != NOT_TESTABLE)
     text = (
         "Two students trained networks to recognise the images of CIFAR-10, and reached "
-        f"{of_claim['A2'].claim.number_text}. We ran everything again, many times: of the "
-        f"{len(verdicts) - counts[NOT_TESTABLE]} claims that can be tested, the verdicts are {outcomes}."
+        f"{of_claim['A2'].claim.number_text}. We ran everything again, many times. The verdicts on the "
+        f"{len(verdicts) - counts[NOT_TESTABLE]} claims that can be tested: {outcomes}."
     )
     if len(steps) > 1:
         limit = "Whether the images, which they blamed, are the limit is open"
         if of_claim["A3b"].outcome == REFUTED:
             limit = "The network was the limit, more than the images, which they blamed"
+        best = experiment(improvements.STEPS[-1].experiment)
         text += (
-            f" {limit}: on the same test images, an improved network reaches {percent(steps['accuracy'].iloc[-1])}, and "
-            f"one human {percent(human_labels.ONE_HUMAN)}."
+            f" {limit}: on the same test images, improved networks reach {percent(steps['accuracy'].iloc[-1])} "
+            f"(trained on {best.n_train:,} images), and single humans {percent(human_labels.ONE_HUMAN)} on average."
         )
     return typeset(text)
 
@@ -238,6 +248,7 @@ def method(verdicts) -> str:
         "The report is reproduced step by step, and each claim is tested on several runs of the same training, which "
         "differ in their seeds. The rules were revised after the first runs had been seen, so only later runs, with new "
         f"seeds, count: {sum(runs.values())} of them. A number is reproduced if one more run of ours is at least as far "
-        "from our mean with a probability of at least 10 %, and at the edge with at least 2.5 %. The notebooks also train "
-        "networks of their own, one run each."
+        "from our mean with a probability of at least 10 %, and at the edge with at least 2.5 %. The figure of the "
+        "improvements has the first runs, and the notebooks train networks of their own, one run each; so accuracies of "
+        "the same network differ a little."
     )

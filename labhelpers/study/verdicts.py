@@ -68,7 +68,7 @@ class Evidence:
     reached: int = 0  # how many of our runs do
     missed_by: float = 0.0  # how far the original's number, as rounded, lies from the prediction interval
     difference: Estimate | None = None  # of the first experiment and the second, or of the best one and the first
-    paired: bool = False  # whether the difference is taken seed by seed
+    pairs: pd.Series | None = None  # the difference of each seed, where runs are compared seed by seed
     share_better: float | None = None  # share of pairs of runs of two experiments in which the difference is above 0
     null: float = 0.0  # what the difference is tested against
     needed: float = 0  # if the interval decides nothing: how many runs of each experiment would; infinite if none would
@@ -170,14 +170,15 @@ def _number(claim, values) -> dict:
 
 
 def _difference(claim, measured, image_variance) -> dict:
-    samples, factors, share = list(measured.values()), claim.factors, None
+    samples, factors, pairs, share = list(measured.values()), claim.factors, None, None
     if len(samples) == 1 and (claim.number is not None or claim.nothing_better):
         return {}  # there is nothing to compare with
     if not factors and len(samples) == 2 and Experiment.continues(*map(experiment, measured)):
         factors = (1, -1)
     if factors:
-        samples = [pd.concat(samples, axis=1, join="inner") @ factors]
-        if len(samples[0]) < 2:
+        pairs = pd.concat(samples, axis=1, join="inner") @ factors
+        samples = [pairs]
+        if len(pairs) < 2:
             again = f"run lab study --experiments {' '.join(measured)}"
             raise LabError(f"{claim.id} needs runs with the same seeds: {again}")
     if len(measured) == 2:
@@ -190,7 +191,7 @@ def _difference(claim, measured, image_variance) -> dict:
         "estimate": difference,
         "shown": claim.measure.difference,
         "difference": difference,
-        "paired": bool(factors),
+        "pairs": pairs,
         "share_better": share,
         "null": _null(claim, difference),
         "needed": needed,
@@ -259,7 +260,9 @@ class Strip:
 
     verdict: Verdict
     axis: str  # title of the axis, with its unit
-    dots: Sequence[float]  # one for each run of the first experiment; none where two are compared by their means
+    dots: dict[
+        int, float
+    ]  # by seed, of each run or pair of runs; none where two experiments are compared by their means
     mean: float  # our estimate
     interval: Sequence[float]  # 95 % interval of it
     band: Sequence[float]  # where one further run falls; empty for a claim without a number
@@ -269,7 +272,7 @@ class Strip:
     @property
     def span(self) -> Interval:
         """From the smallest to the largest number that is shown."""
-        shown = [*self.dots, self.mean, *self.interval, *self.band, *self.rounded, *self.lines]
+        shown = [*self.dots.values(), self.mean, *self.interval, *self.band, *self.rounded, *self.lines]
         return Interval(min(shown), max(shown))
 
 
@@ -283,13 +286,14 @@ def _strip(verdict):
     numbered, scale = claim.number is not None, claim.measure.scale
     mean, *interval = (scale * number for number in evidence.estimate[:3])
     first, *others = evidence.measured.values()
+    dots = first if numbered or not others else evidence.pairs
     margins = (-claim.margin, claim.margin)  # if the interval is between them, a difference is too small to matter
     equal = evidence.too_small and not claim.nothing_better
     lines = (claim.number,) if numbered else margins if equal else (evidence.null,)
     return Strip(
         verdict,
         axis=evidence.shown.axis,
-        dots=[scale * value for value in first] if numbered or not others else [],
+        dots={} if dots is None else dict(scale * dots),
         mean=mean,
         interval=interval,
         band=[scale * end for end in evidence.prediction or ()],

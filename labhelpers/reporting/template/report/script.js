@@ -95,7 +95,7 @@ document.querySelectorAll(".strip").forEach(strip => {
     dots.forEach(dot => dot.classList.toggle("chosen", dot === chosen));
     strip.querySelector(".told").textContent = chosen.dataset.description;
   }
-  slider.addEventListener("input", () => choose(dots[slider.value]));
+  for (const cause of ["focus", "input"]) slider.addEventListener(cause, () => choose(dots[slider.value]));
   slider.addEventListener("pointerdown", event => {
     event.preventDefault();
     slider.focus({ preventScroll: true });
