@@ -92,6 +92,6 @@ def test_one_row_adds_a_claim_everywhere():
         assert ours in printed and ROW.statement in printed
     strip, ax = verdicts.strips(judged)[-1], plots.verdicts(judged).axes[-1]
     chart = strip_chart(strip)
-    assert strip.verdict is added and strip.dots == pytest.approx([100 * gap for gap in gaps])
+    assert strip.verdict is added and [*strip.dots.values()] == pytest.approx([100 * gap for gap in gaps])
     assert (chart["claim"], chart["ours"], len(chart["runs"])) == ("X1", ours, 10)
     assert ROW.statement in ax.get_title(loc="left") and ax.get_xlabel() == chart["unit"] == strip.axis

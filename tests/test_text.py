@@ -103,8 +103,8 @@ REASONS = [
         [baseline(), runs(LARGER, around(0.63, 0.004, 10))],
         "One more run rounds to 65 %, or is further from our mean on the same side, with probability q = 0.003; 0 of 10 "
         "runs are that far. The 95 % prediction interval for one run is 62.1 to 63.9 %: the number is outside, by less than "
-        "the margin. The gain over baseline, 20,000 images is 3.0 points (2.6 to 3.4): the interval is "
-        f"above 0.{GAIN.format(100)}",
+        "the margin. The gain over baseline, 20,000 images is 3.0 points (2.6 to 3.4), from 60.0 % to 63.0 %: the "
+        f"interval is above 0.{GAIN.format(100)}",
     ),
     (
         "B4 cars",
@@ -133,34 +133,40 @@ for mean, q, reached, where in (
     REASONS.append(("B3 accuracy", [baseline(mean)], why))
 UNCLEAR = baseline(confusion_matrix=confusion(within=0.52))  # another claim that is tested
 for recorded, where in (
-    (epochs(0.63, 0.61), f"2.0 points (1.7 to 2.3): the interval is above 0.{GAIN.format(100)}"),
-    (epochs(0.61, 0.63), f"-2.0 points (-2.3 to -1.7): the interval is below minus the margin.{GAIN.format(0)}"),
+    (epochs(0.63, 0.61), f"2.0 points (1.7 to 2.3), from 61.0 % to 63.0 %: the interval is above 0.{GAIN.format(100)}"),
+    (
+        epochs(0.61, 0.63),
+        f"-2.0 points (-2.3 to -1.7), from 63.0 % to 61.0 %: the interval is below minus the margin.{GAIN.format(0)}",
+    ),
     (
         epochs(0.61, 0.61),
-        "0.0 points (-0.3 to 0.3): the interval is entirely within plus or minus the margin of 1 point, which is too small "
-        f"to matter.{GAIN.format(50)}",
+        "0.0 points (-0.3 to 0.3), from 61.0 % to 61.0 %: the "
+        "interval is entirely within plus or minus the margin of 1 point, "
+        f"which is too small to matter.{GAIN.format(50)}",
     ),
     (
         [runs(id, [0.61] * 5) for id in (DEEPER, SHORTER)],
-        "0.0 points in each of 5 pairs of runs: the interval is entirely within plus or minus the margin of 1 point, which "
-        "is too small to matter.",
+        "0.0 points in each of 5 pairs of runs, from 61.0 % to 61.0 %: the "
+        "interval is entirely within plus or minus the margin of 1 point, "
+        "which is too small to matter.",
     ),
     (
         epochs(0.615, 0.61, 0.01),
-        f"0.5 points (-0.9 to 1.9): the interval includes 0.{GAIN.format(60)} With this mean and spread, about 64 runs of "
-        "each experiment would decide it.",
+        f"0.5 points (-0.9 to 1.9), from 61.0 % to 61.5 %: the interval includes 0.{GAIN.format(60)} With this "
+        "mean and spread, about 64 runs of each experiment would decide it.",
     ),
     (
         [*epochs(0.6152, 0.61, 0.003), UNCLEAR],
-        "0.5 points (0.1 to 0.9): the interval is entirely within plus or minus the margin of 1 point, which is too small "
-        f"to matter, but p {{p}} after Holm's adjustment is too large.{GAIN.format(80)}",
+        "0.5 points (0.1 to 0.9), from 61.0 % to 61.5 %: the "
+        "interval is entirely within plus or minus the margin of 1 point, "
+        f"which is too small to matter, but p {{p}} after Holm's adjustment is too large.{GAIN.format(80)}",
     ),
 ):
     why = "Compared seed by seed, because the shorter run is the beginning of the longer one, the gain over deeper, 40,000 "
     REASONS.append(("A1 epochs", recorded, f"{why}images, 10 epochs is {where}"))
 for gain, size, where in (
-    (0.03, "3.0 points (2.6 to 3.4)", f"is above the margin.{GAIN.format(100)}"),
-    (-0.03, "-3.0 points (-3.4 to -2.6)", f"is below the margin.{GAIN.format(0)}"),
+    (0.03, "3.0 points (2.6 to 3.4), from 65.0 % to 68.0 %", f"is above the margin.{GAIN.format(100)}"),
+    (-0.03, "-3.0 points (-3.4 to -2.6), from 65.0 % to 62.0 %", f"is below the margin.{GAIN.format(0)}"),
 ):
     why = "Of the alternatives, deeper, 40,000 images, Adam at 0.0001 has the smallest validation loss in the first runs; "
     why += f"its gain over deeper, 40,000 images is {size}: the interval {where}"
@@ -186,9 +192,15 @@ def test_a_measure_of_another_unit_is_written_in_it_everywhere():
     size = "0.121 bits (0.109 to 0.133)"
     assert (text.ours(first.evidence), text.ours(second.evidence)) == ("0.621 bits (0.617 to 0.625)", size)
     assert text.why(first).endswith("0.608 to 0.634 bits.")
-    assert f"is {size}: the interval is entirely within plus or minus the margin of 1 bit, " in text.why(second)
+    assert (
+        f"is {size}, from 0.500 bits to 0.621 bits: the interval is entirely within plus or minus the margin of 1 bit, "
+        in text.why(second)
+    )
     assert text.remark(third).startswith("One run can give 0.90 bits")
-    assert [strip.axis for strip in verdicts.strips(judged)][:2] == ["code length (bits)", "difference (bits)"]
+    assert [strip.axis for strip in verdicts.strips(judged)][:2] == [
+        "code length (bits)",
+        "difference in code length (bits)",
+    ]
     assert "rounds to 0.62 bits" in tables.as_text(judged) and "point" not in tables.as_text(judged)
 
 
@@ -209,13 +221,14 @@ def test_the_first_screen_is_of_the_records():
     steps = improvements.summary(improvements.runs())
     counts = Counter(it.outcome for it in judged)
     said = text.headline(judged, steps).replace("\u00a0", " ")
-    assert "reached 67 %" in said and f"of the {len(judged) - counts['not testable']} claims that can be tested" in said
+    assert "reached 67 %" in said and f"the {len(judged) - counts['not testable']} claims that can be tested: " in said
     listed = ", ".join(f"{counts[one]} {one}" for one in verdicts.OUTCOMES[:-1] if counts[one])
-    assert f"the verdicts are {listed}. The network was the limit" in said
+    assert f"tested: {listed}. The network was the limit" in said
     best, human = (
         percent(share).replace("\u00a0", " ") for share in (steps["accuracy"].iloc[-1], human_labels.ONE_HUMAN)
     )
-    assert said.endswith(f": on the same test images, an improved network reaches {best}, and one human {human}.")
+    trained = f"improved networks reach {best} (trained on 50,000 images), and single humans {human} on average."
+    assert said.endswith(f": on the same test images, {trained}")
     rows = {row["network"]: row for row in text.accuracies(judged)}
     for id, label in (("B3 accuracy", "baseline, 20,000 images"), ("L1", "baseline, 40,000 images")):
         it = next(it for it in judged if it.claim.id == id)
@@ -231,6 +244,6 @@ def test_the_first_screen_has_what_has_runs(steps, mentioned):
     table = pd.DataFrame(rows, columns=["step", "change", "accuracy", "minutes"])
     judged = verdicts.judge(found(runs(BASE, [0.6] * 10)))
     said = text.headline(judged, improvements.summary(table)).replace("\u00a0", " ")
-    assert ("are the limit is open: on the same test images, an improved network reaches 80.0 %" in said) == mentioned
+    assert ("are the limit is open: on the same test images, improved networks reach 80.0 %" in said) == mentioned
     ours = [row["ours"].replace("\u00a0", " ") for row in text.accuracies(judged)]
     assert ours == ["60.0 %", "too few runs", "too few runs"]

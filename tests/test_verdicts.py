@@ -42,7 +42,7 @@ def test_a_number_is_judged_by_the_probability_that_one_more_run_reaches_it(id, 
     assert it.evidence.estimate.value == pytest.approx(mean)
     assert it.evidence.prediction == pytest.approx((mean - 0.023726, mean + 0.023726), abs=1e-6)
     assert it.evidence.runs == {BASE: 10} and it.evidence.measured[BASE].tolist() == values
-    assert it.p is None and it.evidence.difference is None and not it.evidence.paired
+    assert it.p is None and it.evidence.difference is None and it.evidence.pairs is None
     assert it.evidence.shown is it.claim.measure
     one_more = scipy.stats.t(9, mean, 0.01 * np.sqrt(1.1))
     above = claim(id).number > mean or mean == 0.60
@@ -60,7 +60,7 @@ def test_a_number_that_is_missed_leaves_the_direction(larger, expected):
     difference = it.evidence.difference
     assert (*difference[:3], difference.p()) == pytest.approx(expected_difference, abs=1e-9)
     assert it.evidence.null == 0 and it.evidence.share_better == scipy.stats.mannwhitneyu(first, second).statistic / 100
-    assert it.evidence.estimate.value == pytest.approx(larger) and not it.evidence.paired
+    assert it.evidence.estimate.value == pytest.approx(larger) and it.evidence.pairs is None
 
 
 def test_no_spread_at_all_is_no_error():
@@ -118,7 +118,7 @@ def test_runs_that_begin_alike_are_compared_seed_by_seed():
     missing = runs(SHORTER, [0, *shorter])[1:]  # the first of the shorter ones is missing
     it = verdict("A1 epochs", runs(DEEPER, longer), missing)
     truth = scipy.stats.ttest_rel(longer[1:8], shorter)
-    assert it.evidence.paired and it.evidence.difference.p() == pytest.approx(truth.pvalue)
+    assert it.evidence.pairs is not None and it.evidence.difference.p() == pytest.approx(truth.pvalue)
     pairs = zip(longer[1:8], shorter, strict=True)
     assert it.evidence.share_better == np.mean([first > second for first, second in pairs])
     assert it.evidence.difference[1:3] == pytest.approx(truth.confidence_interval())
@@ -170,7 +170,7 @@ def test_a_difference_between_classes_is_to_hold_for_new_images(id, shares, valu
     it = verdict(id, runs(BASE, around(0.6, 0.01, 10), confusion_matrix=confusion(**shares)))
     reach = scipy.stats.norm.ppf(0.975) * np.sqrt(image_variance)
     assert it.outcome == expected and it.evidence.estimate is it.evidence.difference
-    assert not it.evidence.paired and it.evidence.shown.unit == "points"
+    assert it.evidence.pairs is None and it.evidence.shown.unit == "points"
     assert it.evidence.estimate[:3] == pytest.approx((value, value - reach, value + reach), rel=1e-4)
     # Runs that agree in all classes leave nothing to gain by more runs.
     assert it.evidence.needed == (np.inf if expected == UNDECIDED else 0) and it.evidence.share_better is None
@@ -220,7 +220,7 @@ def test_quality_is_not_the_limit_if_a_better_network_gains_more_than_fewer_pixe
     truth = scipy.stats.ttest_rel(gains, losses)
     assert it.outcome == expected and it.evidence.difference.value == pytest.approx((gains - losses).mean())
     assert it.evidence.difference[1:3] == pytest.approx(truth.confidence_interval(0.95))
-    assert it.p == pytest.approx(truth.pvalue) and it.evidence.paired and it.evidence.null == 0
+    assert it.p == pytest.approx(truth.pvalue) and it.evidence.pairs is not None and it.evidence.null == 0
     assert it.evidence.runs == {DEEPER: 10, IMPROVED: 10, f"{DEEPER}-16-pixels": 5}
 
 
@@ -322,18 +322,23 @@ def test_only_verdicts_that_rest_on_runs_have_a_strip(strips):
     [
         ("A2", 100, 10, 67, "test accuracy (%)"),
         ("B3 loss", 1, 10, 1.18, "test loss (nats per image)"),
-        ("B4 vehicles", 100, 10, 0, "difference (points)"),
-        ("A1 epochs", 100, 0, 0, "difference (points)"),  # no dot could be a difference of two runs
-        ("A4", 100, 0, 1, "difference (points)"),  # the margin
+        ("B4 vehicles", 100, 10, 0, "accuracy on vehicles minus animals (points)"),
+        ("A4", 100, 0, 1, "difference in test accuracy (points)"),  # no dot could be a difference of two means
     ],
 )
 def test_a_strip_has_the_numbers_of_its_verdict(strips, id, scale, dots, line, axis):
     strip, evidence = strips[id], strips[id].verdict.evidence
     assert (strip.axis, strip.lines) == (axis, pytest.approx([line]))
-    assert strip.dots == pytest.approx(scale * evidence.measured[claim(id).experiments[0]][:dots])
+    assert strip.dots == pytest.approx(dict(scale * evidence.measured[claim(id).experiments[0]][:dots]))
     assert (strip.mean, *strip.interval) == pytest.approx(scale * np.array(evidence.estimate[:3]))
     ends = (evidence.prediction, claim(id).interval) if claim(id).number else ((), ())
     assert strip.band == pytest.approx(scale * np.array(ends[0]))
     assert strip.rounded == pytest.approx(scale * np.array(ends[1]))
-    shown = [*strip.dots, *strip.interval, *strip.band, *strip.rounded, *strip.lines]
+    shown = [*strip.dots.values(), *strip.interval, *strip.band, *strip.rounded, *strip.lines]
     assert strip.span == (min(shown), max(shown))
+
+
+def test_a_comparison_seed_by_seed_has_a_dot_for_each_seed(strips):
+    strip, (longer, shorter) = strips["A1 epochs"], strips["A1 epochs"].verdict.evidence.measured.values()
+    assert strip.dots == pytest.approx({seed: 100 * (longer[seed] - shorter[seed]) for seed in shorter.index})
+    assert len(strip.dots) == 5 and strip.mean == pytest.approx(np.mean([*strip.dots.values()]))

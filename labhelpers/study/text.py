@@ -150,8 +150,9 @@ def _why_difference(verdict):
     interval = None if difference.error == 0 else difference[1:3]
     size, of_margin = claim.measure.difference.write(difference.value, interval), margin(claim)
     first, *others = claim.experiments
+    ends: tuple[str, ...] = ()  # the experiments whose means a gain is between
     if evidence.best:
-        gain = f"gain over {experiment(first).label} is {size}{_ends(evidence, first, evidence.best)}"
+        gain, ends = f"gain over {experiment(first).label} is {size}", (first, evidence.best)
         text = f"The only alternative is {experiment(evidence.best).label}; its {gain}"
         if len(others) > 1:
             text = f"Of the alternatives, {experiment(evidence.best).label} has the smallest validation loss in the "
@@ -165,12 +166,15 @@ def _why_difference(verdict):
     elif others:
         how = "Compared seed by seed, because the shorter run is the beginning of the longer one, the"
         text = f"{how if evidence.pairs is not None else 'The'} gain over {experiment(others[0]).label} is {size}"
-        text += _ends(evidence, others[0], first)
+        ends = (others[0], first)
     else:
         gaps = evidence.measured[first]
         text = f"In {(gaps > 0).sum()} of {len(gaps)} runs {claim.measure.words}; the mean difference is {size}"
     if evidence.pairs is not None and difference.error == 0:
         text += f" in each of {len(evidence.pairs)} pairs of runs"
+    if ends:
+        low, high = (claim.measure.write(evidence.measured[id].mean()) for id in ends)
+        text += f", from {low} to {high}"
     limit = "0" if evidence.null == 0 else f"{'minus ' if evidence.null < 0 else ''}the margin"
     if evidence.too_small and claim.number is None:
         text += (
@@ -185,12 +189,6 @@ def _why_difference(verdict):
     if evidence.share_better is not None and difference.error > 0:
         text += f". There is a gain in {100 * evidence.share_better:.0f} % of pairs of runs (a tie counts as half)"
     return f"{text}.{_what_would_decide(evidence)}"
-
-
-def _ends(evidence, base, better):
-    """Write the means whose difference a gain is."""
-    low, high = (evidence.claim.measure.write(evidence.measured[id].mean()) for id in (base, better))
-    return f", from {low} to {high}"
 
 
 def _what_would_decide(evidence):
