@@ -124,7 +124,8 @@ DEEPER = Experiment("deeper-40000", "deeper, 40,000 images", MAIN, "deeper", 40_
 PLAIN = Recipe(flips_and_shifts=False, label_smoothing=0.0, averaging=False)
 AUGMENTED = replace(PLAIN, flips_and_shifts=True)
 SMOOTHED = replace(AUGMENTED, label_smoothing=0.2)
-FOUR_TIMES = {"network": "three_wide_blocks", "n_train": 50_000}
+WIDE = "three_wide_blocks"
+FOUR_TIMES = {"network": WIDE, "n_train": 50_000}
 AVERAGED = _improved("averaging", "weight averaging", Recipe(), seeds=5, fresh=10)
 
 EXPERIMENTS = (
@@ -167,6 +168,7 @@ EXPERIMENTS = (
     _improved("all-images", "all images", Recipe(), n_train=50_000),
     _improved("width", "four times the width", Recipe(), **FOUR_TIMES, seeds=2),
     _improved("longer", "twelve epochs", Recipe(), **FOUR_TIMES, epochs=12, seeds=5),
+    _improved("longer-40000", "twelve epochs, 40,000 images", Recipe(), network=WIDE, epochs=12, seeds=1),
     *(_poorer(main, level) for main in (DEEPER, AVERAGED) for level in LEVELS),
 )
 
