@@ -87,7 +87,7 @@ def test_headings_and_tables_are_in_order_with_their_words(report):
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
     assert "Cats &amp; dogs, <em>a &lt; b</em></h4>" in text and "<td>x &amp; y</td>" in text
     assert ">Cats &amp; dogs, a &lt; b</a>" in text, "the contents have the words alone"
-    assert 'aria-label="Table: Cats &amp; dogs, a &lt; b"' in text
+    assert "<caption>Table S1. Cats &amp; dogs, a &lt; b</caption>" in text and 'aria-label="Table S1"' in text
 
 
 def test_the_glossary_is_a_section_that_is_linked_to(report):

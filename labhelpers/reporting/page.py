@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import re
 import subprocess
 import sys
@@ -73,12 +74,12 @@ def _render(sections, runs, folder) -> str:
     figures = _attach_figures(sections, runs, folder)
     numbers = {name: figure["number"] for name, figure in figures.items()}
     exporter = HTMLExporter(template_name="report", extra_template_basedirs=[str(TEMPLATE)], exclude_anchor_links=True)
-    rendered = []
+    rendered, numbered = [], itertools.count(1)
     for stem, notebook in sections.items():
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = _with_references(cell.source, sections, numbers)
-        heading, body, contents = _finish(exporter.from_notebook_node(notebook)[0], stem)
+        heading, body, contents = _finish(exporter.from_notebook_node(notebook)[0], stem, numbered)
         settings = runs.get(stem, {}).get("parameters", {})
         changed = ", ".join(f"{name} = {value}" for name, value in settings.items())
         section = {"stem": stem, "heading": heading, "body": body, "contents": contents, "changed": changed}
@@ -218,8 +219,8 @@ def _with_references(source, sections, numbers) -> str:
     )
 
 
-def _finish(body, stem) -> tuple[str, str, list[dict]]:
-    """Move a section's headings down two levels, give them ids, and put its tables in boxes that can scroll.
+def _finish(body, stem, numbered) -> tuple[str, str, list[dict]]:
+    """Move a section's headings down two levels, give them ids, number its tables and put them in boxes that can scroll.
 
     Returns the HTML of the first heading, that of the rest, and the headings for the table of contents: `id`, `level` and
     `title`.
@@ -228,9 +229,12 @@ def _finish(body, stem) -> tuple[str, str, list[dict]]:
     contents: list[dict] = []
     for element in soup.find_all(["h1", "h2", "h3", "h4", "h5", "table"]):
         if element.name == "table":
-            label = contents[-1]["title"] if contents else stem
-            box = {"class": "scroll", "role": "group", "tabindex": "0", "aria-label": f"Table: {label}"}
-            element.wrap(soup.new_tag("div", attrs=box))
+            number, caption = f"Table S{next(numbered)}", soup.new_tag("caption")
+            caption.append(f"{number}. {contents[-1]['title'] if contents else stem}")
+            element.insert(0, caption)
+            element.wrap(
+                soup.new_tag("div", attrs={"class": "scroll", "role": "group", "tabindex": "0", "aria-label": number})
+            )
             continue
         level = int(element.name[1]) + 2
         id = f"{stem}-{len(contents)}" if contents else stem

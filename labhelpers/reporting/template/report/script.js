@@ -9,11 +9,11 @@ wide.addEventListener("change", fold);
 fold();
 folded.addEventListener("click", event => { if (event.target.closest("a")) fold(); });
 
-// They mark the current heading: the last one above the upper third of the window.
+// They mark the current heading: the last one that is not below the top of the window, or where a jump leads.
 const entries = [...contents.querySelectorAll("a")];
 const headings = entries.map(entry => document.getElementById(entry.hash.slice(1)));
 function follow() {
-  const current = headings.findLastIndex(heading => heading.closest("details")?.open !== false && heading.getBoundingClientRect().top < innerHeight / 3);
+  const current = headings.findLastIndex(heading => heading.closest("details")?.open !== false && heading.getBoundingClientRect().top < 100);
   entries.forEach((entry, i) => i === current ? entry.setAttribute("aria-current", "location") : entry.removeAttribute("aria-current"));
   // Not scrollIntoView(): it would move the place from which the tab key continues.
   const { top, bottom } = entries[Math.max(current, 0)].getBoundingClientRect();
