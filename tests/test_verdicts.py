@@ -220,6 +220,7 @@ def test_quality_is_not_the_limit_if_a_better_network_gains_more_than_fewer_pixe
     truth = scipy.stats.ttest_rel(gains, losses)
     assert it.outcome == expected and it.evidence.difference.value == pytest.approx((gains - losses).mean())
     assert it.evidence.difference[1:3] == pytest.approx(truth.confidence_interval(0.95))
+    assert it.evidence.shown.axis == "gain minus loss (points)"
     assert it.p == pytest.approx(truth.pvalue) and it.evidence.pairs is not None and it.evidence.null == 0
     assert it.evidence.runs == {DEEPER: 10, IMPROVED: 10, f"{DEEPER}-16-pixels": 5}
 

@@ -34,7 +34,7 @@ images of lower quality, A3 became A3a, and A3b was added; what the better netwo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import copysign
 
 import numpy as np
@@ -189,7 +189,7 @@ def _difference(claim, measured, image_variance) -> dict:
         needed = statistics.runs_needed(samples, _reach(claim, difference.value), image_variance)
     return {
         "estimate": difference,
-        "shown": claim.measure.difference,
+        "shown": replace(claim.measure.difference, name="gain minus loss") if claim.factors else claim.measure.difference,
         "difference": difference,
         "pairs": pairs,
         "share_better": share,
