@@ -121,7 +121,7 @@ class Chromium:
         method, details = event.get("method"), event.get("params", {})
         if method == "Network.requestWillBeSent":
             url = details["request"]["url"]
-            self.requests += [url] * (not url.startswith("data:"))
+            self.requests += [url] * (not url.startswith(("data:", "blob:")))
         elif method in ("Log.entryAdded", "Runtime.exceptionThrown"):
             self.complaints.append(str(details))
         elif method == "Runtime.consoleAPICalled" and details["type"] in ("error", "warning"):

@@ -1,5 +1,7 @@
 """The notebooks in the folder: their structure, and that they run under nbval, papermill and `lab report`."""
 
+import base64
+import io
 import json
 import os
 import re
@@ -10,14 +12,18 @@ from pathlib import Path
 
 import chromium
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import replace
 from PIL import Image
 from test_faults import wait_for
 
+from labhelpers import data, models
 from labhelpers.cifar10 import CLASS_NAMES
 from labhelpers.errors import LabError
+from labhelpers.pictures import read_image
+from labhelpers.reporting import ask as asking
 from labhelpers.reporting import notebooks, pdf, publish
 
 ROOT = Path(__file__).parents[1]
@@ -274,7 +280,7 @@ def test_page_in_a_browser_without_network(browser, page, width):
     assert browser.see("[...document.images].filter(image => !image.naturalWidth || !image.alt).length") == 0
     assert browser.see("document.documentElement.scrollWidth - innerWidth") <= 0, "no sideways scrolling"
     assert browser.requests == [page.as_uri()] and browser.complaints == []
-    assert page.stat().st_size < 6e6
+    assert page.stat().st_size < 8e6
 
 
 def shown(browser):
@@ -331,6 +337,82 @@ def test_contents_follow_the_reader(browser, page):
     for place in (PATHS[-1].stem, f"{PATHS[0].stem}-2", "results"):
         browser.see(f"document.querySelector('nav a[href=\"#{place}\"]').click()")
         wait_for(lambda: browser.see("document.querySelector('nav [aria-current]')?.hash") == f"#{place}")  # noqa: B023
+
+
+def ask(browser, pixels):
+    """The logits of each network for values of 0 to 255, (32, 32, 3)."""
+    return browser.see(f"askNetworks({pixels.ravel().tolist()}, null, 'x').then(all => all.map(it => it.logits))")
+
+
+def test_the_networks_in_the_page_compute_what_keras_does(browser, page):
+    """With the same weights, rounded to 8 bits, and on test images."""
+    table = pd.read_csv(page.parent / "examples" / asking.FILE)
+    assert len(table) == 100 and table["true"].value_counts().eq(10).all()
+    files = [io.BytesIO(base64.b64decode(text)) for text in table["webp"][::25]]
+    images = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
+    assert np.array_equal(images, data.load("standin").test_images[table["image"][::25]])
+    browser.open(page.as_uri())
+    logits = np.array([ask(browser, image) for image in images])
+    for number, name in enumerate(asking.NETWORKS):
+        model = models.load_trained(name)
+        model.set_weights(asking.rounded(model.get_weights()))
+        assert logits[:, number] == pytest.approx(model.predict(images, verbose=0), abs=1e-3)
+    browser.click(".samples button:nth-child(32)")
+    row = table.iloc[31]
+    wait_for(lambda: "best network: " in browser.see(SAID))
+    assert browser.see(SAID).startswith(f"Test image {row['image']}, {CLASS_NAMES[row['true']]}. original's network: ")
+    shown = browser.see("[...document.querySelectorAll('.ask td')].map(cell => parseFloat(cell.textContent))")
+    assert np.reshape(shown, (10, 4)).astype(float)[:, 1:].sum(axis=0) == pytest.approx(100, abs=2)
+    assert browser.complaints == [] and browser.requests == [page.as_uri()]
+
+
+SAID = "document.querySelector('.ask .said').textContent"
+DROP = """{{
+const files = new DataTransfer();
+files.items.add(new File([Uint8Array.from(atob("{data}"), it => it.charCodeAt(0))], "{name}"));
+document.querySelector(".ask").dispatchEvent(new DragEvent("drop", {{ dataTransfer: files, cancelable: true }}));
+}}"""
+CHOOSE = DROP.replace(
+    'document.querySelector(".ask").dispatchEvent(new DragEvent("drop", {{ dataTransfer: files, cancelable: true }}))',
+    'const it = document.querySelector(".ask input"); it.files = files.files; it.dispatchEvent(new Event("change"))',
+)
+PICTURES = {  # name of the file, and what it holds
+    "upright.png": lambda: picture(48, 64),
+    "turned.jpg": lambda: picture(96, 64),
+    "clear.png": lambda: picture(40, 40, "RGBA"),
+    "deep.png": lambda: Image.fromarray((np.asarray(picture(64, 64).convert("L")).astype(np.uint16)) * 257),
+    "huge.jpg": lambda: picture(6000, 4000),
+    "moving.gif": lambda: picture(50, 50).convert("P"),
+}
+
+
+def picture(width, height, mode="RGB"):
+    colours = np.indices((height, width, len(mode)))
+    values = 255 * (colours[0] + colours[1] * (1 + colours[2])) / (height + width * (1 + colours[2]))
+    return Image.fromarray(values.astype(np.uint8), mode)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_read_as_in_a_notebook(browser, page, name, tmp_path):
+    exif, more = Image.Exif(), {"save_all": True, "append_images": [Image.new("P", (50, 50))]}
+    exif[0x0112] = 6  # lies on its side
+    image = PICTURES[name]()
+    image.save(tmp_path / name, **{"turned.jpg": {"exif": exif, "quality": 95}, "moving.gif": more}.get(name, {}))
+    if browser.see("location.href") != page.as_uri():
+        browser.open(page.as_uri())
+    how = CHOOSE if name == "upright.png" else DROP
+    browser.see(how.format(data=base64.b64encode((tmp_path / name).read_bytes()).decode(), name=name))
+    wait_for(lambda: browser.see(SAID).startswith(f"{name}. "))
+    seen = browser.see("[...document.querySelector('.ask canvas').getContext('2d').getImageData(0, 0, 32, 32).data]")
+    difference = np.reshape(seen, (32, 32, 4))[..., :3] - read_image(tmp_path / name).astype(float)
+    assert abs(difference).max() <= 4 and abs(difference).mean() < 1
+
+
+def test_a_file_that_is_no_picture_is_named(browser, page):
+    browser.open(page.as_uri())
+    browser.see(DROP.format(data="YWJj", name="notes.txt"))
+    wait_for(lambda: browser.see(SAID).startswith("notes.txt can't be read as a picture: choose a JPEG, PNG, "))
+    assert browser.see("document.querySelector('.answer').hidden") and browser.complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

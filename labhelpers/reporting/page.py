@@ -15,10 +15,11 @@ from nbconvert import HTMLExporter
 from PIL import Image
 
 from labhelpers import weights
-from labhelpers.cifar10 import N_TEST
+from labhelpers.cifar10 import CLASS_NAMES, N_TEST
+from labhelpers.errors import LabError
 from labhelpers.evaluation import accuracy_interval, percent
 from labhelpers.paths import QUICK_FOLDER, atomic_write, project
-from labhelpers.reporting import interactive, notebooks
+from labhelpers.reporting import ask, interactive, notebooks
 from labhelpers.study import improvements, records, tables, text, verdicts
 from labhelpers.study.experiments import experiment
 
@@ -103,6 +104,7 @@ def _render(sections, runs, folder) -> str:
         strips=strips,
         sections=rendered,
         networks=_networks(),
+        asking=_asking(folder),
     )
     # Links to notebooks that are not on the page.
     return re.sub(r'<a href="#(\d\d_\w+)">(.*?)</a>', lambda link: link[0] if link[1] in sections else link[2], html)
@@ -118,6 +120,17 @@ def _networks() -> list[dict[str, str]]:
             trained = f"{one.n_train:,} images for {one.epochs} epochs"
             rows.append({"name": name, "trained": trained, "parameters": f"{run.parameters:,}", "accuracy": accuracy})
     return rows
+
+
+def _asking(folder) -> dict | None:
+    """Return what the page needs to ask the trained networks; None if their weights can't be read."""
+    try:
+        asked = [ask.network(name) for name in ask.NETWORKS]
+    except LabError:
+        return None
+    samples = ask.test_images(folder)
+    answers = [sample["answers"] for sample in samples if "answers" in sample]
+    return {"networks": asked, "samples": samples, "answers": answers, "classes": CLASS_NAMES}
 
 
 def _loads_data(run) -> bool:

@@ -189,7 +189,9 @@ def _difference(claim, measured, image_variance) -> dict:
         needed = statistics.runs_needed(samples, _reach(claim, difference.value), image_variance)
     return {
         "estimate": difference,
-        "shown": replace(claim.measure.difference, name="gain minus loss") if claim.factors else claim.measure.difference,
+        "shown": replace(claim.measure.difference, name="gain minus loss")
+        if claim.factors
+        else claim.measure.difference,
         "difference": difference,
         "pairs": pairs,
         "share_better": share,

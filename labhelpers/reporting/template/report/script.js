@@ -47,15 +47,30 @@ document.querySelectorAll(".scroll, pre").forEach(box => boxes.observe(box));
 // They are hidden without this script, which fills them.
 document.querySelectorAll(".told").forEach(told => { told.hidden = false; });
 
-// A cell of the confusion matrix shows its images. The matrix is one stop of the tab key; arrow keys move inside it.
+// Rows of buttons are one stop of the tab key; arrow keys move inside them.
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+function arrows(rows) {
+  const buttons = rows.flat();
+  buttons.forEach((button, i) => {
+    button.tabIndex = i ? -1 : 0;
+    button.addEventListener("focus", () => buttons.forEach(other => { other.tabIndex = other === button ? 0 : -1; }));
+    button.addEventListener("keydown", event => {
+      if (!STEPS[event.key]) return;
+      event.preventDefault();
+      const [down, right] = STEPS[event.key];
+      const row = rows.findIndex(others => others.includes(button));
+      rows[row + down]?.[rows[row].indexOf(button) + right]?.focus();
+    });
+  });
+}
+
+// A cell of the confusion matrix shows its images.
 document.querySelectorAll(".matrix").forEach(matrix => {
   const cells = JSON.parse(matrix.querySelector("script").textContent);
   const told = matrix.querySelector(".told");
   const rows = [...matrix.querySelectorAll("tbody tr")].map(row => [...row.querySelectorAll("button")]);
   const buttons = rows.flat();
-  const stopAt = button => buttons.forEach(other => { other.tabIndex = other === button ? 0 : -1; });
-  stopAt(buttons[0]);
+  arrows(rows);
   function example({ webp, text }) {
     const item = document.createElement("li");
     const image = document.createElement("img");
@@ -72,15 +87,6 @@ document.querySelectorAll(".matrix").forEach(matrix => {
     list.append(...images.map(example));
     told.replaceChildren(description, ...(images.length ? [list] : []));
     buttons.forEach(other => other.setAttribute("aria-pressed", other === button));
-    stopAt(button);
-  });
-  matrix.addEventListener("keydown", event => {
-    const row = rows.findIndex(others => others.includes(event.target));
-    if (row < 0 || !STEPS[event.key]) return;
-    event.preventDefault();
-    const [down, right] = STEPS[event.key];
-    const next = rows[row + down]?.[rows[row].indexOf(event.target) + right];
-    if (next) { stopAt(next); next.focus(); }
   });
 });
 
