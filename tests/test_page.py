@@ -12,7 +12,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from labhelpers import cli
+from labhelpers import cli, weights
 from labhelpers.errors import LabError
 from labhelpers.output import save_figure
 from labhelpers.reporting import notebooks, page, pdf
@@ -81,7 +81,7 @@ def test_figure_comes_with_words_numbers_and_provenance(report):
 def test_headings_and_tables_are_in_order_with_their_words(report):
     text = report("### A, too deep\n\n## Cats & dogs, *a < b*\n\n| a | b |\n|---|---|\n| 1 | x & y |")
     levels = [int(level) for level in re.findall(r"<h(\d)", text)]
-    assert levels[:8] == [1] + [2] * 7 and min(levels[8:-2]) == 3 and levels[-2:] == [2, 2]
+    assert levels[:9] == [1] + [2] * 8 and min(levels[9:-2]) == 3 and levels[-2:] == [2, 2]
     ids = Counter(re.findall(r' id="([^"]+)"', text))
     assert max(ids.values()) == 1
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
@@ -122,6 +122,14 @@ def test_what_only_students_need_is_left_out(report):
     text = report("## Your turn\n\nDo it.\n\n## After\n\nStays.")
     assert "Stays." in text and "Do it." not in text and "Your turn" not in text
     assert "SEED = 3  #" not in text, "a cell that shows nothing"
+
+
+def test_without_their_weights_no_networks_are_asked(report, monkeypatch, tmp_path):
+    soup = BeautifulSoup(report(), "html.parser")
+    assert soup.find(id="ask") and soup.find("a", href="#ask") and soup.find(id="networks-data")
+    monkeypatch.setattr(weights, "path_of", lambda id, seed: tmp_path / f"{id}.npz")
+    soup = BeautifulSoup(report(), "html.parser")
+    assert not soup.find(id="ask") and not soup.find("a", href="#ask") and not soup.find(id="networks-data")
 
 
 def test_record_that_cannot_be_used_is_reported(report, monkeypatch, tmp_path, capsys):
