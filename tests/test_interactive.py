@@ -42,7 +42,8 @@ def test_strip_charts_show_what_the_figures_draw():
     assert [chart["claim"] for chart in charts] == based_on_runs and len(charts) > 5
     units = dict.fromkeys(("B3 accuracy", "L1", "A2"), "test accuracy (%)")
     units |= {"B3 loss": "test loss (nats per image)", "B4 vehicles": "accuracy on vehicles minus animals (points)"}
-    units["A4"] = "difference in test accuracy (points)"
+    rates = "deeper, 40,000 images, Adam at 0.0003 minus deeper, 40,000 images"
+    units["A4"] = f"difference in test accuracy (points): {rates}"
     for chart in charts:
         verdict = by_claim[chart["claim"]]
         runs = verdict.evidence.pairs

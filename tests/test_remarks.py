@@ -92,6 +92,8 @@ def test_the_best_network_is_the_last_improvement():
     sentence = remark("A3a", runs("ladder-longer", [0.93, 0.94], tta_accuracy=[0.94, 0.96]))
     assert "(improved network with twelve epochs, 50,000 training images)" in sentence
     assert numbers(sentence) == [50000, 93.5, 95, 2, 5, 95.2, 99.2, 10] and numbers(remark("A3a")) == [95.2, 99.2, 10]
+    both = remark("A3a", runs(DEEPER, [0.65, 0.66]), runs("ladder-averaging", [0.86, 0.88]))
+    assert numbers(both) == [40000, 65.5, 87, 95.2, 99.2, 10]
 
 
 def test_learning_rates_have_the_mean_accuracies_they_give():

@@ -15,7 +15,7 @@ from labhelpers import weights
 from labhelpers.cifar10 import CLASS_NAMES, N_CLASSES, SIDE
 from labhelpers.paths import atomic_write, results_dir
 
-NETWORKS = {"deeper": "original's network", "improved": "improved network", "best": "best network"}
+NETWORKS = ("deeper", "improved", "best")
 FILE = "ask_the_networks.csv"  # in `examples`, beside the figures
 PER_CLASS = 10
 LARGEST = 127  # of 8 bits with a sign
@@ -52,7 +52,7 @@ def network(name: str) -> dict[str, Any]:
     """Describe a trained network, one of `NETWORKS`, for the page, as JSON can hold it.
 
     Returns:
-        `name`, as the report calls it; `scale` and `offset`, which a pixel's channels (0 to 255) are multiplied with and
+        `name`; `scale` and `offset`, which a pixel's channels (0 to 255) are multiplied with and
         then moved by; and `layers`, each with its `kind` ("conv", "pool", "relu" or "gelu"). A "conv" has `side`, `same`
         (whether it is padded with zeros), `inputs`, `outputs`, `kernel` (int8 in base64, in Keras's order), `scales` and
         `bias`. Dense layers are convolutions of one position; batch normalisation is part of the convolution before it.
@@ -88,7 +88,7 @@ def network(name: str) -> dict[str, Any]:
         for part in ("scales", "bias"):
             if part in layer:
                 layer[part] = [float(f"{number:.7g}") for number in layer[part]]
-    return {"name": NETWORKS[name], "scale": scale.tolist(), "offset": offset.tolist(), "layers": layers}
+    return {"name": name, "scale": scale.tolist(), "offset": offset.tolist(), "layers": layers}
 
 
 def _shapes(steps) -> list[tuple[int, ...]]:

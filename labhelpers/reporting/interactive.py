@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from labhelpers.cifar10 import CLASS_NAMES, GROUPED, VEHICLES
 from labhelpers.evaluation import percent, typeset
 from labhelpers.study import human_labels, records, text
+from labhelpers.study.experiments import experiment
 from labhelpers.study.verdicts import Strip
 
 MARGIN = 0.06  # of a strip's width, free at both ends
@@ -91,7 +92,7 @@ def strip_chart(strip: Strip) -> dict:
 
     return {
         "claim": claim.id,
-        "unit": strip.axis,
+        "unit": strip.axis + _of_what(strip.verdict.evidence),
         "ticks": [{"at": at(tick), "label": typeset(f"{tick:g}")} for tick in ticks if start <= tick <= end],
         "bar": [at(end) for end in strip.interval],
         "band": [at(end) for end in strip.band or ()],
@@ -102,6 +103,14 @@ def strip_chart(strip: Strip) -> dict:
         "against": text.compared_with(strip.verdict),
         "runs": sorted((run(*dot) for dot in strip.dots.items()), key=lambda run: run["at"]),
     }
+
+
+def _of_what(evidence):
+    """Say which two experiments a difference is between."""
+    labels = [experiment(id).label for id in evidence.measured]
+    if len(labels) != 2 or evidence.claim.number is not None:
+        return ""
+    return f": {' minus '.join(reversed(labels) if evidence.best else labels)}"
 
 
 def _label(claim, line):

@@ -78,19 +78,25 @@ def early_best_epochs(claim, records) -> str:
 
 def best_network(claim, records) -> str:
     """Say how far the last of the improvements and human annotators get on the same images."""
-    best = experiment(improvements.STEPS[-1].experiment)
-    humans = (
-        f"One human annotator classifies {percent(human_labels.ONE_HUMAN)} of the same images correctly, the majority of "
-        f"about fifty {percent(human_labels.MAJORITY)} (CIFAR-10H)."
+    original, improved = map(experiment, claim.experiments)
+    best, said = experiment(improvements.STEPS[-1].experiment), []
+    if records[original.id] and records[improved.id]:
+        means = [percent(np.mean([run.accuracy for run in records[one.id]])) for one in (original, improved)]
+        said.append(
+            f"With the same {original.n_train:,} training images, the original's network reaches {means[0]}, the improved "
+            f"one {means[1]}."
+        )
+    if runs := records[best.id]:
+        plain, augmented = np.mean([(record.accuracy, record.tta_accuracy) for record in runs], axis=0)
+        said.append(
+            f"The best network ({best.label}, {best.n_train:,} training images) reaches {percent(plain)}, and "
+            f"{percent(augmented)} with test-time augmentation (mean of {len(runs)} of {best.seeds} runs)."
+        )
+    said.append(
+        f"One human annotator classifies {percent(human_labels.ONE_HUMAN)} of the same images correctly on average, the "
+        f"majority of about fifty {percent(human_labels.MAJORITY)} (CIFAR-10H)."
     )
-    runs = records[best.id]
-    if not runs:
-        return humans
-    plain, augmented = np.mean([(record.accuracy, record.tta_accuracy) for record in runs], axis=0)
-    return (
-        f"The best network ({best.label}, {best.n_train:,} training images) reaches {percent(plain)}, and "
-        f"{percent(augmented)} with test-time augmentation (mean of {len(runs)} of {best.seeds} runs). {humans}"
-    )
+    return " ".join(said)
 
 
 def gain_and_loss(claim, records) -> str:

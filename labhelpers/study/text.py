@@ -118,7 +118,10 @@ def why(verdict) -> str:
     if evidence.fact:
         if len(claim.experiments) == 1:
             return claim.measure.words.format(**evidence.fact.details)
-        size, other = remarks.times(evidence.estimate.value, claim.measure.name), experiment(claim.experiments[1]).label
+        size, other = (
+            remarks.times(evidence.estimate.value, claim.measure.name),
+            experiment(claim.experiments[1]).network,
+        )
         return typeset(f"It has {size} of {other}, {claim.measure.words}.")
     if evidence.best == claim.experiments[0]:
         (first, loss), *others = evidence.val_losses.items()
@@ -215,9 +218,9 @@ def headline(verdicts, steps) -> str:
         f"{len(verdicts) - counts[NOT_TESTABLE]} claims that can be tested: {outcomes}."
     )
     if len(steps) > 1:
-        limit = "Whether the images, which they blamed, are the limit is open"
+        limit = "They blamed the images; whether these are the limit is open"
         if of_claim["A3b"].outcome == REFUTED:
-            limit = "The network was the limit, more than the images, which they blamed"
+            limit = "They blamed the images, but the network limited them more"
         best = experiment(improvements.STEPS[-1].experiment)
         text += (
             f" {limit}: on the same test images, improved networks reach {percent(steps['accuracy'].iloc[-1])} "

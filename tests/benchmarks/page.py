@@ -48,7 +48,7 @@ def main(page: Path) -> None:
         changes = abs(after - before).max(axis=1)
         right = [100 * (some.argmax(axis=1) == cifar.test_labels).mean() for some in (before, after)]
         distance = abs(np.array(told)[:, number] - model.predict(images, verbose=0)).max()
-        row = [ask.NETWORKS[name], *(f"{share:.2f}" for share in right), f"{100 * (changes > 0.03).mean():.2f}"]
+        row = [name, *(f"{share:.2f}" for share in right), f"{100 * (changes > 0.03).mean():.2f}"]
         rows.append([*row, f"{changes.max():.3f}", f"{distance:.1g}", f"{np.median(np.array(taken)[:, number]):.0f}"])
     lines = [HEADER, ["---"] * len(HEADER), *rows]
     text = "# The networks in the page\n\nWritten by `python tests/benchmarks/page.py report/index.html`.\n\n"

@@ -27,6 +27,7 @@ function startAsking() {
   function ask(pixels, humans, name) {
     const id = ++latest;
     find(".answer").hidden = false;
+    find("table").classList.toggle("own", !humans);
     fill(0, humans);
     say(`${name}: thinking …`);
     return new Promise(resolve => {
@@ -38,7 +39,7 @@ function startAsking() {
         fill(data.index + 1, data.weights);
         if (data.index === 0) draw(data);
         if (answers.length < networks.length) return;
-        say(`${name}. ${networks.map((heading, i) => `${heading} network: ${best(answers[i].weights)}`).join("; ")}.`);
+        say(`${name}. The networks say: ${networks.map((heading, i) => `${heading}, ${best(answers[i].weights)}`).join("; ")}.`);
         resolve(answers);
       };
       worker.postMessage({ id, pixels });
@@ -100,9 +101,12 @@ function startAsking() {
     try {
       picture = await createImageBitmap(file);
     } catch {
-      return say(`${file.name} can't be read as a picture: choose a JPEG, PNG, GIF or WebP file, or a smaller copy.`);
+      find(".answer").hidden = true;
+      const smaller = file.size > 2e7 ? ", or a smaller copy" : "";
+      return say(`${file.name} can't be read as a picture: choose a JPEG, PNG, GIF or WebP file${smaller}.`);
     }
     const side = Math.min(picture.width, picture.height);
+    const part = picture.width === picture.height ? "" : ", its middle square";
     const large = new OffscreenCanvas(Math.min(side, 2048), Math.min(side, 2048));
     const pen = large.getContext("2d");
     pen.fillStyle = "#fff";
@@ -114,7 +118,7 @@ function startAsking() {
     const shown = context.createImageData(32, 32);
     for (let i = 0; i < 1024; i++) shown.data.set([...pixels.slice(3 * i, 3 * i + 3), 255], 4 * i);
     context.putImageData(shown, 0, 0);
-    ask(pixels, null, file.name);
+    ask(pixels, null, `${file.name}${part}`);
   }
 
   // Averages a square of side x side pixels (red, green, blue, alpha) to 32x32 (red, green, blue), first along rows. As
