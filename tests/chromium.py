@@ -51,7 +51,7 @@ class Chromium:
             assert time.monotonic() < until and self._process.poll() is None, "Chromium does not start"
             time.sleep(0.1)
         port, path = port_file.read_text().split()
-        self._socket = create_connection(f"ws://127.0.0.1:{port}{path}", timeout=60)
+        self._socket = create_connection(f"ws://127.0.0.1:{port}{path}", timeout=300)
         self._session = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
