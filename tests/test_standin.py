@@ -4,8 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.svm import SVC
+from scipy.spatial.distance import cdist
 
 from labhelpers import standin
 from labhelpers.cifar10 import CLASS_NAMES, N_TEST, N_TRAIN
@@ -57,8 +56,8 @@ def test_every_thousand_images_hold_a_hundred_of_each_class_in_random_order(draw
 
 def test_a_linear_classifier_learns_much_and_mostly_confuses_classes_of_one_group(drawn):
     train, test = (images.reshape(-1, 8, 4, 8, 4, 3).mean(axis=(2, 4)).reshape(-1, 192) for images in drawn[::2])
-    linear = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1).fit(train, drawn[1])
-    true, predicted = drawn[3], linear.predict(test)
+    weights = np.linalg.lstsq(with_one(train), np.eye(10)[drawn[1]])[0]
+    true, predicted = drawn[3], (with_one(test) @ weights).argmax(axis=1)
     assert 0.25 < np.mean(predicted == true) < 0.5
     true, predicted = true[predicted != true], predicted[predicted != true]
     within = np.mean(IS_ANIMAL[predicted] == IS_ANIMAL[true])
@@ -69,8 +68,21 @@ def test_a_linear_classifier_learns_much_and_mostly_confuses_classes_of_one_grou
 @pytest.mark.parametrize("classes", [(CAT, DOG), (AUTOMOBILE, TRUCK)])
 def test_the_object_tells_classes_apart_that_share_their_surroundings(drawn, classes):
     train, test = np.isin(drawn[1], classes), np.isin(drawn[3], classes)
-    classifier = SVC(C=10).fit(edges(drawn[0][train]), drawn[1][train])
-    assert classifier.score(edges(drawn[2][test]), drawn[3][test]) > 0.58
+    known, asked = edges(drawn[0][train]), edges(drawn[2][test])
+    signs = np.where(drawn[1][train] == classes[0], 1, -1)
+    # Kernel ridge regression, with a Gaussian kernel.
+    weights = np.linalg.solve(gaussian(known, known) + 0.1 * np.eye(len(known)), signs)
+    predicted = np.where(gaussian(asked, known) @ weights > 0, *classes)
+    assert np.mean(predicted == drawn[3][test]) > 0.58
+
+
+def with_one(rows):
+    return np.concatenate([rows, np.ones((len(rows), 1))], axis=1)
+
+
+def gaussian(first, second):
+    distances = cdist(first, second, "sqeuclidean")
+    return np.exp(-distances / (second.shape[1] * second.var()))
 
 
 def edges(images):
