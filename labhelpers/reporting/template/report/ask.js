@@ -68,7 +68,7 @@ function startAsking() {
 
   // Shows the feature maps of the first convolution, from black (0) to white (the largest hundredth of all values).
   function draw({ maps, channels }) {
-    const white = maps.toSorted()[Math.floor(0.99 * maps.length)] || 1;
+    const white = maps.slice().sort()[Math.floor(0.99 * maps.length)] || 1;
     const side = Math.sqrt(maps.length / channels);
     const map = find(".maps");
     map.width = 6 * (side + 2);
@@ -107,7 +107,8 @@ function startAsking() {
     }
     const side = Math.min(picture.width, picture.height);
     const part = picture.width === picture.height ? "" : ", its middle square";
-    const large = new OffscreenCanvas(Math.min(side, 2048), Math.min(side, 2048));
+    const large = document.createElement("canvas");
+    large.width = large.height = Math.min(side, 2048);
     const pen = large.getContext("2d");
     pen.fillStyle = "#fff";
     pen.fillRect(0, 0, large.width, large.width);
