@@ -91,14 +91,6 @@ def no_download():
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def without_packages_of_the_tests():
-    """Processes that tests start begin with tests/fixtures/sitecustomize.py."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT / "tests" / "fixtures"), prepend=os.pathsep)
-        yield
-
-
 @pytest.fixture(autouse=True)
 def separate(monkeypatch, tmp_path):
     """Give each test its own folder for results; no test's data set or open figures reach the next one."""
@@ -164,7 +156,7 @@ class Project:
         self.variables = {
             "HOME": str(home),
             "MPLCONFIGDIR": str(root.parents[1] / "matplotlib"),  # its cache of fonts takes seconds to make
-            "PYTHONPATH": os.pathsep.join([str(root), os.environ["PYTHONPATH"]]),
+            "PYTHONPATH": str(root),
             "TMPDIR": str(temporary),
         }
         self.prefix, self.meanwhile, self.at_end = [], None, ExitStack()

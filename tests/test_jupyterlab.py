@@ -40,13 +40,13 @@ def lab(tmp_path):
     (last,) = (at for at, cell in enumerate(notebook.cells) if f'"{FIGURE}"' in cell.source)
     del notebook.cells[last + 1 :]
     nbformat.write(notebook, path)
-    path, log = os.pathsep.join([str(copy), os.environ["PYTHONPATH"]]), tmp_path / "lab.log"
+    log = tmp_path / "lab.log"
     options = ("--no-browser", "--expose-app-in-browser", "--ip=127.0.0.1", "--port=0", "--allow-root")
     with log.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "labhelpers", "jupyter", *options],
             cwd=copy,
-            env=os.environ | {"LAB_DATA": "standin", "PYTHONPATH": path, "HOME": str(tmp_path)},
+            env=os.environ | {"LAB_DATA": "standin", "PYTHONPATH": str(copy), "HOME": str(tmp_path)},
             stdout=stream,
             stderr=stream,
             start_new_session=True,
